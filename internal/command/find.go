@@ -259,15 +259,21 @@ func endsIn(words []string) []int {
 	for n := 2; n <= min(len(words), maxWords); n++ {
 		ends = append(ends, n)
 	}
-	options, operators := 0, 0
+	options, operators, last := 0, 0, 0
 	for n := maxWords + 1; n <= min(len(words), maxLong) && bare(words[n-1]) != "aws" && words[n-1] != words[0]; n++ {
-		last := words[n-2] + " " + words[n-1]
+		isOperator := strings.ContainsAny(words[n-2]+words[n-1], "|;&<>$`")
+		isOption := words[n-2][0] == '-' || words[n-1][0] == '-'
 		switch {
-		case strings.ContainsAny(last, "|;&<>$`") && operators < maxJoints:
+		case isOperator && operators < maxJoints:
 			ends, operators = append(ends, n), operators+1
-		case (last[0] == '-' || words[n-1][0] == '-') && options < maxOptions:
+		case isOption && options < maxOptions:
 			ends, options = append(ends, n), options+1
+		case isOperator || isOption:
+			last = n
 		}
+	}
+	if last > 0 { // a longer command contains the shorter ones
+		ends = append(ends, last)
 	}
 	return ends
 }

