@@ -233,6 +233,9 @@ func effectInSentence(program, text string) Effect {
 	}
 	effect, isUnderstood := Effect(0), false
 	for _, n := range endsIn(words) {
+		if n > maxWords && !isUnderstood { // no more words make it understood
+			break
+		}
 		one := effectOfWords(words[:n])
 		if one.has(NotUnderstood) {
 			effect |= one & (PipesToShell | ShowsSecrets) // hints, which no sentence has by accident
