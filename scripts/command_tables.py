@@ -19,9 +19,10 @@ operations.txt has one line per operation of the AWS CLI whose name does not tel
     W NAME    a name that sounds like a read, but the operation changes something in at least one service
     P NAME    the operation changes permissions in at least one service
     F SERVICE NAME    the AWS CLI writes the answer to the file that its last argument names
+    B SERVICE NAME OPTION    the value of this option names a file whose content the AWS CLI sends
 
-The names of the first two kinds do not carry a service, so a name counts as a change if it is one in any service. The last
-kind comes from the models of botocore.
+The names of the first two kinds do not carry a service, so a name counts as a change if it is one in any service. The other
+kinds come from the models of botocore.
 """
 
 import collections
@@ -272,7 +273,7 @@ def members(shape: Shape, seen: Set[str]) -> Iterator[Tuple[str, str]]:
 
 
 def streams() -> List[str]:
-    """Returns the operations whose answer is a stream, which the AWS CLI always writes to a file."""
+    """Returns the operations whose answer is a stream, which the AWS CLI always writes to a file, and the options that are streams."""
     session = botocore.session.get_session()
     found = []
     for service in session.get_available_services():
@@ -280,6 +281,10 @@ def streams() -> List[str]:
         for name in model.operation_names:
             if model.operation_model(name).has_streaming_output:
                 found.append(f"F {'s3api' if service == 's3' else service} {xform_name(name, '-')}\n")
+            sent = model.operation_model(name).input_shape
+            for member, shape in (sent.members if sent else {}).items():
+                if shape.serialization.get("streaming"):
+                    found.append(f"B {'s3api' if service == 's3' else service} {xform_name(name, '-')} --{xform_name(member, '-')}\n")
     return sorted(found)
 
 

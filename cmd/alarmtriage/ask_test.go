@@ -125,6 +125,27 @@ func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 	assert.Contains(t, string(first), "REJECTED BY A HUMAN afterwards")
 }
 
+// Another report in the same folder is not the one that somebody judged.
+func TestFeedback_IsAboutTheReportThatWasJudged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	const judged = "alarmtriage-reports/judged"
+	past := func() any {
+		ran := b.run("investigate", alarmName, "--out", "alarmtriage-reports/next", "--json")
+		require.Equal(t, 0, ran.code, ran.stderr)
+		return decoded(t, ran.stdout)["seen_before"]
+	}
+	require.Equal(t, 0, b.run("investigate", alarmName, "--out", judged).code)
+	require.Equal(t, 0, b.run("feedback", judged, "--right").code)
+	assert.Len(t, past(), 1)
+	require.Equal(t, 0, b.run("replay", judged, "--out", "alarmtriage-reports/replayed").code)
+	require.Equal(t, 0, b.run("feedback", "alarmtriage-reports/replayed", "--wrong").code)
+	assert.Len(t, past(), 1, "a replay is no other investigation")
+	require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "alarmtriage-reports", "replayed")))
+	require.Equal(t, 0, b.run("investigate", alarmName, "--out", judged).code)
+	assert.Empty(t, past())
+}
+
 func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	t.Parallel()
 	b := investigated(t, concluding())
@@ -197,7 +218,7 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 		want      string
 	}{
 		{"replay pipe.json", 5, "it is not a file"},
-		{"reports show pipe.json --form json", 4, "it is not a file"},
+		{"reports show pipe.json --form json", 5, "it is not a file"},
 		{"ask nowhere Why?", 5, "there is no report at nowhere"},
 		{"replay other.json", 5, "it is not the record of an investigation"},
 		{"replay s3://no-such-bucket-here/reports/2026/08/04/123615-orders-0123456789ab.txt", 5, "does not exist, or may not be read"},

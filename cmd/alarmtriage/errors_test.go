@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -114,6 +115,33 @@ func TestErrors_MetadataServiceAddsNoWords(t *testing.T) {
 			assert.Equal(t, 4, ran.code)
 			assert.Equal(t, "alarmtriage: there are no AWS credentials: log in, for example with `aws sso login`, or choose another --profile\n", ran.stderr)
 		})
+	}
+}
+
+// The credentials of the user lack the permission, so the role of a deployment needs no other one.
+func TestErrors_CallerGetsTheAdvice(t *testing.T) {
+	t.Parallel()
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), "GetCallerIdentity") {
+			_, _ = io.WriteString(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/x</Arn>`+
+				`<Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+			return
+		}
+		w.Header().Set("X-Amzn-ErrorType", "AccessDenied")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"__type": "AccessDenied", "message": "User: x is not authorized to perform: svc:Action on resource: *"}`)
+	}))
+	t.Cleanup(aws.Close)
+	for _, arguments := range [][]string{{"investigate", alarmName}, {"doctor"}, {"reports", "list"}, {"reports", "list", "--bucket", "b"}} {
+		b := newBench(t, concluding())
+		b.set("AWS_ENDPOINT_URL="+aws.URL, "AWS_ENDPOINT_URL_S3="+aws.URL)
+		ran := b.run(arguments...)
+		assert.Equal(t, 4, ran.code, "%v", arguments)
+		for _, word := range []string{"orchestrator", "operation error", "StatusCode", "Deploy"} {
+			assert.NotContains(t, ran.stderr+ran.stdout, word, "%v", arguments)
+		}
+		assert.Regexp(t, `: Use credentials that (?:allow svc:Action\.|may do this\.)`, ran.stderr, "%v", arguments)
 	}
 }
 

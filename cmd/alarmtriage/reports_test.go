@@ -163,4 +163,23 @@ func TestReports_ReadsTheFolderOfTheCommand(t *testing.T) {
 	require.NoError(t, err)
 	shown := b.run("reports", "show", folder)
 	assert.Equal(t, b.file("report.txt")+"\n", shown.stdout)
+
+	for text, isFound := range map[string]bool{"threshold crossed": true, "no such words": false} {
+		found := b.run("reports", "search", text, "--folder", "alarmtriage-reports")
+		assert.Equal(t, isFound, strings.Contains(found.stdout, alarmName), text)
+	}
+	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
+	missing := b.run("reports", "show", folder, "--form", "html")
+	assert.Equal(t, 5, missing.code)
+	assert.Contains(t, missing.stderr, "choose another --form")
+	assert.NotContains(t, missing.stderr, "Health Dashboard")
+
+	require.NoError(t, os.Rename(filepath.Join(b.dir, "alarmtriage-reports"), filepath.Join(b.dir, "reports [prod]")))
+	list = b.run("reports", "list", "--folder", "reports [prod]")
+	assert.Contains(t, list.stdout, "confirmed: dynamodb:GetItem is denied.", "the name of a folder is no pattern")
+	ran = b.run("feedback", filepath.Join("reports [prod]", filepath.Base(folder)), "--right")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	ran = b.run("investigate", alarmName, "--out", "reports [prod]/again", "--json")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Len(t, decoded(t, ran.stdout)["seen_before"], 1)
 }

@@ -88,7 +88,7 @@ func TestTerminal_RedrawsTheStatusAndKeepsWhatWasDone(t *testing.T) {
 			text := c.text()
 			assert.Equal(t, noColor == "", style.MatchString(text), "styles")
 			plain := style.ReplaceAllString(text, "")
-			assert.Contains(t, plain, "✓ Round 1: read the latest error lines of the order service (1 AWS calls)\r\n")
+			assert.Contains(t, plain, "✓ Round 1: read the latest error lines of the order service (1 AWS call)\r\n")
 			assert.Contains(t, plain, "✓ Collecting evidence (")
 			assert.Regexp(t, `\r\x1b\[KRound 2: asking the model · \d+ AWS calls · [\d,]+ tokens · \$0\.\d\d · \d+s`, plain)
 			assert.Contains(t, plain, "■ ROOT CAUSE (confirmed)\r\n  dynamodb:GetItem is denied.")

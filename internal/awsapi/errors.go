@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -137,7 +138,7 @@ func MissingGrant(err error) string {
 	return ""
 }
 
-// Advice returns a sentence about what to do about err.
+// Advice returns a sentence about what to do about err, which the orchestrator received.
 func Advice(err error) string {
 	switch Classify(err) {
 	case ClassDenied:
@@ -155,6 +156,49 @@ func Advice(err error) string {
 		return "The service rejected the request. Please report this to the alarmtriage project."
 	}
 	return "The service or the network was unavailable. See the AWS Health Dashboard."
+}
+
+// expired are codes of credentials that AWS does not accept.
+var expired = map[string]bool{
+	"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true, "InvalidClientTokenId": true, "InvalidAccessKeyId": true,
+	"UnrecognizedClientException": true, "InvalidToken": true,
+}
+
+// CallerAdvice returns a sentence about what to do about err for somebody whose own credentials sent the request.
+func CallerAdvice(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && expired[api.ErrorCode()] {
+		return "AWS does not accept the credentials: log in again, or use others."
+	}
+	switch Classify(err) {
+	case ClassDenied:
+		if action := MissingGrant(err); action != "" {
+			return "Use credentials that allow " + action + "."
+		}
+		return "Use credentials that may do this. The policy of the resource, its KMS key, or a service control policy can forbid it, too."
+	case ClassNotFound:
+		return "It does not exist in this account and Region: check the name, the profile, and the Region."
+	case ClassTimeout:
+		return "AWS did not answer in time: try again."
+	case ClassThrottled:
+		return "AWS throttled the request: try again in a minute."
+	case ClassTooLarge, ClassInvalid:
+		return "AWS rejected the request: check the names, the profile, and the Region."
+	}
+	return "AWS cannot be reached: check the network, the endpoints, and the AWS Health Dashboard."
+}
+
+// Answer returns what AWS answered, or why it could not be reached, on one line and without the words of the SDK.
+func Answer(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return Brief(errors.New(api.ErrorCode() + ": " + api.ErrorMessage()))
+	}
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		return Brief(request.Err)
+	}
+	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return Brief(operation.Err)
+	}
+	return Brief(err)
 }
 
 // Brief returns err's text on one line, short enough for a report.

@@ -45,6 +45,8 @@ func TestClassify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, awsapi.Classify(tt.err))
 			assert.NotEmpty(t, awsapi.Advice(tt.err))
+			assert.NotEmpty(t, awsapi.CallerAdvice(tt.err))
+			assert.NotContains(t, awsapi.CallerAdvice(tt.err), "orchestrator")
 		})
 	}
 }
@@ -54,6 +56,10 @@ func TestMissingGrant_NamesAction(t *testing.T) {
 		"sns:Publish on resource: arn:aws:sns:us-east-1:1:t because no identity-based policy allows the sns:Publish action"}
 	assert.Equal(t, "sns:Publish", awsapi.MissingGrant(err))
 	assert.Contains(t, awsapi.Advice(err), "Grant sns:Publish")
+	assert.Equal(t, "Use credentials that allow sns:Publish.", awsapi.CallerAdvice(err))
+	sent := &smithy.OperationError{ServiceID: "SNS", OperationName: "Publish", Err: &smithyhttp.ResponseError{Err: err}}
+	assert.Regexp(t, `^AccessDeniedException: User: arn:aws:sts::1:assumed-role/r/s is not authorized`, awsapi.Answer(fmt.Errorf("publish: %w", sent)))
+	assert.Contains(t, awsapi.CallerAdvice(&smithy.GenericAPIError{Code: "ExpiredToken"}), "log in again")
 	assert.Empty(t, awsapi.MissingGrant(errors.New("not authorized to perform: sns:Publish")))
 	assert.Empty(t, awsapi.MissingGrant(nil))
 }

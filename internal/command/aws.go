@@ -2,6 +2,7 @@ package command
 
 import (
 	_ "embed"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 var operationsTable string
 
 // operations maps the name of an operation in the AWS CLI to W (a change) or P (a change of permissions), and a service
-// with an operation to F (the AWS CLI writes the answer to the file that its last argument names).
+// with an operation to F (the AWS CLI writes the answer to the file that its last argument names), and also with an option to
+// B (its value names a file that the AWS CLI sends).
 var operations = parseOperations(operationsTable)
 
 // readsTable lists the reads of each service. An operation that it does not contain is not known to be a read.
@@ -50,7 +52,9 @@ func parseOperations(table string) map[string]byte {
 
 var (
 	deleting = regexp.MustCompile(`^(?:(?:delete|batch-delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
-		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$)`)
+		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$|unsubscribe$|` +
+		`(?:close|deauthorize|deprecate|deprovision|discard|disconnect|dissociate|drain|evict|expire|flush|forget|invalidate|leave|pause|retire|shutdown|` +
+		`undeploy|unlink|unmonitor|unpeer|unregister|unshare|withdraw)-)`)
 	changing = regexp.MustCompile(`^(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +
@@ -100,23 +104,59 @@ func awsEffect(args []word) Effect {
 	return effect | fileEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
 }
 
-// writesConfiguration are operations of the AWS CLI itself that write to a configuration file.
+// writesConfiguration are operations of the AWS CLI itself that write to a configuration file of theirs or of another program.
 var writesConfiguration = set("eks update-kubeconfig", "codeartifact login")
 
-// fileEffect states whether an operation writes a file on the reader's machine.
+// writesAnswer are operations of the AWS CLI itself that write to the file that their last argument names.
+var writesAnswer = set("s3api select-object-content")
+
+// fileOption is an option whose value names a file.
+type fileOption struct {
+	name   string
+	effect Effect
+}
+
+// ownFileOptions are such options of the AWS CLI's own commands.
+var ownFileOptions = map[string][]fileOption{
+	"cloudformation deploy":         {{"--template-file", ReadsFile}},
+	"cloudformation package":        {{"--template-file", ReadsFile}, {"--output-template-file", WritesFile}},
+	"deploy push":                   {{"--source", ReadsFile}},
+	"ecs deploy":                    {{"--task-definition", ReadsFile}, {"--codedeploy-appspec", ReadsFile}},
+	"emr get":                       {{"--dest", WritesFile}},
+	"emr put":                       {{"--src", ReadsFile}},
+	"gamelift get-game-session-log": {{"--save-as", WritesFile}},
+	"gamelift upload-build":         {{"--build-root", ReadsFile}},
+	"iam create-virtual-mfa-device": {{"--outfile", WritesFile}},
+}
+
+// fileOptions maps a service with an operation to all such options.
+var fileOptions = sync.OnceValue(func() map[string][]fileOption {
+	all := maps.Clone(ownFileOptions)
+	for name, kind := range operations {
+		if at := strings.LastIndexByte(name, ' '); kind == 'B' {
+			all[name[:at]] = append(all[name[:at]], fileOption{name[at+1:], ReadsFile})
+		}
+	}
+	return all
+})
+
+// fileEffect states whether an operation reads or writes a file on the reader's machine.
 func fileEffect(service, operation string, args []word) Effect {
-	name := service + " " + operation
+	name, effect := service+" "+operation, Effect(0)
 	if writesConfiguration[name] {
-		return WritesFile
+		effect |= WritesFile
 	}
-	if operations[name] != 'F' {
-		return 0
+	for _, option := range fileOptions()[name] {
+		for _, arg := range args {
+			if given, _, _ := strings.Cut(arg.text, "="); begins(given, option.name) {
+				effect |= option.effect
+			}
+		}
 	}
-	switch last := args[len(args)-1]; last.text {
-	case "/dev/null", "/dev/stdout", "/dev/stderr":
-		return 0
+	if (operations[name] == 'F' || writesAnswer[name]) && !isDescriptor[args[len(args)-1].text] {
+		effect |= WritesFile
 	}
-	return WritesFile
+	return effect
 }
 
 // awsOptions states what options do that every operation has, and what those do that change a read. The AWS CLI also
@@ -130,10 +170,13 @@ func awsOptions(args []word) Effect {
 		switch {
 		case begins(name, "--endpoint-url"), begins(name, "--no-verify-ssl"), begins(name, "--ca-bundle"):
 			effect |= OtherEndpoint
-		case begins(name, "--with-decryption"), begins(name, "--include-values"), begins(name, "--debug"): // prints signed headers and answers
+		case begins(name, "--with-decryption"), begins(name, "--include-values"), begins(name, "--unmask"), begins(name, "--debug"): // prints signed headers and answers
 			effect |= ShowsSecrets
 		case isOption && !arg.constant && !hasValue: // the name of the option is not known
 			effect |= NotUnderstood
+		}
+		if unmasks.MatchString(arg.text) {
+			effect |= ShowsSecrets
 		}
 		effect |= valueEffect(previous, arg.text)
 		if previous = ""; isOption {
@@ -143,6 +186,9 @@ func awsOptions(args []word) Effect {
 	}
 	return effect
 }
+
+// unmasks matches values that let CloudWatch Logs show what its data protection masks.
+var unmasks = regexp.MustCompile(`(?i)\bunmask\s*\(|"unmask"\s*:\s*true`)
 
 // begins reports whether name is the name of an option or a beginning of it that may be unambiguous.
 func begins(name, option string) bool {
@@ -169,15 +215,8 @@ func valueEffect(option, value string) Effect {
 
 // operationEffect states what an operation does.
 func operationEffect(service, operation string, args []word) Effect {
-	effect := Effect(0)
+	effect := secretsOf(service, operation)
 	kind := reads()[service+" "+operation]
-	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
-	switch {
-	case kind == 'S', kind == 'C', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
-		effect |= ShowsSecrets
-	case kind == 'M':
-		effect |= MayShowSecrets
-	}
 	switch {
 	case service == "s3":
 		return effect | s3Effect(operation, args)
@@ -205,10 +244,23 @@ func operationEffect(service, operation string, args []word) Effect {
 	default:
 		effect |= MayChangeState
 	}
-	if service == "ssm" && (operation == "send-command" || operation == "start-session") || operation == "execute-command" {
+	if service == "ssm" && (operation == "send-command" || operation == "start-session") || operation == "execute-command" || operation == "ssh" {
 		effect |= RunsCode
 	}
 	return effect
+}
+
+// secretsOf states whether the answer of an operation has secrets.
+func secretsOf(service, operation string) Effect {
+	kind := reads()[service+" "+operation]
+	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
+	switch {
+	case kind == 'S', kind == 'C', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
+		return ShowsSecrets
+	case kind == 'M':
+		return MayShowSecrets
+	}
+	return 0
 }
 
 // s3Effect states what a high-level command of S3 does.
@@ -222,8 +274,8 @@ func s3Effect(operation string, args []word) Effect {
 		effect := ReadsAWS | WritesFile
 		paths := pathsOf(args)
 		switch {
-		case len(paths) != 2:
-			effect = ChangesState | ReadsFile
+		case len(paths) != 2: // the direction is not known
+			effect = ChangesState | ReadsFile | WritesFile
 		case strings.HasPrefix(paths[1], "s3:"):
 			effect = ChangesState | ofLocal(paths[0])
 		case paths[1] == "-":
@@ -239,7 +291,11 @@ func s3Effect(operation string, args []word) Effect {
 	case "rm", "rb":
 		return Deletes | ChangesState
 	case "mv":
-		return Deletes | ChangesState | WritesFile
+		effect := Deletes | ChangesState | WritesFile
+		if paths := pathsOf(args); len(paths) != 2 || !strings.HasPrefix(paths[0], "s3:") {
+			effect |= ReadsFile
+		}
+		return effect
 	}
 	return ChangesState
 }

@@ -19,7 +19,7 @@ func Classify(text string) Effect {
 	}
 	out, ok := parse(text)
 	if !ok || len(out.commands) == 0 {
-		return effect | NotUnderstood | hints(text)
+		return effect | NotUnderstood | out.effect | hints(text)
 	}
 	effect |= out.effect
 	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) {
@@ -65,10 +65,14 @@ func onlyDates(commands []simple) bool {
 func (c simple) effect() Effect {
 	effect := Effect(0)
 	for _, assigned := range c.assigned {
-		name, value, _ := strings.Cut(assigned, "=")
+		name, value, _ := strings.Cut(assigned.text, "=")
 		switch {
+		case assigned.output: // whatever a command prints
+			effect |= NotUnderstood
 		case name == "AWS_PROFILE", name == "AWS_REGION", name == "AWS_DEFAULT_REGION", name == "AWS_DEFAULT_OUTPUT":
-		case name == "AWS_PAGER" && (value == "" || value == "cat"): // any other value is a program
+		case ofEndpoint.MatchString(name):
+			effect |= NotUnderstood | OtherEndpoint
+		case name == "AWS_PAGER" && assigned.constant && (value == "" || value == "cat"): // any other value is a program
 		default:
 			effect |= NotUnderstood
 		}
@@ -77,7 +81,7 @@ func (c simple) effect() Effect {
 		return effect | NotAWS
 	}
 	if !c.words[0].constant {
-		return effect | NotUnderstood | NotAWS
+		return effect | NotUnderstood | NotAWS | executed(c.words[0])
 	}
 	program := c.words[0].text
 	if keywords[program] {
@@ -117,6 +121,17 @@ func (c simple) effect() Effect {
 		effect |= PipesToShell
 	}
 	return effect
+}
+
+// ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
+var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)
+
+// executed returns [PipesToShell] if a word that is the name of a program contains the output of a command.
+func executed(w word) Effect {
+	if w.output {
+		return PipesToShell
+	}
+	return 0
 }
 
 // envValues are options of env whose value is the next word.
@@ -247,7 +262,7 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 			return options | inner.effect()
 		}
 		if !arg.constant {
-			return NotUnderstood
+			return NotUnderstood | executed(arg)
 		}
 		before += arg.text + " "
 	}
@@ -255,7 +270,10 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 }
 
 var (
-	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
+	hintWords      = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
+	hintVariables  = regexp.MustCompile(`\$\{?[!#]?([A-Za-z_]\w*)`)
+	kubernetesWord = regexp.MustCompile(`\b(?:kubectl|oc)\b`)
+
 	pipeIntoShell = regexp.MustCompile(`>\(\s*(?:\w*/)*(?:\w{0,3}sh|python|perl|ruby|node)\b|[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)|` +
 		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(|` +
 		`\b(?:(?:ba|z|da|k|c|tc|fi|a|s)?sh|eval|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|osascript)[\d.]*)\s[^|;&\n]*(?:\$\(|` + "`" + `)`)
@@ -273,8 +291,19 @@ func hints(text string) Effect {
 		effect |= NotAWS
 	}
 	effect |= metadataEffect(text)
-	for _, name := range words {
+	for _, variable := range hintVariables.FindAllStringSubmatch(text, -1) {
+		effect |= variableEffect(variable[1])
+	}
+	if kubernetesWord.MatchString(text) && secretKind.MatchString(text) {
+		effect |= ShowsSecrets
+	}
+	for i, name := range words {
+		if i > 0 && aws && (reads()[words[i-1]] != 0 || words[i-1] == "configure") {
+			effect |= secretsOf(words[i-1], name)
+		}
 		switch {
+		case name == "printenv":
+			effect |= ShowsSecrets | NotAWS
 		case isInterpreter(name):
 			effect |= RunsCode
 		case name == "sudo" || name == "doas":

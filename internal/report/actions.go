@@ -1,6 +1,9 @@
 package report
 
 import (
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -56,7 +59,22 @@ func newAction(text string, effect command.Effect, author string, lines []string
 // codeLabel returns the label of a block of code in the model's prose, which an engineer may copy.
 func codeLabel(code string) (label string, warn bool) {
 	effect := command.Classify(code)
+	if hasEscape(code) {
+		effect |= command.Disguised
+	}
 	return effect.String() + " " + byModel, effect.Warns()
+}
+
+// escaped matches the escapes of [command.Escape].
+var escaped = regexp.MustCompile(`\\(?:u([0-9A-F]{4})|U([0-9A-F]{8}))`)
+
+// hasEscape reports whether a text has an escape of a character that is not ASCII or not printable. The texts of a record are
+// cleaned before their blocks of code are found.
+func hasEscape(text string) bool {
+	return slices.ContainsFunc(escaped.FindAllStringSubmatch(text, -1), func(found []string) bool {
+		r, _ := strconv.ParseUint(found[1]+found[2], 16, 32) // it matches
+		return r < ' ' || r > '~'
+	})
 }
 
 func manualSteps(rec *investigation.Record) []investigation.Action {

@@ -92,14 +92,15 @@ func (a Answered) Card() ([]byte, error) {
 	if q.Text == "" {
 		title = "No answer"
 	}
-	c.Content.Title = title + ": " + accountTag(chat(accountName(rec))) + cutChat(chat(rec.Alarm.Name), maxCardName)
-	lines := []string{"*Question:* " + cutChat(chatProse(q.Question), maxCardQuestion)}
+	c.Content.Title = title + ": " + accountInTitle(rec) + cutChat(chat(rec.Alarm.Name), maxCardName)
+	b := cardBuilder{paragraphs: []string{"*Question:* " + cutChat(chatProse(q.Question), maxCardQuestion)}}
+	add := func(line string) { b.paragraphs = append(b.paragraphs, line) }
 	if q.Text == "" {
-		lines = append(lines, "*Why there is no answer:* "+cutChat(chat(cmp.Or(q.OutcomeWhy, "the model did not answer")), maxCardAnswer))
+		add("*Why there is no answer:* " + cutChat(chat(cmp.Or(q.OutcomeWhy, "the model did not answer")), maxCardAnswer))
 	} else {
-		lines = append(lines, fmt.Sprintf("*Answer (%s):* %s", confidence(rec), cutChat(chatProse(q.Text), maxCardAnswer)))
+		add(fmt.Sprintf("*Answer (%s):* %s", confidence(rec), cutChat(chatProse(q.Text), maxCardAnswer)))
 		if q.Downgraded != "" {
-			lines = append(lines, "*Doubt:* "+cutChat(chat(q.Downgraded), maxCardFinding))
+			add("*Doubt:* " + cutChat(chat(q.Downgraded), maxCardFinding))
 		}
 		for _, finding := range q.Findings[:min(len(q.Findings), maxCardFindings)] {
 			state := confidenceIn(finding)
@@ -108,14 +109,14 @@ func (a Answered) Card() ([]byte, error) {
 			} else if finding.IsComputed() {
 				state += ", " + computed
 			}
-			lines = append(lines, "*"+strings.ToUpper(state[:1])+state[1:]+":* "+cutChat(chatProse(finding.Statement), maxCardFinding))
+			add("*" + strings.ToUpper(state[:1]) + state[1:] + ":* " + cutChat(chatProse(finding.Statement), maxCardFinding))
 		}
-		lines = append(lines, "An AI model wrote this answer. Model: "+cutChat(chat(q.Model), maxCardModel)+".")
+		b.ending = "An AI model wrote this answer. Model: " + cutChat(chat(q.Model), maxCardModel) + "."
 	}
 	if link := linksForURI(a.Alarm, a.Home, q.URI).ReportText; link != "" && len(link) < maxCardLink {
-		lines = append(lines, "Answer with its evidence: "+link)
+		b.links.WriteString("\nAnswer with its evidence: " + link)
 	}
-	c.Content.Description = strings.Join(lines, "\n")
+	c.Content.Description = b.description()
 	c.Metadata.Summary = c.Content.Title
 	c.Metadata.addContext(map[string]string{
 		"outcome": "answered", "confidence": string(confidence(rec)), "accountName": a.AccountName, "investigation": q.Investigation,

@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,9 +126,9 @@ func stateNow(rec *investigation.Record) string {
 // tagged returns the value of one of the alarm's tags. An address in it stays text, so that it shows where it leads.
 func tagged(rec *investigation.Record, key string) string {
 	value := rec.Alarm.Tags[key]
-	for name, other := range rec.Alarm.Tags {
+	for _, name := range slices.Sorted(maps.Keys(rec.Alarm.Tags)) { // every form must show the same one
 		if value == "" && strings.EqualFold(name, key) {
-			value = other
+			value = rec.Alarm.Tags[name]
 		}
 	}
 	return truncate.Runes(strings.TrimSpace(plain(value)), maxTagValue)

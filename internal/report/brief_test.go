@@ -153,6 +153,14 @@ func TestForms_OwnerAndRunbookComeFromTags(t *testing.T) {
 	assert.NotContains(t, card.Content.Description, "<!channel>")
 }
 
+func TestForms_OfTagsThatDifferInCaseAllShowTheSame(t *testing.T) {
+	rec := atNight(t)
+	rec.Alarm.Tags = map[string]string{"OWNER": "first", "Owner": "second", "oWner": "third"}
+	for range 50 {
+		assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), "\nOwner: first\n")
+	}
+}
+
 func TestForms_NameTheAccount(t *testing.T) {
 	rec := atNight(t)
 	page, err := report.HTML(rec, linksOf(rec))

@@ -69,7 +69,7 @@ type cardMetadata struct {
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	rec = inZone(rec, links.Zone)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + accountTag(chat(accountName(rec))) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
+	title := tag(rec) + accountInTitle(rec) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
 	var b cardBuilder
 	for _, p := range parts(inCard, rec, links) {
 		heading := p.title
@@ -86,6 +86,11 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 		"reportUri": rec.ReportURI, "accountName": rec.AccountName, "model": rec.Model,
 	})
 	return encodeCard(c)
+}
+
+// accountInTitle returns the account's name as a prefix of a card's title, or "" if there is none.
+func accountInTitle(rec *investigation.Record) string {
+	return accountTag(cutChat(chat(accountName(rec)), maxAccountName))
 }
 
 func encodeCard(c card) ([]byte, error) {
@@ -183,11 +188,12 @@ func (p prose) card(b *cardBuilder, title string) {
 
 func (s steps) card(b *cardBuilder, _ string) {
 	shown := s.actions[:min(len(s.actions), maxCardSteps)]
-	for _, action := range shown {
-		b.steps = append(b.steps, cardStep(action))
-	}
-	if left := len(s.actions) - len(shown); left > 0 {
-		b.steps[len(shown)-1] += " (" + more(left) + " in the report.)"
+	for i, action := range shown {
+		remark := ""
+		if left := len(s.actions) - len(shown); left > 0 && i == len(shown)-1 {
+			remark = " (" + more(left) + " in the report.)"
+		}
+		b.steps = append(b.steps, cardStep(action, maxCardStep-len(remark))+remark)
 	}
 }
 
@@ -242,18 +248,19 @@ func (l linkList) card(b *cardBuilder, _ string) {
 }
 
 // cardStep returns an action with its command and what the command does. A command that chat would garble or truncate
-// is left to the report: half a command is worse than none.
-func cardStep(action action) string {
-	step := cutChat(chatProse(action.text), maxCardStep/2)
+// is left to the report: half a command is worse than none. The step has at most most characters.
+func cardStep(action action, most int) string {
+	const elsewhere = " the command is in the report."
 	if action.label == "" {
-		return cmp.Or(step, "See the report.")
+		return cmp.Or(cutChat(chatProse(action.text), maxCardStep/2), "See the report.")
 	}
-	step = strings.TrimSpace(step + " *" + strings.TrimSuffix(action.label, ".") + ":*")
+	label := " *" + strings.TrimSuffix(action.label, ".") + ":*"
+	step := strings.TrimSpace(cutChat(chatProse(action.text), min(maxCardStep/2, most-len(label)-len(elsewhere))) + label)
 	quoted := " `" + escapeChat(action.shown) + "`"
-	if !garbledInChat.MatchString(action.shown) && utf8.RuneCountInString(step+quoted) <= maxCardStep {
+	if !garbledInChat.MatchString(action.shown) && utf8.RuneCountInString(step+quoted) <= most {
 		return step + quoted
 	}
-	return step + " the command is in the report."
+	return step + elsewhere
 }
 
 // garbledInChat matches what a code span cannot contain, and what could be a link in a client without code spans.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 )
 
 // The chart is as wide as the page: horizontal positions are percentages, vertical ones pixels. Lines are
@@ -273,13 +274,13 @@ func describe(s investigation.Series, transition time.Time, rules evaluation) st
 		}
 	}
 	last := s.Points[len(s.Points)-1]
-	text := fmt.Sprintf("%d datapoints from %s to %s. Lowest %s, highest %s at %s, last %s.",
-		len(s.Points), moment(s.Points[0].Time), moment(last.Time),
+	text := fmt.Sprintf("%s from %s to %s. Lowest %s, highest %s at %s, last %s.",
+		plural.Of(len(s.Points), "datapoint"), moment(s.Points[0].Time), moment(last.Time),
 		threeDigits(low.Value), threeDigits(high.Value), moment(high.Time), threeDigits(last.Value))
 	if s.Threshold != nil {
 		text += fmt.Sprintf(" The threshold is %s.", threeDigits(*s.Threshold))
 		if breaching > 0 {
-			text += fmt.Sprintf(" %d datapoints breach it.", breaching)
+			text += " " + plural.Either(breaching, "datapoint breaches", "datapoints breach") + " it."
 		}
 	}
 	if !transition.IsZero() {

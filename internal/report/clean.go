@@ -139,6 +139,8 @@ func needsEscape(text []rune, i int) bool {
 		return false
 	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Bidi_Control, unicode.Noncharacter_Code_Point):
 		return true
+	case r >= '\U0001F3FB' && r <= '\U0001F3FF': // a color of skin is a square unless it changes an emoji
+		return !unicode.Is(unicode.So, before) && before != '\uFE0F'
 	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r), isSolitaryTriangle(r, before, after), enclosesNothing(text, i):
 		return true
 	}
@@ -209,6 +211,8 @@ var marks = &unicode.RangeTable{
 	R32: []unicode.Range32{
 		{Lo: 0x1CC00, Hi: 0x1CCFF, Stride: 1}, // legacy computing, supplement
 		{Lo: 0x1CD00, Hi: 0x1CEBF, Stride: 1},
+		{Lo: 0x1F02B, Hi: 0x1F02B, Stride: 1}, // backs of tiles and cards
+		{Lo: 0x1F0A0, Hi: 0x1F0A0, Stride: 1},
 		{Lo: 0x1F532, Hi: 0x1F533, Stride: 1}, // pictographs
 		{Lo: 0x1F53A, Hi: 0x1F53D, Stride: 1},
 		{Lo: 0x1F6C6, Hi: 0x1F6C6, Stride: 1},

@@ -16,7 +16,7 @@ func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"ɑws": `\u0251ws`, "aᴡs": `a\u1D21s`, "ⅰam": `\u2170am`, "ſsl": `\u017Fsl`, "ǃroot": `\u01C3root`, "aｗs": `a\uFF57s`,
 		"pay\u2065ment": `pay\u2065ment`, "pay\ufffcment": `pay\uFFFCment`, "pay\U00016fe4ment": `pay\U00016FE4ment`,
-		"kapı": "kapı", "ＡＷＳ の障害": "ＡＷＳ の障害", "5 μs": "5 μs",
+		"kapı": "kapı", "👍🏿 and ☝️🏽": "👍🏿 and ☝️🏽", "ＡＷＳ の障害": "ＡＷＳ の障害", "5 μs": "5 μs",
 	} {
 		rec := &investigation.Record{Report: investigation.Report{Summary: text}}
 		assert.Contains(t, report.Text(rec, report.Links{}), want, text)
@@ -24,7 +24,7 @@ func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 }
 
 func TestText_EscapesEverySymbolThatLooksLikeAMark(t *testing.T) {
-	for _, r := range "■▲▌" + "∎￭⏹⯀🟥⏶⯅🔺◢❚┃🮇" + "▖▟█▎▏░▓▪▮▰▶►▼◀◭◧◰◽⬛⬜⬝⏵⏸⏏⏫🔼🔻🔲🔳🟦🟫🞂🞍❙❘❒⧈⧮⛛🛆🢑⮝⮙⎕⌷⏽╏╽🬀🮮⊿⧊" + "☐☑☒⟁⟤⟥⧠⫾⫿🙪🞔🞕🞖∆∇ᐃᐁᐅᐊ⊠⊡⚀‣\U0001D147\U0001D149" {
+	for _, r := range "■▲▌" + "∎￭⏹⯀🟥⏶⯅🔺◢❚┃🮇" + "▖▟█▎▏░▓▪▮▰▶►▼◀◭◧◰◽⬛⬜⬝⏵⏸⏏⏫🔼🔻🔲🔳🟦🟫🞂🞍❙❘❒⧈⧮⛛🛆🢑⮝⮙⎕⌷⏽╏╽🬀🮮⊿⧊" + "☐☑☒⟁⟤⟥⧠⫾⫿🙪🞔🞕🞖∆∇ᐃᐁᐅᐊ⊠⊡⚀‣\U0001D147\U0001D149🏻🏿🀫🂠" {
 		rec := &investigation.Record{Report: investigation.Report{Summary: "word " + string(r) + " IMMEDIATE ACTIONS"}}
 		assert.Contains(t, report.Text(rec, report.Links{}), "word "+command.Escape(r)+" IMMEDIATE ACTIONS", "U+%04X", r)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -162,7 +163,7 @@ func changesOf(rec *investigation.Record, _ Links) content {
 		for _, count := range t.Routine {
 			routine += count
 		}
-		entries = append(entries, fmt.Sprintf("(%d routine events of CloudTrail are not listed.)", routine))
+		entries = append(entries, "("+plural.Either(routine, "routine event of CloudTrail is", "routine events of CloudTrail are")+" not listed.)")
 	}
 	return list{entries: entries, most: maxListed, verbatim: true}
 }
@@ -234,17 +235,13 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 		about = append(about, fact{"Model not used", f.Why})
 	}
 	about = append(about,
-		fact{"Calls", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)},
+		fact{"Calls", plural.Of(u.ModelCalls, "model call") + ", " + plural.Of(u.ToolCalls, "tool call")},
 		fact{"Tokens", tokens(u)})
 	if rec.Resumed > 0 {
-		times := "times"
-		if rec.Resumed == 1 {
-			times = "time"
-		}
-		about = append(about, fact{"Resumed", fmt.Sprintf("%d %s from a checkpoint", rec.Resumed, times)})
+		about = append(about, fact{"Resumed", plural.Of(rec.Resumed, "time") + " from a checkpoint"})
 	}
 	if rec.Repeats > 0 {
-		about = append(about, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})
+		about = append(about, fact{"Repeats", "the alarm fired " + plural.Of(rec.Repeats, "more time") + " meanwhile"})
 	}
 	about = append(about, fact{"AWS queries", queries(rec)}, fact{"Cost", cost(rec)})
 	if !rec.EndedAt.IsZero() {
@@ -282,7 +279,7 @@ func queries(rec *investigation.Record) string {
 		parts = append(parts, queriesOf(q))
 	}
 	if lost > 0 {
-		parts = append(parts, fmt.Sprintf("those of %d tool calls without an answer, counted with all that they could cost", lost))
+		parts = append(parts, "those of "+plural.Of(lost, "tool call")+" without an answer, counted with all that they could cost")
 	}
 	if len(parts) == 0 {
 		return ""
@@ -297,7 +294,7 @@ func queriesOf(q toolcall.BilledQueries) string {
 		if name == "logs:StartQuery" {
 			name = "Logs Insights"
 		}
-		return fmt.Sprintf("%d %s queries, %s scanned", q.Requests, name, byteSize(q.Units))
+		return plural.Either(q.Requests, name+" query", name+" queries") + ", " + byteSize(q.Units) + " scanned"
 	case q.Unit == toolcall.UnitRequests:
 		return fmt.Sprintf("%d %s", q.Requests, q.Operation)
 	}

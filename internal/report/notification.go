@@ -234,7 +234,28 @@ func truncateLines(text string, maxBytes int) string {
 	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 || !isProse(kept[end+1:]) {
 		kept = kept[:max(end, 0)]
 	}
+	if isCommandLine(strings.TrimLeft(text[len(kept):], "\n")) {
+		kept = withoutCommand(kept)
+	}
 	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
+}
+
+// isCommandLine reports whether a text begins with a line of a command.
+func isCommandLine(text string) bool { return strings.HasPrefix(text, margin+margin) }
+
+// withoutCommand returns a text without the command at its end, and without what the command does.
+func withoutCommand(text string) string {
+	for {
+		end := strings.LastIndexByte(text, '\n')
+		line := text[end+1:]
+		if line != "" && !isCommandLine(line) && !strings.HasPrefix(line, labelMark) {
+			return text
+		}
+		text = text[:max(end, 0)]
+		if end < 0 || strings.HasPrefix(line, labelMark) {
+			return text
+		}
+	}
 }
 
 // isProse reports whether a line has the indentation of prose, and not that of a command or of a line of code's own.

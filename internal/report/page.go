@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -26,7 +27,7 @@ const (
 var pageSource string
 
 // Everything on the page goes through the escaping of html/template; nothing is ever declared safe.
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"thousands": thousands}).Parse(pageSource))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"thousands": thousands, "either": plural.Either}).Parse(pageSource))
 
 // HTML returns the report as one page without scripts and without external resources.
 func HTML(rec *investigation.Record, links Links) ([]byte, error) {

@@ -682,7 +682,7 @@ func TestAbout_ReportsQueriesThatAWSBills(t *testing.T) {
 		}, "AWS queries: 2 ce:GetCostAndUsage; 4 cloudwatch:GetMetricData, 1,500 metrics; about $0.0350"},
 		{"a lost answer", func(rec *investigation.Record) {
 			rec.Rounds[0].Calls[0].Answer, rec.Rounds[0].Calls[0].Lost, rec.Rounds[0].Calls[0].QueryLimitUSD = nil, true, 0.25
-		}, "AWS queries: those of 1 tool calls without an answer, counted with all that they could cost; about $0.2500"},
+		}, "AWS queries: those of 1 tool call without an answer, counted with all that they could cost; about $0.2500"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -174,8 +175,8 @@ func seriesLine(s investigation.Series) string {
 		low, high = min(low, p.Value), max(high, p.Value)
 	}
 	last := s.Points[len(s.Points)-1]
-	line := fmt.Sprintf("%s: %g at %s (from %g to %g over %d datapoints of %d s)",
-		s.Label, last.Value, moment(last.Time), low, high, len(s.Points), s.Period)
+	line := fmt.Sprintf("%s: %g at %s (from %g to %g over %s of %d s)",
+		s.Label, last.Value, moment(last.Time), low, high, plural.Of(len(s.Points), "datapoint"), s.Period)
 	if s.Threshold != nil {
 		line += fmt.Sprintf(", threshold %g", *s.Threshold)
 	}

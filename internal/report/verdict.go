@@ -62,6 +62,8 @@ func verdict(rec *investigation.Record) string {
 // result is verdict without a remark about the event.
 func result(rec *investigation.Record) string {
 	switch {
+	case rec.EvidenceOnly && rec.Evidence.IsEmpty():
+		return "not investigated"
 	case rec.EvidenceOnly:
 		return "evidence only"
 	case rec.Outcome == investigation.OutcomeFallback:
@@ -77,6 +79,9 @@ func verdictLine(rec *investigation.Record) string {
 	line := ""
 	if severity(rec) != investigation.SeverityUnknown {
 		line = "Severity " + string(severity(rec)) + ". "
+	}
+	if rec.EvidenceOnly && rec.Evidence.IsEmpty() {
+		return line + "Not investigated: no model was asked, and there is no evidence."
 	}
 	if rec.EvidenceOnly {
 		return line + "Evidence only: no model was asked."

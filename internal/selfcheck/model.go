@@ -13,6 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 )
 
 const (
@@ -43,7 +44,7 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 		if class.Kind == modelerror.Throttled {
 			state = StateWarning // temporary; a used-up daily quota has another kind
 		}
-		detail := sentence("The model does not answer: " + awsapi.Brief(err))
+		detail := sentence("The model does not answer: " + awsapi.Answer(err))
 		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region), Cause: class.Cause}
 	}
 	if out.StopReason == types.StopReasonGuardrailIntervened {
@@ -149,7 +150,7 @@ func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 		return c.judgeLifecycle(life.Legacy, life.EndOfLife, life.ExtendedAccess)
 	}
 	known := models.Lookup(id)
-	why := "Bedrock did not return the life cycle (" + awsapi.Brief(err) + ")"
+	why := "Bedrock did not return the life cycle (" + awsapi.Answer(err) + ")"
 	if !known.Known {
 		return skipped(why + ", and this version of alarmtriage does not know the model.")
 	}
@@ -170,7 +171,7 @@ func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 		return warning(fmt.Sprintf("The model reached its end of life on %s.", end.Format(day)), remedy)
 	case !end.IsZero() && end.Sub(now) <= noticeOfRetirement:
 		days := int(end.Sub(now).Hours() / 24)
-		return warning(fmt.Sprintf("The model retires on %s, in %d days.", end.Format(day), days), remedy)
+		return warning(fmt.Sprintf("The model retires on %s, in %s.", end.Format(day), plural.Of(days, "day")), remedy)
 	case legacy:
 		detail := "The model is Legacy: it will retire, and Bedrock may deny it to accounts that have not used it recently."
 		if !end.IsZero() {

@@ -21,7 +21,7 @@ func failed(what string, err error) Check {
 	case awsapi.ClassTimeout, awsapi.ClassUnavailable:
 		remedy = remedyUnreachable
 	}
-	return problem(sentence(what+": "+awsapi.Brief(err)), remedy)
+	return problem(sentence(what+": "+awsapi.Answer(err)), remedy)
 }
 
 func fine(detail string) Check { return Check{State: StateOK, Detail: detail} }

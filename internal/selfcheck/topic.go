@@ -49,7 +49,7 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 // particular of another account's topic, may only allow publishing.
 func unreadTopic(err error) Check {
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		return skipped(sentence("The topic's attributes cannot be read, and its subscriptions are not known: " + awsapi.Brief(err)))
+		return skipped(sentence("The topic's attributes cannot be read, and its subscriptions are not known: " + awsapi.Answer(err)))
 	}
 	found := failed("The topic cannot be read", err)
 	if awsapi.Classify(err) == awsapi.ClassNotFound {

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
@@ -154,8 +155,8 @@ func (q *question) admit(ctx context.Context) (problem string, err error) {
 	on := q.started.Format(time.DateOnly)
 	switch reached {
 	case dedupe.LimitInvestigations:
-		problem = fmt.Sprintf("%d investigations and questions already began on %s (UTC), the limit of MaxInvestigationsPerDay, so no model was asked.",
-			day.Investigations, on)
+		problem = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, so no model was asked.",
+			plural.Either(day.Investigations, "investigation or question", "investigations and questions"), on)
 	case dedupe.LimitCost:
 		problem = fmt.Sprintf("The investigations and questions that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, so no model was asked.",
 			on, day.CostUSD)

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
@@ -124,7 +125,7 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	switch reached {
 	case dedupe.LimitInvestigations:
 		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", plural(day.Investigations, "investigation"), on)
+			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", plural.Of(day.Investigations, "investigation"), on)
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
 			"so no model was asked. Raise the limit if investigations are worth more a day.", on, day.CostUSD)

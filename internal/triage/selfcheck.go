@@ -11,6 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
@@ -74,15 +75,7 @@ func inBrief(findings []selfcheck.Check) string {
 	for i, found := range findings {
 		parts[i] = fmt.Sprintf("%s: %s %s", found.Part, found.Detail, found.Remedy)
 	}
-	return fmt.Sprintf("%s (%s)", plural(len(findings), "problem"), strings.Join(parts, "; "))
-}
-
-// plural returns a number with its noun, such as "2 problems".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%s (%s)", plural.Of(len(findings), "problem"), strings.Join(parts, "; "))
 }
 
 // selfCheckNotification returns the notification of a self-check. owner is the same for each retry by Lambda.
@@ -91,7 +84,7 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 	var b strings.Builder
 	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
 		"No alarm caused this notification, and nothing was investigated.",
-		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), plural(len(findings), "problem"))))
+		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), plural.Of(len(findings), "problem"))))
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
 	}
@@ -105,7 +98,7 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
 	return notify.Notification{
-		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", plural(len(findings), "problem"), h.FunctionName),
+		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", plural.Of(len(findings), "problem"), h.FunctionName),
 		Body:       b.String(),
 		Attributes: map[string]string{"outcome": "self-check", "region": h.Region},
 		Group:      "self-check",

@@ -116,7 +116,7 @@ func (a *App) ask(ctx context.Context, name, question string, flags askFlags) er
 		return err
 	}
 	if saveErr != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the answer is not stored (%v)", saveErr), Err: saveErr}
+		return &Problem{Code: Failed, What: fmt.Sprintf("the answer is not stored (%v)", saveErr), Remedy: "check that you may write to the folder of the report", Err: saveErr}
 	}
 	s.screen.line("Answer with its evidence: %s", path)
 	return notAnswered(answer.Text, answer.OutcomeWhy)
@@ -127,7 +127,7 @@ func notAnswered(text, why string) error {
 	if text != "" {
 		return nil
 	}
-	return &Problem{Code: NoConclusion, What: "the model did not answer", Remedy: why}
+	return &Problem{Code: NoConclusion, What: "the model did not answer", Remedy: flagNames.Replace(why)}
 }
 
 // sessionFor returns a session in the account and Region of a finished investigation, whose tool is open.
@@ -168,7 +168,7 @@ func (s *session) ask(ctx context.Context, r *reference, question, instructions 
 	if r.store != nil {
 		stored, err := r.store.Answers(bounded, r.keys)
 		if err != nil {
-			s.screen.line("Earlier answers cannot be read (%s).", awsapi.Brief(err))
+			s.screen.line("Earlier answers cannot be read (%s).", said(err))
 		}
 		earlier = append(stored, earlier...)
 	}
@@ -177,13 +177,14 @@ func (s *session) ask(ctx context.Context, r *reference, question, instructions 
 	used := &investigation.Record{}
 	if answer != nil {
 		used.Rounds, used.Usage = answer.Rounds, answer.Usage
+		ownWords(&answer.OutcomeWhy, answer.Fallbacks)
 	}
 	s.progress.end(used)
 	if ctx.Err() != nil {
 		return nil, &Problem{Code: Interrupted, What: "interrupted: there is no answer", Err: ctx.Err()}
 	}
 	if err != nil {
-		return nil, &Problem{Code: NoConclusion, What: fmt.Sprintf("the model did not answer (%s)", awsapi.Brief(err)),
+		return nil, &Problem{Code: NoConclusion, What: fmt.Sprintf("the model did not answer (%s)", said(err)),
 			Remedy: "set a longer --timeout, or use a faster model", Err: err}
 	}
 	return answer, nil

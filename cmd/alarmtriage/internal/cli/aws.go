@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -64,16 +63,8 @@ func noCredentials(err error) string {
 	return fmt.Sprintf("there are no AWS credentials (%s)", said(err))
 }
 
-// said returns what AWS answered, or why it could not be reached, without the words of the SDK.
-func said(err error) string {
-	if answer, ok := errors.AsType[smithy.APIError](err); ok {
-		return oneLine(answer.ErrorCode() + ": " + answer.ErrorMessage())
-	}
-	if request, ok := errors.AsType[*url.Error](err); ok {
-		return awsapi.Brief(request.Err)
-	}
-	return awsapi.Brief(err)
-}
+// said returns what AWS answered, or why it could not be reached.
+func said(err error) string { return oneLine(awsapi.Answer(err)) }
 
 // Identity is whose credentials the command uses.
 type Identity struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/deployment"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/doctor"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
@@ -92,7 +93,7 @@ func (a *App) doctor(ctx context.Context, flags choiceFlags) error {
 		return err
 	}
 	if findings := report.Findings(); len(findings) > 0 {
-		return &Problem{Code: Findings, What: fmt.Sprintf("%d of %d checks need your attention", len(findings), len(report.Checks)),
+		return &Problem{Code: Findings, What: fmt.Sprintf("%d of %s need your attention", len(findings), plural.Of(len(report.Checks), "check")),
 			Remedy: "see the remedies above"}
 	}
 	return nil

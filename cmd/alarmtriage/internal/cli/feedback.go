@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/reports"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
@@ -87,6 +88,13 @@ func (a *App) feedback(ctx context.Context, name string, flags feedbackFlags) er
 	return a.printFeedback(*result.Recorded, "Recorded by "+function+".")
 }
 
+// localFeedback is feedback beside a local report, with what it judges: another report may be written to the same folder.
+type localFeedback struct {
+	investigation.Feedback
+	Investigation string `json:"investigation_id"`
+	Judged        string `json:"judged"` // the cause in the report
+}
+
 // feedbackBeside stores feedback beside a local report.
 func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	redactor, err := redact.New(nil)
@@ -96,7 +104,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	given.Cause, _ = redactor.Text(given.Cause)
 	given.By, _ = redactor.Text(given.By)
 	path := filepath.Join(r.folder, feedbackFile)
-	body, err := json.MarshalIndent(given, "", "  ")
+	body, err := json.MarshalIndent(localFeedback{Feedback: given, Investigation: r.rec.ID, Judged: r.rec.Report.RootCause}, "", "  ")
 	if err == nil {
 		err = os.MkdirAll(r.folder, 0o700)
 	}
@@ -104,7 +112,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 		err = replaceFile(path, append(body, '\n'))
 	}
 	if err != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Err: err}
+		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Remedy: "check that you may write to the folder of the report", Err: err}
 	}
 	return a.printFeedback(given, "Stored in "+path+".")
 }
@@ -131,18 +139,18 @@ const (
 // pastOf returns the earlier investigations of an alarm whose reports are in a folder, oldest first, with what humans
 // reported about them. Those of the same transition are not earlier ones, but what a human reported about them counts.
 func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
-	found, err := filepath.Glob(filepath.Join(folder, "*", jsonFile))
+	found, err := reports.Files(folder) // the names begin with the time
 	if err != nil {
 		return nil
 	}
-	slices.Sort(found) // the names begin with the time
 	var past []investigation.Past
 	for _, path := range found[max(0, len(found)-maxPastFolders):] {
 		rec, err := readRecord(path)
-		if err != nil || rec.Alarm.ARN != alarm.ARN {
+		isReplay := rec != nil && slices.ContainsFunc(past, func(p investigation.Past) bool { return p.ID == rec.ID })
+		if err != nil || rec.Alarm.ARN != alarm.ARN || isReplay {
 			continue
 		}
-		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile))
+		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile), rec)
 		if feedback == nil && rec.Alarm.Time.Equal(alarm.Time) {
 			continue
 		}
@@ -154,15 +162,15 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 	return past[max(0, len(past)-maxPast):]
 }
 
-// readFeedback returns the feedback in a file, or nil.
-func readFeedback(path string) *investigation.Feedback {
+// readFeedback returns the feedback in a file, or nil if it is not about this record.
+func readFeedback(path string, rec *investigation.Record) *investigation.Feedback {
 	raw, err := readFile(path, maxFeedback)
 	if err != nil {
 		return nil
 	}
-	var feedback investigation.Feedback
-	if json.Unmarshal(raw, &feedback) != nil || feedback.Check() != nil {
+	var stored localFeedback
+	if json.Unmarshal(raw, &stored) != nil || stored.Check() != nil || stored.Investigation != rec.ID || stored.Judged != rec.Report.RootCause {
 		return nil
 	}
-	return &feedback
+	return &stored.Feedback
 }

@@ -158,7 +158,7 @@ func (s *session) find(ctx context.Context, name string, before time.Time) (alar
 
 // awsProblem returns the problem of a request that AWS refused.
 func awsProblem(what string, err error) error {
-	return &Problem{Code: AWSRefused, What: fmt.Sprintf("%s (%s)", what, said(err)), Remedy: awsapi.Advice(err), Err: err}
+	return &Problem{Code: AWSRefused, What: fmt.Sprintf("%s (%s)", what, said(err)), Remedy: awsapi.CallerAdvice(err), Err: err}
 }
 
 // deployedToolTime is how long a tool function that is deployed may take.
@@ -228,6 +228,7 @@ func (s *session) run(ctx context.Context, alarm *alarmevent.Alarm, instructions
 		},
 		Log: s.log,
 	}, rec, nil)
+	ownWords(&rec.OutcomeWhy, rec.Fallbacks)
 	if err != nil {
 		why := "The time for the investigation ran out before the model concluded. Set a longer --timeout, or use a faster model."
 		if ctx.Err() != nil {
@@ -299,6 +300,18 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 // flagNames replaces the names of the construct's props, which the reasons of outcomes use.
 var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelIds", "--model", "MaxCostUsd", "--max-cost", "MaxRounds", "--max-rounds",
 	"OrchestratorTimeout", "--timeout")
+
+// ofCaller replaces what the advice about a model says about the role of a deployment.
+var ofCaller = strings.NewReplacer("The orchestrator's role lacks the grant", "These credentials lack the grant",
+	"Check that the stack was deployed with this model and that no permissions", "Check that no permissions")
+
+// ownWords changes the reasons of an outcome to what holds for the user's own credentials.
+func ownWords(why *string, fallbacks []investigation.Fallback) {
+	*why = ofCaller.Replace(*why)
+	for i := range fallbacks {
+		fallbacks[i].Why = ofCaller.Replace(fallbacks[i].Why)
+	}
+}
 
 // print prints the result on the standard output.
 func (s *session) print(rec *investigation.Record, renderer report.Renderer, home report.Home) error {

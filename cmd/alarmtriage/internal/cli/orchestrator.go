@@ -68,7 +68,7 @@ func (a *App) orchestratorOf(ctx context.Context, r *reference, flag string) (st
 	}
 	if err != nil {
 		return "", &Problem{Code: codeOf(err), What: fmt.Sprintf("it is not known whether the function %s, which the record names, stores its reports in %s (%s)",
-			name, r.bucket, awsapi.Brief(errors.Unwrap(err))), Remedy: "add --function NAME", Err: err}
+			name, r.bucket, awsapi.Answer(errors.Unwrap(err))), Remedy: "add --function NAME", Err: err}
 	}
 	return name, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -67,7 +68,7 @@ func (p *progress) end(rec *investigation.Record) {
 	defer p.mu.Unlock()
 	p.doing, p.usage = "", rec.Usage
 	p.screen.end()
-	p.screen.line("Used: %d rounds · %s", len(rec.Rounds), p.sums())
+	p.screen.line("Used: %s · %s", plural.Of(len(rec.Rounds), "round"), p.sums())
 }
 
 // show draws the status. The caller holds the lock.
@@ -79,7 +80,7 @@ func (p *progress) show() {
 
 // sums returns what the investigation has used so far. The caller holds the lock.
 func (p *progress) sums() string {
-	sums := []string{fmt.Sprintf("%d AWS calls", p.awsCalls), thousands(p.usage.Tokens()) + " tokens"}
+	sums := []string{plural.Of(p.awsCalls, "AWS call"), thousands(p.usage.Tokens()) + " tokens"}
 	if p.usage.PriceKnown {
 		sums = append(sums, fmt.Sprintf("$%.2f", p.usage.CostUSD))
 	}
@@ -142,9 +143,9 @@ func counted(answer toolcall.Answer) string {
 	case calls == 0:
 		return ""
 	case answer.Refusals > 0:
-		return fmt.Sprintf(" (%d AWS calls, %d refused)", calls, answer.Refusals)
+		return fmt.Sprintf(" (%s, %d refused)", plural.Of(calls, "AWS call"), answer.Refusals)
 	default:
-		return fmt.Sprintf(" (%d AWS calls)", calls)
+		return " (" + plural.Of(calls, "AWS call") + ")"
 	}
 }
 

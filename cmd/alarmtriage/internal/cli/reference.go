@@ -143,7 +143,7 @@ func (r *reference) localFolder() string {
 	return filepath.Join(reportsFolder, r.rec.StartedAt.UTC().Format("20060102-")+strings.TrimSuffix(filepath.Base(r.keys.Text), ".txt"))
 }
 
-// localAnswers returns the answers in the report's folder, oldest first.
+// localAnswers returns the answers about the report in its folder, oldest first.
 func (r *reference) localAnswers() []investigation.Answer {
 	var answers []investigation.Answer
 	for number := 1; number <= store.MaxAnswers; number++ {
@@ -152,7 +152,7 @@ func (r *reference) localAnswers() []investigation.Answer {
 			break
 		}
 		var answer investigation.Answer
-		if json.Unmarshal(raw, &answer) == nil {
+		if json.Unmarshal(raw, &answer) == nil && answer.Investigation == r.rec.ID {
 			answers = append(answers, answer)
 		}
 	}

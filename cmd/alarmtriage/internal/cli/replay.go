@@ -13,6 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/replay"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -185,7 +186,7 @@ func (a *App) printReplay(recorded, replayed *investigation.Record, missed []str
 		out.write(yellow, "! not recorded: "+purpose(code))
 	}
 	if left := len(missed) - maxMissedShown; left > 0 {
-		out.line("! and %d more calls that are not recorded", left)
+		out.line("! and %s not recorded", plural.Either(left, "more call that is", "more calls that are"))
 	}
 	if same && len(missed) == 0 {
 		out.line("Nothing differs.")

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/reports"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -72,8 +73,8 @@ func newReportsSearch(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "search TEXT",
 		Short: "List the reports that mention a text",
-		Long: "List the reports that mention a text, ignoring case: in the name of the alarm, the account, the summary, the cause, the\n" +
-			"findings and their quotes, the actions, the changes, or the first looks.",
+		Long: "List the reports that mention a text, ignoring case: in what the alarm, the model, or the evidence says, but not in the code\n" +
+			"and the output of the rounds.",
 		Example: "  alarmtriage reports search AccessDenied --since 30d\n  alarmtriage reports search orders-role",
 		Args:    checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
@@ -312,7 +313,13 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 		return err
 	}
 	body, err := source.Form(ctx, report, ext)
-	if err != nil {
+	_, isLocal := source.(reports.Folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err != nil && awsapi.Classify(err) == awsapi.ClassNotFound:
+		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name a report that has this form, or choose another --form", Err: err}
+	case err != nil && isLocal:
+		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name the folder of a report, or its file", Err: err}
+	case err != nil:
 		return awsProblem("the report cannot be read", err)
 	}
 	switch {
@@ -402,7 +409,7 @@ func (a *App) reportStatistics(ctx context.Context, flags reportsFlags, page str
 	}
 	out := newScreen(a.Out, a.Getenv)
 	out.write(bold, fmt.Sprintf("%s from %s to %s", place, s.From.Format(time.DateOnly), s.To.Format(time.DateOnly)))
-	out.line("%d investigations of %d alarms", s.Investigations, s.Alarms)
+	out.line("%s of %s", plural.Of(s.Investigations, "investigation"), plural.Of(s.Alarms, "alarm"))
 	cost := fmt.Sprintf("Cost: %s, median %s", reports.Dollars(s.CostUSD), reports.Dollars(s.MedianCostUSD))
 	if s.UnknownCosts > 0 {
 		cost += fmt.Sprintf("; without %d whose model has no known price", s.UnknownCosts)

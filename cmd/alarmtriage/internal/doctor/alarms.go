@@ -19,6 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
@@ -101,28 +102,37 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
 	total := with + len(a.Without) + len(a.Disabled)
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
-		with, counted(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
+		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage.", "Create an alarm, and attach it with AttachAlarms.")
-	case with == 0:
+	case with == 0 && len(a.Disabled) == 0:
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:
-		return warning(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, counted(len(a.Disabled), "alarm"), names(a.Disabled)),
-			fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(a.Disabled)))
+		judge := warning
+		if with == 0 {
+			judge = problem
+		}
+		return judge(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)),
+			enableActions(a.Disabled, region))
 	case len(a.Without) > 0:
 		check := fine("%s", detail)
-		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", startNo(len(a.Without)), names(a.Without))}
+		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}
 		return check
 	}
 	return fine("%s", detail)
 }
 
-func startNo(n int) string {
-	if n == 1 {
-		return "1 alarm starts"
+// maxEnabled is how many alarms one request may enable.
+const maxEnabled = 100
+
+// enableActions returns the commands that enable the actions of alarms.
+func enableActions(list []string, region string) string {
+	var commands []string
+	for part := range slices.Chunk(list, maxEnabled) {
+		commands = append(commands, fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(part)))
 	}
-	return fmt.Sprintf("%d alarms start", n)
+	return strings.Join(commands, " && ")
 }
 
 // maxNames is how many names of alarms a sentence lists.
@@ -331,18 +341,11 @@ func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Ch
 	switch {
 	case len(pending) > 0:
 		return warning(fmt.Sprintf("%s not confirmed, so nobody receives notifications through it: %s. Confirmed: %d.",
-			isOrAre(len(pending)), names(pending), len(confirmed)),
+			plural.Either(len(pending), "subscription is", "subscriptions are"), names(pending), len(confirmed)),
 			"Confirm it with the link that SNS sent. The link is valid for two days; then, send another one: "+again)
 	case len(confirmed) == 0:
 		return problem("The topic has no subscription. Nobody receives its messages.",
 			fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol email --notification-endpoint ADDRESS", d.region, topic))
 	}
-	return fine("%s: %s.", counted(len(confirmed), "confirmed subscription"), names(confirmed))
-}
-
-func isOrAre(n int) string {
-	if n == 1 {
-		return "1 subscription is"
-	}
-	return fmt.Sprintf("%d subscriptions are", n)
+	return fine("%s: %s.", plural.Of(len(confirmed), "confirmed subscription"), names(confirmed))
 }

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
 // alarmsOf is CloudWatch with two pages of alarms. As AWS does, it only returns log alarms to a request for them alone.
@@ -49,4 +52,30 @@ func TestListAlarms_ReturnsEveryKindOfAlarm(t *testing.T) {
 			require.Equal(t, tt.want, names)
 		})
 	}
+}
+
+// CloudWatch enables the actions of at most 100 alarms at once.
+func TestJudgeAlarms_RemedyWorksForManyAlarms(t *testing.T) {
+	var disabled []string
+	for n := range 250 {
+		disabled = append(disabled, fmt.Sprintf("alarm %d", n))
+	}
+	check := judgeAlarms(Alarms{ByAction: []string{"x"}, Disabled: disabled}, "eu-west-1")
+	commands := strings.Split(check.Remedy, " && ")
+	require.Len(t, commands, 3)
+	for _, command := range commands {
+		assert.True(t, strings.HasPrefix(command, "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names 'alarm "))
+		assert.LessOrEqual(t, strings.Count(command, "'"), 200)
+	}
+	for _, name := range disabled {
+		assert.Contains(t, check.Remedy, "'"+name+"'")
+	}
+}
+
+func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *testing.T) {
+	check := judgeAlarms(Alarms{Disabled: []string{"orders"}}, "eu-west-1")
+	assert.Equal(t, selfcheck.StateProblem, check.State)
+	assert.Equal(t, "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names 'orders'", check.Remedy)
+	check = judgeAlarms(Alarms{Without: []string{"orders"}}, "eu-west-1")
+	assert.Contains(t, check.Remedy, "Attach alarms")
 }

@@ -148,19 +148,11 @@ func problem(detail, remedy string) selfcheck.Check {
 
 // unread returns the check of a part that cannot be read with the user's credentials. That says nothing about the part.
 func unread(what string, err error) selfcheck.Check {
-	return skipped(fmt.Sprintf("%s (%s).", what, awsapi.Brief(err)), awsapi.Advice(err))
+	return skipped(fmt.Sprintf("%s (%s).", what, awsapi.Answer(err)), awsapi.CallerAdvice(err))
 }
 
 // clip returns text as one line of bounded length.
 func clip(text string) string {
 	const most = 300 // characters
 	return truncate.Runes(strings.Join(strings.Fields(text), " "), most)
-}
-
-// counted returns a number with its noun, such as "2 alarms".
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -43,7 +44,7 @@ func (d *Doctor) invoke(ctx context.Context, function string, event []byte) ([]b
 		return fail(skipped(fmt.Sprintf("Your credentials may not invoke the function %s, so it was not checked.", function),
 			fmt.Sprintf("Use credentials that allow lambda:InvokeFunction on %s.", function)))
 	case err != nil:
-		return fail(problem(fmt.Sprintf("The function %s cannot be invoked (%s).", function, awsapi.Brief(err)), awsapi.Advice(err)))
+		return fail(problem(fmt.Sprintf("The function %s cannot be invoked (%s).", function, awsapi.Answer(err)), awsapi.CallerAdvice(err)))
 	case out.FunctionError != nil:
 		return fail(problem(fmt.Sprintf("The function %s fails: %s", function, clip(string(out.Payload))),
 			fmt.Sprintf("Read its log: aws logs tail --region %s --since 10m %s", d.region, d.logGroupOf(function))))
@@ -135,7 +136,7 @@ func (d *Doctor) concurrency(ctx context.Context) []selfcheck.Check {
 			return one(problem(fmt.Sprintf("The reserved concurrency of %s is 0, so Lambda never runs it.", function),
 				fmt.Sprintf("aws lambda delete-function-concurrency --region %s --function-name %s", d.region, function)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s runs at most %d times at once.", function, *out.ReservedConcurrentExecutions))
+			parts = append(parts, fmt.Sprintf("%s runs at most %s at once.", function, plural.Of(int(*out.ReservedConcurrentExecutions), "time")))
 		}
 	}
 	if total < lowConcurrency {
@@ -192,7 +193,7 @@ func judgeQuotas(id, region string, quotas []quotatypes.ServiceQuota) selfcheck.
 	case len(check.Notes) == 0:
 		return skipped(fmt.Sprintf("Service Quotas lists none for %s.", name), "")
 	case check.State == selfcheck.StateOK:
-		check.Detail = fmt.Sprintf("None of the %s is zero.", counted(len(check.Notes), "quota"))
+		check.Detail = fmt.Sprintf("None of the %s is zero.", plural.Of(len(check.Notes), "quota"))
 	}
 	return check
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/deployment"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
@@ -34,7 +35,7 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 		var err error
 		if resources, err = d.stackOf(ctx); err != nil {
 			return one(skipped(fmt.Sprintf("The stack of the function %s is not known (%s), so the roles were not compared with it.",
-				d.found.Function, awsapi.Brief(err)), "Add --stack with the name of its stack."))
+				d.found.Function, awsapi.Answer(err)), "Add --stack with the name of its stack."))
 		}
 	}
 	var checked int
@@ -70,18 +71,11 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 	case checked == 0:
 		return one(skipped(fmt.Sprintf("CloudFormation compared none of the roles and policies: %s.", names(unknown)), ""))
 	}
-	check := fine("%s as deployed.", areSame(checked))
+	check := fine("%s as deployed.", plural.Either(checked, "role or policy is", "roles and policies are"))
 	if len(unknown) > 0 {
 		check.Notes = []string{fmt.Sprintf("CloudFormation could not compare: %s.", names(unknown))}
 	}
 	return one(check)
-}
-
-func areSame(n int) string {
-	if n == 1 {
-		return "1 role or policy is"
-	}
-	return fmt.Sprintf("%d roles and policies are", n)
 }
 
 // describeDrift names a changed resource and what is different.
@@ -115,10 +109,12 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 	users := map[string][]string{} // what a key encrypts, by the key
 	ofTopics := map[string]bool{}  // keys that the orchestrator uses to send
 	var unknown []string
+	advice := "" // about one of them
 	add := func(what, key string, err error) {
 		switch {
 		case err != nil:
-			unknown = append(unknown, fmt.Sprintf("%s (%s)", what, awsapi.Brief(err)))
+			unknown = append(unknown, fmt.Sprintf("%s (%s)", what, awsapi.Answer(err)))
+			advice = awsapi.CallerAdvice(err)
 		case key != "":
 			users[key] = append(users[key], what)
 		}
@@ -153,7 +149,7 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 	slices.SortFunc(checks, func(a, b selfcheck.Check) int { return strings.Compare(a.Part, b.Part) })
 	switch {
 	case len(unknown) > 0:
-		checks = append(checks, skipped("The keys of these cannot be read: "+strings.Join(unknown, "; ")+".", ""))
+		checks = append(checks, skipped("The keys of these cannot be read: "+strings.Join(unknown, "; ")+".", advice))
 	case len(checks) == 0:
 		checks = append(checks, fine("AWS's own keys encrypt everything."))
 	}

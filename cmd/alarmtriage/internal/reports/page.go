@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -93,7 +94,7 @@ func (s *Statistics) Page(place string) ([]byte, error) {
 	for i, one := range s.Days {
 		height := one.Investigations * barHeight / most
 		next := bar{X: i * barStep, Y: barHeight - height, Width: barStep - 3, Height: height,
-			Title: fmt.Sprintf("%s: %d investigations, %s", one.Date, one.Investigations, Dollars(one.CostUSD))}
+			Title: fmt.Sprintf("%s: %s, %s", one.Date, plural.Of(one.Investigations, "investigation"), Dollars(one.CostUSD))}
 		if i%(len(s.Days)/maxLabels+1) == 0 {
 			next.Label = one.Date[5:]
 		}

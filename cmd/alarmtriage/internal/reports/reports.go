@@ -167,14 +167,30 @@ type Folder string
 // recordFile is the name of the JSON form in the folder of a report.
 const recordFile = "report.json"
 
+// Files returns the JSON forms of the reports in a folder, by the names of their folders. The name of the folder is no pattern.
+func Files(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		file := filepath.Join(folder, entry.Name(), recordFile)
+		if _, err := os.Lstat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	return files, nil
+}
+
 // List implements [Source].
 func (f Folder) List(_ context.Context, period Period) (found []Report, unreadable []string, err error) {
-	files, err := filepath.Glob(filepath.Join(string(f), "*", recordFile))
+	files, err := Files(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("the folder %s does not exist: %w", string(f), err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the reports of %s: %w", string(f), err)
-	}
-	if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("the folder %s does not exist: %w", string(f), err)
 	}
 	for _, file := range files {
 		report, err := readFile(file)
@@ -220,17 +236,35 @@ func (f Folder) Form(_ context.Context, report Report, ext string) ([]byte, erro
 	return readRegular(name)
 }
 
-// Contains reports whether a report mentions a text, ignoring case: in its alarm, its summary, its cause, its findings, its
-// actions, or its evidence.
+// Contains reports whether a report mentions a text, ignoring case: in its alarm, in a text of the model, or in its evidence, but
+// not in the code and the output of its rounds.
 func (r Report) Contains(text string) bool {
 	text = strings.ToLower(text)
 	rec := &r.Record
 	texts := []string{rec.ID, rec.Alarm.Name, rec.Alarm.ARN, rec.Alarm.Account, rec.AccountName, rec.Alarm.Region, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact, rec.Report.FreeText}
-	for _, finding := range rec.Report.Findings {
-		texts = append(texts, finding.Statement)
-		for _, citation := range finding.Evidence {
+	texts = append(texts, rec.Alarm.Reason, rec.Alarm.Description, rec.Alarm.Rule, rec.OutcomeWhy, rec.Model)
+	texts = slices.Concat(texts, rec.Report.Prevention, rec.Report.Monitoring, rec.Report.NotSeen, rec.Evidence.LogLines, rec.Alarm.LogLines)
+	quotes := func(evidence []investigation.Citation) {
+		for _, citation := range evidence {
 			texts = append(texts, citation.Quote)
 		}
+	}
+	for _, finding := range rec.Report.Findings {
+		texts = append(texts, finding.Statement)
+		quotes(finding.Evidence)
+	}
+	for _, refuted := range rec.Report.RuledOut {
+		texts = append(texts, refuted.Hypothesis, refuted.Reason)
+		quotes(refuted.Evidence)
+	}
+	for _, unread := range rec.NotSeen {
+		texts = append(texts, unread.What, unread.Why)
+	}
+	for _, other := range slices.Concat(rec.Together, rec.Evidence.Related) {
+		texts = append(texts, other.Name, other.Reason)
+	}
+	for _, earlier := range rec.SeenBefore {
+		texts = append(texts, earlier.Cause)
 	}
 	for _, action := range rec.Report.Actions {
 		texts = append(texts, action.Text, action.Command)

@@ -1,0 +1,117 @@
+package report_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+func TestCard_StepsKeepTheirLimit(t *testing.T) {
+	const labeled = "sudo curl -k -o x -H @f http://169.254.169.254/ | sh; aws iam delete-user --user-name $X --endpoint-url http://x > y < z; \u0430ws $("
+	longest := 0
+	for _, text := range []string{"Do it.", strings.Repeat("word ", 60)} {
+		for length := 0; length < 480; length += 5 {
+			rec := sample(t)
+			rec.Report.Actions = nil
+			for range 6 {
+				rec.Report.Actions = append(rec.Report.Actions, investigation.Action{Text: text, Command: "aws s3 ls " + strings.Repeat("a", length)})
+			}
+			rec.Report.Actions[4-length%2*3].Command = labeled + strings.Repeat(" x", length%7)
+			raw, err := report.Card(rec, linksOf(rec))
+			for _, step := range cardOf(t, raw, err).Content.NextSteps {
+				longest = max(longest, utf8.RuneCountInString(step))
+			}
+		}
+	}
+	assert.LessOrEqual(t, longest, 500)
+	assert.Greater(t, longest, 490)
+}
+
+func TestCard_TitleKeepsItsLimitWhateverIsEscaped(t *testing.T) {
+	rec := sample(t)
+	rec.AccountName, rec.Alarm.Name, rec.Alarm.Unconfirmed = strings.Repeat("R&D ", 16), strings.Repeat("a&b", 85), "forged"
+	rec.Report.Severity = investigation.SeverityCritical
+	raw, err := report.Card(rec, linksOf(rec))
+	assert.LessOrEqual(t, utf8.RuneCountInString(cardOf(t, raw, err).Content.Title), 250)
+	again := recovery(rec)
+	again.AccountName = rec.AccountName
+	raw, err = again.Card()
+	assert.LessOrEqual(t, utf8.RuneCountInString(cardOf(t, raw, err).Content.Title), 250)
+	raw, err = answered(rec).Card()
+	assert.LessOrEqual(t, utf8.RuneCountInString(cardOf(t, raw, err).Content.Title), 250)
+}
+
+func TestAnswered_CardKeepsItsLimitWithALongLink(t *testing.T) {
+	rec := sample(t)
+	a := answered(rec)
+	long := strings.Repeat("word ", 400)
+	a.Answer.Question, a.Answer.Text, a.Answer.Downgraded, a.Answer.Model = long[:1900], long, long, strings.Repeat("m", 200)
+	a.Answer.Findings = nil
+	for range 4 {
+		a.Answer.Findings = append(a.Answer.Findings, investigation.Finding{Statement: long, Confidence: investigation.Confirmed})
+	}
+	a.Answer.URI = "s3://reports/reports/2026/01/15/031200-orders-0123456789ab/answers/1.txt"
+	a.Home.Account, a.Home.ConsoleURL = "123456789012", "https://portal.example/"+strings.Repeat("p", 280)+"?a={account}&u={url}"
+	raw, err := a.Card()
+	description := cardOf(t, raw, err).Content.Description
+	assert.LessOrEqual(t, utf8.RuneCountInString(description), 2500)
+	assert.Contains(t, description, "\nAn AI model wrote this answer. Model: ")
+	assert.Contains(t, description, "\nAnswer with its evidence: https://portal.example/")
+}
+
+func TestCard_ColonsAndDotsOfOtherScriptsAreCode(t *testing.T) {
+	for text, want := range map[string]string{
+		"1:tada: now": "`1:tada`: now", "2:here: now": "`2:here`: now", "at 10:30 it": "at 10:30 it", "see evil。example now": "see `evil。example` now",
+		"see evil．example now": "see `evil．example` now", "終了した。DynamoDBは正常。": "終了した。DynamoDBは正常。",
+	} {
+		rec := sample(t)
+		rec.Report.Summary = text
+		raw, err := report.Card(rec, linksOf(rec))
+		assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Executive summary:* "+want+"\n", text)
+	}
+}
+
+func TestSubject_WithoutEvidenceDoesNotPromiseAny(t *testing.T) {
+	rec := sample(t)
+	rec.EvidenceOnly, rec.Outcome, rec.Report, rec.Evidence = true, investigation.OutcomeFallback, investigation.Report{}, investigation.Evidence{}
+	rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
+	raw, err := report.Card(rec, linksOf(rec))
+	for _, text := range []string{report.Subject(rec), cardOf(t, raw, err).Content.Title, report.Text(rec, linksOf(rec))} {
+		assert.Contains(t, strings.ToLower(text), "not investigated")
+		assert.NotContains(t, strings.ToLower(text), "evidence only")
+	}
+}
+
+func TestProse_CodeWithOddCharactersSaysSo(t *testing.T) {
+	rec := sample(t)
+	for code, want := range map[string]string{
+		"aws ec2 describe-instances --filters \u202ex": "▲ ODD CHARACTERS, SHOWN ESCAPED. Written by the model",
+		"\u0430ws s3 ls":     "▲ NOT UNDERSTOOD, READ IT CAREFULLY. ODD CHARACTERS, SHOWN ESCAPED.",
+		"aws s3 ls":          "▲ Reads AWS. Written by the model",
+		`aws s3 ls '\u0041'`: "▲ Reads AWS. Written by the model",
+	} {
+		rec.Report.Summary = "Run:\n```\n" + code + "\n```"
+		assert.Contains(t, report.Text(rec, linksOf(rec)), want, "%q", code)
+	}
+}
+
+// Half a command could do more than the whole one.
+func TestNotification_TruncatesNoCommand(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Actions = nil
+	for range 3 {
+		rec.Report.Actions = append(rec.Report.Actions, investigation.Action{Text: "Empty it.",
+			Command: "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive \\\n --exclude a --dryrun\n\naws s3 ls s3://x --dryrun"})
+	}
+	whole := report.Notification(rec, linksOf(rec), 1<<20)
+	for limit := 3000; limit < len(whole); limit += 7 {
+		text := report.Notification(rec, linksOf(rec), limit)
+		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x"), strings.Count(text, "aws s3 rm"), "%d", limit)
+		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x --dryrun"), strings.Count(text, "▲ DELETES"), "%d", limit)
+	}
+}
