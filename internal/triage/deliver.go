@@ -49,7 +49,10 @@ func (r *attempt) deliver(ctx context.Context, keep func()) (Result, error) {
 	if !notified {
 		notifyErr = r.notify(ctx, keys, storeErr)
 	}
-	if err := errors.Join(storeErr, notifyErr); err != nil {
+	switch err := errors.Join(storeErr, notifyErr); {
+	case err != nil && notifyErr == nil && r.isForEarlier(): // people have it, and the alarm's latest transition must not wait for the bucket
+		r.log.Warn("report of an earlier transition given up: it was sent, and cannot be stored")
+	case err != nil:
 		r.release(ctx, storeErr == nil, notifyErr == nil)
 		return Result{}, err
 	}

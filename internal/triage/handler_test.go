@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -174,6 +175,26 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestHandle_BucketThatStaysUnavailableSilencesNoLaterTransition(t *testing.T) {
+	b := newHarness(t)
+	b.S3.Fail(awsapitest.Denied("s3:PutObject"), -1)
+	for i := range 4 {
+		for attempt := range 3 {
+			_, err := b.invoke(t, fmt.Sprint("request-", i), action("orders-errors", i*7200))
+			require.Error(t, err, "the bucket is still unavailable")
+			assert.Len(t, b.notifications(), i+1, "attempt %d at transition %d", attempt, i)
+		}
+		b.clock.advance(2 * time.Hour)
+	}
+	assert.Equal(t, 4, b.agent.calls, "each transition is investigated once")
+	b.S3.Fail(nil, 0)
+	b.mustInvestigate(t, "request-3", action("orders-errors", 3*7200))
+	assert.Len(t, b.notifications(), 4)
+	assert.Equal(t, 1, b.reports())
+	past := b.DB.Item(ordersARN)["past"]
+	assert.Len(t, past.(*dynamodbtypes.AttributeValueMemberL).Value, 4, "later reports mention all of them")
 }
 
 func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
