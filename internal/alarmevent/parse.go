@@ -489,7 +489,8 @@ func PartitionOf(region string) string {
 var alarmARN = regexp.MustCompile(`arn:[a-z-]+:cloudwatch:[a-z0-9-]*:\d{12}:alarm:[^"\\]+`)
 
 // readReasonData reads the threshold and the triggering alarms from reasonData, a JSON document within the
-// event. Some of AWS's published samples of it are broken. Errors are therefore ignored.
+// event. Some of AWS's published samples of it are broken. Errors are therefore ignored. Only a composite alarm has triggering
+// alarms; a message is confirmed later, with the rule that CloudWatch knows.
 func (r *reader) readReasonData(a *Alarm) {
 	data := object(a.ReasonData)
 	if data == nil {
@@ -499,7 +500,7 @@ func (r *reader) readReasonData(a *Alarm) {
 		return
 	}
 	a.Threshold = r.float("reasonData.threshold", data.get("threshold"))
-	if len(a.Children) > 0 {
+	if len(a.Children) > 0 || a.Rule == "" && !a.Source.IsForgeable() {
 		return
 	}
 	a.Children = childrenInAlarm(data.get("triggeringAlarms"))

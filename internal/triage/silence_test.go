@@ -80,6 +80,36 @@ func TestComposite_OnlyTriggersInAlarmAreCovered(t *testing.T) {
 	}
 }
 
+// Whoever may set the state of an alarm (cloudwatch:SetAlarmState) chooses its reasonData.
+func TestComposite_OnlyTriggersInTheRuleAreCovered(t *testing.T) {
+	victim := trigger("payments", "ALARM")
+	metric := stateChange("mine", "ALARM", 0, "ALARM(x)", victim)
+	tests := []struct{ name, event string }{
+		{"another alarm in the rule", stateChange("mine", "ALARM", 0, "ALARM(orders)", victim)},
+		{"a part of a name in the rule", stateChange("mine", "ALARM", 0, `ALARM("payments eu") OR ALARM(payment)`, victim)},
+		{"a metric alarm", strings.Replace(metric, `{"alarmRule":"ALARM(x)"}`, `{"metrics":[{"id":"m1"}]}`, 1)},
+		{"no configuration", strings.Replace(metric, `{"alarmRule":"ALARM(x)"}`, `null`, 1)},
+		{"broken reason data", strings.Replace(stateChange("mine", "ALARM", 0, "ALARM(orders)", victim), `}]}`, `}`, 1)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.mustInvestigate(t, "mine", tt.event)
+			b.mustInvestigate(t, "victim", stateChange("payments", "ALARM", time.Minute, ""))
+		})
+	}
+}
+
+func TestComposite_OfAMessageDoesNotCoverAnAlarmThatFiredLater(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.clock.advance(30 * time.Minute)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a) OR ALARM(b)", transition, transition),
+		metricAlarm("a", types.StateValueAlarm, transition.Add(-time.Second)), metricAlarm("b", types.StateValueAlarm, transition.Add(30*time.Minute)))
+	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a) OR ALARM(b)", "TriggeringChildren": triggering("a", "b"), "Trigger": nil}))
+	b.mustInvestigate(t, "b", stateChange("b", "ALARM", 30*time.Minute, ""))
+	b.mustBeDuplicate(t, "a", stateChange("a", "ALARM", -time.Second, ""))
+}
+
 func TestComposite_GivesWayForOneTransitionOnly(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
@@ -144,7 +174,8 @@ func TestComposite_WithMoreTriggersThanAreListedIsInvestigated(t *testing.T) {
 			for _, name := range names(50) {
 				b.mustInvestigate(t, name, stateChange(name, "ALARM", 0, ""))
 			}
-			answer, err := b.invoke(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(k0)", tt.triggers...))
+			rule := "ALARM(" + strings.Join(names(101), ") OR ALARM(") + ")"
+			answer, err := b.invoke(t, "p", stateChange("p", "ALARM", time.Second, rule, tt.triggers...))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, answer.Results[0].Status)
 		})
