@@ -500,6 +500,42 @@ func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
 	assert.Contains(t, b.notifications()[0], "together: 1\n", "each notification mentions the other alarm")
 }
 
+func TestTogether_DoesNotDependOnHowLongAnythingTakes(t *testing.T) {
+	for name, events := range map[string]struct{ first, second time.Duration }{ // processed so long after the transition
+		"a long investigation": {0, time.Second},
+		"a wait in the queue":  {0, 12 * time.Minute},
+		"two waits":            {20 * time.Minute, 90 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				if rec.Alarm.Name == "a" {
+					if events.second < time.Minute {
+						b.mustInvestigate(t, "b", stateChange("b", "ALARM", time.Second, ""))
+					}
+					b.clock.advance(11 * time.Minute)
+				}
+				return conclude(rec)
+			}
+			b.clock.advance(events.first)
+			inA := b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+			b.mustInvestigate(t, "later", stateChange("later", "ALARM", 11*time.Minute, ""))
+			names := func(result triage.Result) (names []string) {
+				for _, other := range b.record(t, result).Together {
+					names = append(names, other.Name)
+				}
+				return names
+			}
+			if events.second < time.Minute {
+				assert.Equal(t, []string{"b"}, names(inA))
+				return
+			}
+			b.clock.advance(events.second - events.first)
+			assert.Equal(t, []string{"a"}, names(b.mustInvestigate(t, "b", stateChange("b", "ALARM", time.Second, ""))))
+		})
+	}
+}
+
 func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {
 	b := newHarness(t)
 	const alarms, events = 250, 1000
