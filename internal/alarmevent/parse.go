@@ -52,7 +52,20 @@ func (p Parser) Parse(raw []byte) ([]Alarm, error) {
 	for i := range alarms {
 		alarms[i].tidy(p.Redact)
 	}
-	return alarms, err
+	return alarms, p.redacted(raw, err)
+}
+
+// redacted returns the error of an event without the secrets of the event, which the error quotes in part.
+func (p Parser) redacted(raw []byte, err error) error {
+	if err == nil || p.Redact == nil {
+		return err
+	}
+	clean, _ := p.Redact(string(raw))
+	if _, again := parse([]byte(clean), delivery{}); again != nil {
+		return again
+	}
+	text, _ := p.Redact(err.Error())
+	return errors.New(text)
 }
 
 func parse(raw []byte, via delivery) ([]Alarm, error) {
