@@ -24,7 +24,7 @@ const (
 	// alarms fire together.
 	slot = 5 * time.Minute
 
-	// keepSlot is how long the item of a slot is kept.
+	// keepSlot is how long the item of a slot is kept after the last alarm was added.
 	keepSlot = 24 * time.Hour
 
 	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of
@@ -63,11 +63,10 @@ func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 }
 
 // firedAt returns when the alarm fired: the time of its event, which may have waited for hours. The time of an unconfirmed event
-// may be forged, and an alarm that fired longer ago than a slot is kept shares no slot.
+// may be forged.
 func (t *Table) firedAt(alarm *alarmevent.Alarm) time.Time {
-	now := t.now()
-	if age := now.Sub(alarm.Time); alarm.Unconfirmed != "" || age > keepSlot || age < -slot {
-		return now
+	if alarm.Unconfirmed != "" || alarm.Time.IsZero() {
+		return t.now()
 	}
 	return alarm.Time
 }
