@@ -93,7 +93,7 @@ func (r *attempt) complete(ctx context.Context) {
 	r.background.Go(func() {
 		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 		defer cancel()
-		if together, err := r.Table.Together(quick, &r.rec.Alarm); err == nil && len(together) > 0 { // a parked report may be older than the table's memory
+		if together, err := r.Table.Together(quick, &r.rec.Alarm); err == nil && len(together) > 0 { // the table forgets slots
 			r.rec.Together = together
 		}
 	})
