@@ -3,6 +3,7 @@ package faults_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -76,7 +77,7 @@ func compositeEvent(name string, children ...string) []byte {
 		"alarmData": map[string]any{
 			"alarmName":     name,
 			"state":         map[string]any{"value": "ALARM", "reason": "r", "reasonData": string(data), "timestamp": "2026-08-04T12:00:09.000+0000"},
-			"configuration": map[string]any{"alarmRule": "ALARM(orders)"},
+			"configuration": map[string]any{"alarmRule": "ALARM(" + strings.Join(children, ") OR ALARM(") + ")"},
 		},
 	})
 	if err != nil {

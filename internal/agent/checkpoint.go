@@ -38,6 +38,7 @@ func (r *run) restore(resume []byte) error {
 		return fmt.Errorf("read the checkpoint of investigation %s: it has no conversation", r.rec.ID)
 	}
 	r.state = *saved.State
+	r.rec.Alarm = saved.Record.Alarm // another transition of it may continue the investigation
 	r.rec.Evidence, r.rec.Together = saved.Record.Evidence, saved.Record.Together
 	r.rec.Rounds, r.rec.Usage, r.rec.Fallbacks = saved.Record.Rounds, saved.Record.Usage, saved.Record.Fallbacks
 	r.rec.Model = saved.Record.Model

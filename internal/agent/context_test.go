@@ -189,8 +189,10 @@ func TestRun_ResumesFromACheckpoint(t *testing.T) {
 	script := manyLooks(10)
 	script.Steps = script.Steps[4:]
 	second := &investigation.Record{ID: first.ID, Alarm: first.Alarm}
+	second.Alarm.Time = first.Alarm.Time.Add(20 * time.Minute) // a later transition continues the investigation
 	_, err = run(t, script, tool, second, saved, nil)
 	require.NoError(t, err)
+	assert.Equal(t, first.Alarm, second.Alarm, "the report is about the transition that was investigated")
 	assert.Len(t, tool.ran(), 10, "no finished call ran again")
 	assert.Len(t, second.Rounds, 11)
 	assert.Equal(t, 10, second.Usage.ToolCalls)

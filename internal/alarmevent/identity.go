@@ -74,11 +74,12 @@ func (r *reader) checkIdentity(a *Alarm, part arnParts) error {
 }
 
 // validChildren returns the triggering alarms without repetitions, and without texts that are not the ARN of another alarm
-// of the same account and Region. CloudWatch writes no others, but whoever may set the state of an alarm
-// (cloudwatch:SetAlarmState) chooses its reasonData. The investigation covers the triggering alarms, so an account could
-// otherwise prevent the investigation of another account's alarm.
+// of the same account and Region that the rule of the composite alarm contains. CloudWatch writes no others, but whoever may set
+// the state of an alarm (cloudwatch:SetAlarmState) chooses its reasonData. The investigation covers the triggering alarms, so they
+// could otherwise prevent the investigation of any alarm. The rule of a message is as forgeable as the rest of it.
 func (r *reader) validChildren(a *Alarm) []string {
 	var valid []string
+	inRule := NamesInRule(a.Rule)
 	for _, child := range a.Children {
 		part, ok := partsOf(child)
 		switch {
@@ -87,6 +88,9 @@ func (r *reader) validChildren(a *Alarm) []string {
 			a.MoreChildren++
 		case part.account != a.Account || part.region != a.Region:
 			r.note("triggering alarms", "%.300q is not an alarm of the same account and Region, and is therefore investigated on its own", child)
+			a.MoreChildren++
+		case !a.Source.IsForgeable() && !inRule[child] && !inRule[part.resource]:
+			r.note("triggering alarms", "the rule does not contain %.300q, which is therefore investigated on its own", child)
 			a.MoreChildren++
 		case child != a.ARN && !slices.Contains(valid, child):
 			valid = append(valid, child)

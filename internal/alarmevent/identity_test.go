@@ -141,17 +141,18 @@ func TestParse_TriggersAreOfTheAlarmsAccountAndRegion(t *testing.T) {
 		"the same name": "arn:aws:cloudwatch:us-east-1:111122223333:alarm:a",
 	} {
 		reasonData := fmt.Sprintf(`{"triggeringAlarms":[{"arn":%q,"state":{"value":"ALARM"}},{"arn":%q,"state":{"value":"ALARM"}}]}`, foreign, child)
-		for kind, configuration := range map[string]string{"composite": `{"alarmRule":"ALARM(b)"}`, "metric": `{"metrics":[]}`} {
-			event := fmt.Sprintf(`{"source":"aws.cloudwatch","detail-type":"CloudWatch Alarm State Change","account":"444455556666","resources":[%q],
+		event := func(configuration string) string {
+			return fmt.Sprintf(`{"source":"aws.cloudwatch","detail-type":"CloudWatch Alarm State Change","account":"444455556666","resources":[%q],
 				"detail":{"alarmName":"a","configuration":%s,"state":{"value":"ALARM","timestamp":"2023-08-04T12:56:46.138+0000","reasonData":%q}}}`,
 				self, configuration, reasonData)
-			a := one(t, event)
-			assert.Equal(t, []string{child}, a.Children, "%s, %s", name, kind)
-			assert.Equal(t, 1, a.MoreChildren, "%s, %s", name, kind)
-			require.NotEmpty(t, a.NotUnderstood)
-			assert.Contains(t, strings.Join(a.NotUnderstood, " "), foreign)
 		}
-		a := one(t, record(fmt.Sprintf(`{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":%q,"AlarmRule":"ALARM(b)","TriggeringChildren":[{"Arn":%q},{"Arn":%q}]}`,
+		a := one(t, event(`{"alarmRule":"ALARM(b) OR ALARM(`+foreign+`)"}`))
+		assert.Equal(t, []string{child}, a.Children, name)
+		assert.Equal(t, 1, a.MoreChildren, name)
+		require.NotEmpty(t, a.NotUnderstood)
+		assert.Contains(t, strings.Join(a.NotUnderstood, " "), foreign)
+		assert.Empty(t, one(t, event(`{"metrics":[]}`)).Children, "%s: only composite alarms have triggering alarms", name)
+		a = one(t, record(fmt.Sprintf(`{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":%q,"AlarmRule":"ALARM(b)","TriggeringChildren":[{"Arn":%q},{"Arn":%q}]}`,
 			self, foreign, child), "arn:aws:sns:us-east-1:444455556666:t"))
 		assert.Equal(t, []string{child}, a.Children, "%s, SNS", name)
 	}

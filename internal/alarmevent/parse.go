@@ -52,7 +52,20 @@ func (p Parser) Parse(raw []byte) ([]Alarm, error) {
 	for i := range alarms {
 		alarms[i].tidy(p.Redact)
 	}
-	return alarms, err
+	return alarms, p.redacted(raw, err)
+}
+
+// redacted returns the error of an event without the secrets of the event, which the error quotes in part.
+func (p Parser) redacted(raw []byte, err error) error {
+	if err == nil || p.Redact == nil {
+		return err
+	}
+	clean, _ := p.Redact(string(raw))
+	if _, again := parse([]byte(clean), delivery{}); again != nil {
+		return again
+	}
+	text, _ := p.Redact(err.Error())
+	return errors.New(text)
 }
 
 func parse(raw []byte, via delivery) ([]Alarm, error) {
@@ -489,7 +502,8 @@ func PartitionOf(region string) string {
 var alarmARN = regexp.MustCompile(`arn:[a-z-]+:cloudwatch:[a-z0-9-]*:\d{12}:alarm:[^"\\]+`)
 
 // readReasonData reads the threshold and the triggering alarms from reasonData, a JSON document within the
-// event. Some of AWS's published samples of it are broken. Errors are therefore ignored.
+// event. Some of AWS's published samples of it are broken. Errors are therefore ignored. Only a composite alarm has triggering
+// alarms; a message is confirmed later, with the rule that CloudWatch knows.
 func (r *reader) readReasonData(a *Alarm) {
 	data := object(a.ReasonData)
 	if data == nil {
@@ -499,7 +513,7 @@ func (r *reader) readReasonData(a *Alarm) {
 		return
 	}
 	a.Threshold = r.float("reasonData.threshold", data.get("threshold"))
-	if len(a.Children) > 0 {
+	if len(a.Children) > 0 || a.Rule == "" && !a.Source.IsForgeable() {
 		return
 	}
 	a.Children = childrenInAlarm(data.get("triggeringAlarms"))

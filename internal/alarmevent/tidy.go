@@ -48,6 +48,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	t.omit("log lines", lines-len(a.LogLines), lines)
 	t.omit("metrics", len(a.Metrics)-maxListed, len(a.Metrics))
 	a.Metrics = a.Metrics[:min(len(a.Metrics), maxListed)]
+	t.omit("fields that were not understood", len(a.NotUnderstood)-maxNotUnderstood, len(a.NotUnderstood))
 	notes := a.NotUnderstood[:min(len(a.NotUnderstood), maxNotUnderstood)]
 	a.NotUnderstood = nil
 	t.fields(reflect.ValueOf(a).Elem())

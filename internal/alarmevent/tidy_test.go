@@ -52,6 +52,37 @@ func TestParse_RedactsEveryTextOfAnEvent(t *testing.T) {
 	}
 }
 
+func TestParse_RedactsTheErrorOfAnEvent(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	const secret = "db password=Kq8vN3xB6w9Z"
+	for _, raw := range []string{
+		`{"detail-type":"` + secret + `"}`,
+		`{"` + secret + `":1,"another":2}`,
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"` + secret + `"}}}`,
+		`{"alarmArn":"` + secret + `","alarmData":{"state":{"value":"ALARM"}}}`,
+		record(`{"AlarmName":"a","AlarmArn":"`+forgedARN+`","NewStateValue":"`+secret+`"}`, "arn:aws:sns:us-east-1:123456789012:t"),
+		record(`{"AlarmName":"a","AlarmArn":"`+forgedARN+`","NewStateValue":"ALARM `+strings.Repeat("x", 60)+secret+strings.Repeat("y", 60)+`"}`, "t"),
+		record(`{"AlarmName":"`+secret+`","AlarmArn":"`+forgedARN+`","NewStateValue":"ALARM"}`, "t"),
+		`{"Records":[{"Sns":{"Message":"` + secret + `"}}]}`,
+	} {
+		_, err := alarmevent.Parser{Redact: redactor.Document}.Parse([]byte(raw))
+		require.Error(t, err, raw)
+		assert.NotContains(t, strings.ToLower(err.Error()), "kq8vn3", raw)
+	}
+	_, err = alarmevent.Parser{Redact: redactor.Document}.Parse([]byte(`{"detail-type":"CloudWatch Alarm Configuration Change","x":"` + secret + `"}`))
+	assert.ErrorIs(t, err, alarmevent.ErrIgnored)
+}
+
+func TestParse_SaysHowManyFieldsAreNotListed(t *testing.T) {
+	metrics := strings.TrimSuffix(strings.Repeat(`"no query",`, 30), ",")
+	alarms, err := alarmevent.Parse([]byte(`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"metrics":[` + metrics + `]}}}`))
+	require.NoError(t, err)
+	notes := alarms[0].NotUnderstood
+	require.Len(t, notes, 21)
+	assert.Regexp(t, `^fields that were not understood: \d+ of \d+ are omitted$`, notes[20])
+}
+
 func TestParse_BoundsEveryTextOfAnEvent(t *testing.T) {
 	const most = 17 << 10 // bytes of a document, with the note that it was shortened
 	for _, raw := range everyText(strings.Repeat("x", 100<<10)) {

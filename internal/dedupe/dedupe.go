@@ -35,6 +35,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -107,6 +109,10 @@ type Claim struct {
 	// Earlier reports that the investigation is that of an earlier transition, whose window is over. Only a finished report
 	// is delivered. The caller then claims the alarm again.
 	Earlier bool
+
+	// IsRepeat reports that the investigation is that of an earlier transition within the window. The one that claims it is only
+	// a repeat.
+	IsRepeat bool
 
 	// MaybeSent reports that an earlier attempt began to deliver a report, and did not record whether it sent a notification.
 	MaybeSent bool
@@ -220,14 +226,22 @@ func (t *Table) claimOne(
 }
 
 // investigated returns the finished investigation of the transition, or with this id, if it is one of the alarm's past ones.
+// The repeats of the last one belong to it: if their events arrive again after its window, they begin no other window.
 func (i item) investigated(transition, id string) *Duplicate {
 	transitions := i.pastTransitions()
 	for _, p := range i.past() {
-		if p.ID == id || isSameTransition(transitions[p.ID], transition) {
+		if p.ID == id || isSameTransition(transitions[p.ID], transition) || i.isRepeat(p.ID, transition) {
 			return &Duplicate{ID: p.ID, ReportURI: p.ReportURI}
 		}
 	}
 	return nil
+}
+
+// isRepeat reports whether the transition was counted as a repeat of the investigation with this id.
+func (i item) isRepeat(id, transition string) bool {
+	return slices.ContainsFunc(i.repeats(func(of string) bool { return of == id }), func(repeat string) bool {
+		return isSameTransition(strings.TrimPrefix(repeat, repeatOf(id, "")), transition)
+	})
 }
 
 // freshStart returns the write that begins a new investigation. The caller adds the condition.
@@ -279,8 +293,8 @@ func (t *Table) takeOver(
 ) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == ""
-	earlier := resume && !isSameTransition(current.text(attrTransition), transition) && !current.isOwner(owner) &&
-		!now.Before(current.time(attrWindow))
+	isOther := resume && !isSameTransition(current.text(attrTransition), transition)
+	earlier := isOther && !current.isOwner(owner) && !now.Before(current.time(attrWindow))
 	var in *dynamodb.UpdateItemInput
 	if resume {
 		holder := owner
@@ -303,6 +317,10 @@ func (t *Table) takeOver(
 			*in.UpdateExpression += ", owners :owners" // to ADD
 			in.ExpressionAttributeValues[":owners"] = set(owner)
 		}
+		if isOther && !earlier && len(current.set(attrRepeats)) < maxRepeats {
+			*in.UpdateExpression += ", repeat_times :repeat" // to ADD, likewise
+			in.ExpressionAttributeValues[":repeat"] = set(repeatOf(current.text(attrID), transition))
+		}
 	} else {
 		in = t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
 	}
@@ -316,7 +334,7 @@ func (t *Table) takeOver(
 	out, err := t.db.UpdateItem(ctx, in)
 	if err == nil {
 		claim := claimOf(KeyOf(alarm), out.Attributes, resume)
-		claim.Earlier = earlier
+		claim.Earlier, claim.IsRepeat = earlier, isOther && !earlier
 		return claim, nil, nil
 	}
 	if winner, failed := awsapi.ConditionFailed(err); failed {
@@ -477,16 +495,18 @@ func (t *Table) TakeBack(ctx context.Context, c *Claim, leaseUntil time.Time) er
 }
 
 // CountRepeat records another event of an alarm whose investigation has this id. Each transition is counted once, except
-// the one that is investigated, which is not counted.
+// the one that is investigated, which is not counted. If a composite alarm covers the alarm, that is the last transition before
+// the one of the composite alarm.
 func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, id, owner string) error {
 	transition := transitionOf(alarm, owner)
 	v := values{":set": set(repeatOf(id, transition)), ":max": whole(maxRepeats)}
 	addTransition(v, transition)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 &t.name,
-		Key:                       key(KeyOf(alarm)),
-		UpdateExpression:          aws.String("ADD repeat_times :set"),
-		ConditionExpression:       aws.String(isOtherTransition + " AND (attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
+		TableName:        &t.name,
+		Key:              key(KeyOf(alarm)),
+		UpdateExpression: aws.String("ADD repeat_times :set"),
+		ConditionExpression: aws.String(isOtherTransition + " AND (attribute_not_exists(covered_by) OR transition < :earliest) AND " +
+			"(attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
 		ExpressionAttributeValues: v,
 	})
 	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {

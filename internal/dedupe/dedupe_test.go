@@ -385,20 +385,23 @@ func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	assert.Equal(t, 2, n, "the investigated transition is not a repeat; each other one counts once")
 }
 
-func TestTogether_ReturnsOtherAlarmsOfLastSlots(t *testing.T) {
+func TestTogether_ReturnsAlarmsThatFiredWithinFiveMinutes(t *testing.T) {
 	b := newHarness(t)
-	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
-	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
+	for name, seconds := range map[string]int{"a": 0, "early": -301, "before": -299, "b": 2, "c: d/é": 240, "late": 301} {
+		require.NoError(t, b.Fired(t.Context(), alarm(name, seconds)))
+	}
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 9)))
-	b.advance(4 * time.Minute) // into the next slot
-	require.NoError(t, b.Fired(t.Context(), alarm("c: d/é", 3)))
-	related, err := b.Together(t.Context(), alarm("a", 1).ARN)
+	b.advance(3 * time.Hour)
+	require.NoError(t, b.Fired(t.Context(), alarm("waited", 1)))
+	related, err := b.Together(t.Context(), alarm("a", 0))
 	require.NoError(t, err)
-	require.Len(t, related, 2)
-	assert.Equal(t, []string{"b", "c: d/é"}, []string{related[0].Name, related[1].Name})
-	assert.Equal(t, alarm("b", 9).Time, related[0].Since)
-	b.advance(10 * time.Minute)
-	related, err = b.Together(t.Context(), alarm("a", 1).ARN)
+	var names []string
+	for _, other := range related {
+		names = append(names, other.Name)
+	}
+	assert.Equal(t, []string{"c: d/é", "b", "waited", "before"}, names)
+	assert.Equal(t, alarm("b", 9).Time, related[1].Since)
+	related, err = b.Together(t.Context(), alarm("a", 3600))
 	require.NoError(t, err)
 	assert.Empty(t, related)
 }
@@ -408,7 +411,7 @@ func TestFired_BoundsAlarmsPerSlot(t *testing.T) {
 	for i := range 130 {
 		require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprintf("a%d", i), 1)))
 	}
-	related, err := b.Together(t.Context(), "")
+	related, err := b.Together(t.Context(), alarm("a", 1))
 	require.NoError(t, err)
 	assert.Len(t, related, 100)
 }

@@ -20,10 +20,11 @@ import (
 )
 
 const (
-	// slot is the length of a time slot. Alarms that fire in the same slot share an item.
+	// slot is the length of a time slot. Alarms that fire in the same slot share an item. It is also how far from each other
+	// alarms fire together.
 	slot = 5 * time.Minute
 
-	// keepSlot is how long the item of a slot is kept.
+	// keepSlot is how long the item of a slot is kept after the last alarm was added.
 	keepSlot = 24 * time.Hour
 
 	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of
@@ -42,14 +43,10 @@ func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 	if alarm.Unconfirmed != "" {
 		return nil
 	}
-	now := t.now()
-	at := alarm.Time
-	if at.IsZero() {
-		at = now
-	}
+	now, at := t.now(), t.firedAt(alarm)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                &t.name,
-		Key:                      key(slotKey(now)),
+		Key:                      key(slotKey(at)),
 		UpdateExpression:         aws.String("ADD #alarms :entry SET #expires = :expires"),
 		ConditionExpression:      aws.String("attribute_not_exists(#alarms) OR size(#alarms) < :max"),
 		ExpressionAttributeNames: map[string]string{"#alarms": attrSlotEntries, "#expires": config.TableTTL},
@@ -65,24 +62,37 @@ func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 	return fmt.Errorf("record that the alarm fired in table %s: %w", t.name, err)
 }
 
-// Together returns the other alarms that fired in this slot or the previous one: each once, latest first.
-func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Related, error) {
-	now := t.now()
-	var this, before item
-	var errThis, errBefore error
+// firedAt returns when the alarm fired: the time of its event, which may have waited for hours. The time of an unconfirmed event
+// may be forged.
+func (t *Table) firedAt(alarm *alarmevent.Alarm) time.Time {
+	if alarm.Unconfirmed != "" || alarm.Time.IsZero() {
+		return t.now()
+	}
+	return alarm.Time
+}
+
+// Together returns the other alarms that fired within [slot] of the alarm: each once, latest first. Alarms whose events still
+// wait in Lambda's queue are not known.
+func (t *Table) Together(ctx context.Context, alarm *alarmevent.Alarm) ([]investigation.Related, error) {
+	fired := t.firedAt(alarm)
+	var slots [3]item // the one before, that of the alarm, and the one after
+	var problems [3]error
 	var reads sync.WaitGroup
-	reads.Go(func() { this, errThis = t.read(ctx, slotKey(now)) })
-	reads.Go(func() { before, errBefore = t.read(ctx, slotKey(now.Add(-slot))) })
+	for i := range slots {
+		reads.Go(func() { slots[i], problems[i] = t.read(ctx, slotKey(fired.Add(time.Duration(i-1)*slot))) })
+	}
 	reads.Wait()
 	latest := map[string]time.Time{}
-	for _, entry := range append(this.set(attrSlotEntries), before.set(attrSlotEntries)...) {
-		stamp, other, ok := strings.Cut(entry, " ")
-		ms, err := strconv.ParseInt(stamp, 10, 64)
-		if !ok || err != nil || other == arn {
-			continue
-		}
-		if at := time.UnixMilli(ms).UTC(); at.After(latest[other]) {
-			latest[other] = at
+	for _, in := range slots {
+		for _, entry := range in.set(attrSlotEntries) {
+			stamp, other, ok := strings.Cut(entry, " ")
+			ms, err := strconv.ParseInt(stamp, 10, 64)
+			if !ok || err != nil || other == alarm.ARN {
+				continue
+			}
+			if at := time.UnixMilli(ms).UTC(); at.Sub(fired).Abs() <= slot && at.After(latest[other]) {
+				latest[other] = at
+			}
 		}
 	}
 	related := make([]investigation.Related, 0, len(latest))
@@ -95,5 +105,5 @@ func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Relat
 		}
 		return related[i].ARN < related[j].ARN
 	})
-	return related, errors.Join(errThis, errBefore)
+	return related, errors.Join(problems[:]...)
 }

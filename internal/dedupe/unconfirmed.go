@@ -56,10 +56,12 @@ const (
 )
 
 // FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
-// first attempt, although CloudWatch may answer differently in the meantime. copyOf is the investigation of the same
-// transition that another event began, if it runs or is one of the last ones of the alarm: the event is a copy that arrived late
-// or through another path.
+// first attempt, although CloudWatch may answer differently in the meantime. So must an event that somebody sends again because
+// all attempts failed: if the investigation of its transition is unfinished and nobody works on it, the event continues it. copyOf
+// is the investigation of the same transition that another event began, if it runs or is one of the last ones of the alarm: the
+// event is a copy that arrived late or through another path.
 func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (v Verdict, copyOf *Duplicate, err error) {
+	isAbandoned := false
 	for _, at := range []struct {
 		key     string
 		verdict Verdict
@@ -73,7 +75,11 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 		}
 		if at.verdict == VerdictConfirmed {
 			copyOf = i.copyOf(transitionOf(alarm, owner), t.now())
+			isAbandoned = i.text(attrCoveredBy) == "" && takeable(i, owner, t.now()) && isSameTransition(i.text(attrTransition), transitionOf(alarm, owner))
 		}
+	}
+	if isAbandoned {
+		return VerdictConfirmed, nil, nil
 	}
 	return VerdictNone, copyOf, nil
 }

@@ -88,7 +88,7 @@ func TestTogether_OmitsUnconfirmedEvents(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.Fired(t.Context(), unconfirmed(alarm("forged", 1))))
 	require.NoError(t, b.Fired(t.Context(), alarm("genuine", 1)))
-	related, err := b.Together(t.Context(), alarm("a", 1).ARN)
+	related, err := b.Together(t.Context(), alarm("a", 1))
 	require.NoError(t, err)
 	require.Len(t, related, 1)
 	assert.Equal(t, "genuine", related[0].Name)

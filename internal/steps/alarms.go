@@ -27,6 +27,11 @@ type KnownAlarm struct {
 	Rule    string   // of a composite alarm
 }
 
+// ChangedBy reports whether the alarm last changed its state at that time or before. An alarm without such a time did not.
+func (k KnownAlarm) ChangedBy(at time.Time) bool {
+	return len(k.Changed) > 0 && !k.Changed[0].After(at)
+}
+
 // Moment is a time at which CloudWatch recorded a change of an alarm.
 type Moment struct {
 	time.Time

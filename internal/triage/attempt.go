@@ -184,7 +184,7 @@ func (r *attempt) together(ctx context.Context) []investigation.Related {
 	<-r.fired
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	related, err := r.Table.Together(quick, r.alarm.ARN)
+	related, err := r.Table.Together(quick, r.alarm)
 	if err != nil {
 		r.log.Warn("cannot read the alarms that fired together", "error", err)
 	}

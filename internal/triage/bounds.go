@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -24,7 +25,7 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 		return off
 	}
 	r.background.Go(func() { r.noticeWaiting(ctx) })
-	if r.alarm.Unconfirmed != "" {
+	if r.alarm.Confirmation() != alarmevent.Confirmed {
 		r.admit(ctx, quick)
 		return off
 	}
@@ -36,8 +37,9 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 	return off
 }
 
-// admit sets EvidenceOnly and the reason if too many unconfirmed events were investigated today. If the table is unavailable,
-// a model investigates.
+// admit sets EvidenceOnly and the reason if too many events that are not confirmed, or only as updates, were investigated today.
+// Updates of an alarm repeat, and whoever may publish to a topic can report each of them. If the table is unavailable, a model
+// investigates.
 func (r *attempt) admit(ctx, quick context.Context) {
 	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
 	switch {
@@ -45,11 +47,11 @@ func (r *attempt) admit(ctx, quick context.Context) {
 		r.log.Warn("unconfirmed event not counted", "error", err)
 	case !admitted:
 		r.rec.EvidenceOnly = true
-		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
+		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm, or only as updates, were already investigated "+
 			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
 		at := r.Now()
 		r.background.Go(func() {
-			r.notice(ctx, dedupe.LimitUnconfirmed, at, fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
+			r.notice(ctx, dedupe.LimitUnconfirmed, at, fmt.Sprintf("%d events that CloudWatch did not confirm, or only as updates, were investigated today. "+
 				"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
 				"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
 		})
@@ -106,8 +108,8 @@ func whyOff(s dedupe.Switch) string {
 }
 
 // reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
-// Unconfirmed events have a limit of their own, so that forged events do not use up these. If the table is unavailable, the
-// alarm is investigated.
+// Events that are not confirmed as transitions have a limit of their own, so that forged events do not use up these. If the
+// table is unavailable, the alarm is investigated.
 func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	day := dedupe.Day{Investigations: r.Config.MaxPerDay, CostUSD: r.Config.MaxCostUSDPerDay}
 	if day == (dedupe.Day{}) {
@@ -166,7 +168,7 @@ func (r *attempt) countCost(ctx context.Context, usd float64) {
 
 // isCounted reports whether the investigation counts for the limits of its day.
 func (r *attempt) isCounted() bool {
-	return (r.Config.MaxPerDay > 0 || r.Config.MaxCostUSDPerDay > 0) && r.alarm.Unconfirmed == ""
+	return (r.Config.MaxPerDay > 0 || r.Config.MaxCostUSDPerDay > 0) && r.alarm.Confirmation() == alarmevent.Confirmed
 }
 
 // decideAgain is called when an investigation continues after a hand-over, which may have waited for hours, or after a crash.

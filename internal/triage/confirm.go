@@ -41,7 +41,7 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 	confirmed, at, reason := h.ask(bounded, alarm)
 	alarm.IsUpdate = reason == "" && at.IsUpdate
 	if reason == "" {
-		alarm.Children = h.confirmedChildren(alarm, confirmed)
+		alarm.Children = h.confirmedChildren(alarm, confirmed, at.Time)
 	}
 	alarm.Unconfirmed = reason
 	if copyOf := h.keepFirstVerdict(ctx, alarm, owner, b); copyOf != nil {
@@ -187,13 +187,13 @@ func (h *Handler) contributorChanged(ctx context.Context, client awsapi.CloudWat
 	return at, false
 }
 
-// confirmedChildren returns the triggering alarms that the investigation may cover: they are in ALARM, and the
-// rule of the composite alarm contains them. The others are investigated on their own when they fire.
-func (h *Handler) confirmedChildren(alarm *alarmevent.Alarm, alarms map[string]steps.KnownAlarm) []string {
+// confirmedChildren returns the triggering alarms that the investigation may cover: they are in ALARM since the composite alarm
+// fired, and its rule contains them. The others are investigated on their own when they fire.
+func (h *Handler) confirmedChildren(alarm *alarmevent.Alarm, alarms map[string]steps.KnownAlarm, fired time.Time) []string {
 	inRule := alarmevent.NamesInRule(alarms[alarm.ARN].Rule)
 	var confirmed []string
 	for _, child := range alarm.Children {
-		inAlarm := alarms[child].State == string(alarmevent.StateAlarm)
+		inAlarm := alarms[child].State == string(alarmevent.StateAlarm) && alarms[child].ChangedBy(fired.Add(dedupe.SameTransition))
 		if inAlarm && (inRule[child] || inRule[alarmevent.NameInARN(child)]) {
 			confirmed = append(confirmed, child)
 			continue

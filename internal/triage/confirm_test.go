@@ -542,6 +542,42 @@ func unconfirmedKey(name string) string {
 	return "unconfirmed#" + arnPrefix + name + "#2026-08-04T12:36:15.490Z"
 }
 
+func TestConfirm_MessageThatIsSentAgainContinuesItsInvestigation(t *testing.T) {
+	for name, fail := range map[string]func(b *harness){
+		"the report could not be sent": func(b *harness) {
+			b.SNS.Fail(awsapitest.Denied("kms:GenerateDataKey"), -1)
+			for range 3 {
+				_, err := b.invoke(t, "first", notification("orders-errors", nil))
+				require.Error(t, err)
+			}
+			b.SNS.Fail(nil, 0)
+		},
+		"the invocation was killed": func(b *harness) {
+			b.tool.after = die
+			b.invokeAndKill(t, "first", notification("orders-errors", nil))
+			b.tool.after = nil
+			b.clock.advance(lifetime + 10*time.Second)
+		},
+	} {
+		for when, wait := range map[string]time.Duration{"within the window": 10 * time.Minute, "after the window": 10 * time.Hour} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				b := newHarnessAtTransition(t)
+				fail(b)
+				b.clock.advance(wait)
+				b.Watch.Put(metricAlarm("orders-errors", types.StateValueOk, transition.Add(5*time.Minute)))
+				rec := b.record(t, b.mustInvestigate(t, "again", notification("orders-errors", nil)))
+				assert.Empty(t, rec.Alarm.Unconfirmed)
+				assert.Equal(t, 1, b.agent.calls)
+				require.Len(t, b.notifications(), 1)
+				assert.Contains(t, b.state(ordersARN), "done")
+				b.mustBeDuplicate(t, "and again", notification("orders-errors", nil))
+				other := notification("orders-errors", fields{"StateChangeTime": "2026-08-04T12:30:00.000+0000"})
+				assert.NotEmpty(t, b.record(t, b.mustInvestigate(t, "forged", other)).Alarm.Unconfirmed, "another time is still not confirmed")
+			})
+		}
+	}
+}
+
 func TestConfirm_ForgedEventDoesNotSuppressOneThatCannotBeConfirmedEither(t *testing.T) {
 	for name, setUp := range map[string]func(b *harness){
 		"CloudWatch is unreachable": func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) },

@@ -49,7 +49,10 @@ func (r *attempt) deliver(ctx context.Context, keep func()) (Result, error) {
 	if !notified {
 		notifyErr = r.notify(ctx, keys, storeErr)
 	}
-	if err := errors.Join(storeErr, notifyErr); err != nil {
+	switch err := errors.Join(storeErr, notifyErr); {
+	case err != nil && notifyErr == nil && r.isForEarlier(): // people have it, and the alarm's latest transition must not wait for the bucket
+		r.log.Warn("report of an earlier transition given up: it was sent, and cannot be stored")
+	case err != nil:
 		r.release(ctx, storeErr == nil, notifyErr == nil)
 		return Result{}, err
 	}
@@ -90,7 +93,7 @@ func (r *attempt) complete(ctx context.Context) {
 	r.background.Go(func() {
 		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 		defer cancel()
-		if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
+		if together, err := r.Table.Together(quick, &r.rec.Alarm); err == nil && len(together) > 0 { // the table forgets slots
 			r.rec.Together = together
 		}
 	})

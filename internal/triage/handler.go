@@ -183,7 +183,12 @@ func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owne
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate)
 	}
-	return r.proceed(ctx)
+	result, err := r.proceed(ctx)
+	if r.claim != nil && r.claim.IsRepeat { // what follows a repeat does not depend on who delivers the report
+		_, followUp := h.notifyFiredAgain(ctx, alarm, owner)
+		err = errors.Join(err, followUp)
+	}
+	return result, err
 }
 
 // skipReason returns why an event is skipped, or "" if it is not. A recovery is only an exception to the reason that the alarm
@@ -241,8 +246,13 @@ func (h *Handler) begin(
 func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner string, d *dedupe.Duplicate) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
-	if err := errors.Join(h.Table.CountRepeat(quick, alarm, d.ID, owner), h.Table.Fired(quick, alarm)); err != nil {
+	if err := h.Table.CountRepeat(quick, alarm, d.ID, owner); err != nil && h.Config.NotifyRecovery {
+		return Result{}, err // a recovery whose event arrives late must find the repeat, or it would be the last word
+	} else if err != nil {
 		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
+	}
+	if err := h.Table.Fired(quick, alarm); err != nil {
+		h.Log.Warn("alarm not recorded for correlation with other alarms", "alarm", alarm.Name, "error", err)
 	}
 	again, err := h.notifyFiredAgain(ctx, alarm, owner)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -174,6 +175,26 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestHandle_BucketThatStaysUnavailableSilencesNoLaterTransition(t *testing.T) {
+	b := newHarness(t)
+	b.S3.Fail(awsapitest.Denied("s3:PutObject"), -1)
+	for i := range 4 {
+		for attempt := range 3 {
+			_, err := b.invoke(t, fmt.Sprint("request-", i), action("orders-errors", i*7200))
+			require.Error(t, err, "the bucket is still unavailable")
+			assert.Len(t, b.notifications(), i+1, "attempt %d at transition %d", attempt, i)
+		}
+		b.clock.advance(2 * time.Hour)
+	}
+	assert.Equal(t, 4, b.agent.calls, "each transition is investigated once")
+	b.S3.Fail(nil, 0)
+	b.mustInvestigate(t, "request-3", action("orders-errors", 3*7200))
+	assert.Len(t, b.notifications(), 4)
+	assert.Equal(t, 1, b.reports())
+	past := b.DB.Item(ordersARN)["past"]
+	assert.Len(t, past.(*dynamodbtypes.AttributeValueMemberL).Value, 4, "later reports mention all of them")
 }
 
 func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
@@ -477,6 +498,42 @@ func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
 	require.Len(t, b.notifications(), 2)
 	assert.Contains(t, b.notifications()[1], "repeats: 5\ntogether: 1\n")
 	assert.Contains(t, b.notifications()[0], "together: 1\n", "each notification mentions the other alarm")
+}
+
+func TestTogether_DoesNotDependOnHowLongAnythingTakes(t *testing.T) {
+	for name, events := range map[string]struct{ first, second time.Duration }{ // processed so long after the transition
+		"a long investigation": {0, time.Second},
+		"a wait in the queue":  {0, 12 * time.Minute},
+		"two waits":            {20 * time.Minute, 90 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				if rec.Alarm.Name == "a" {
+					if events.second < time.Minute {
+						b.mustInvestigate(t, "b", stateChange("b", "ALARM", time.Second, ""))
+					}
+					b.clock.advance(11 * time.Minute)
+				}
+				return conclude(rec)
+			}
+			b.clock.advance(events.first)
+			inA := b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+			b.mustInvestigate(t, "later", stateChange("later", "ALARM", 11*time.Minute, ""))
+			names := func(result triage.Result) (names []string) {
+				for _, other := range b.record(t, result).Together {
+					names = append(names, other.Name)
+				}
+				return names
+			}
+			if events.second < time.Minute {
+				assert.Equal(t, []string{"b"}, names(inA))
+				return
+			}
+			b.clock.advance(events.second - events.first)
+			assert.Equal(t, []string{"a"}, names(b.mustInvestigate(t, "b", stateChange("b", "ALARM", time.Second, ""))))
+		})
+	}
 }
 
 func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {

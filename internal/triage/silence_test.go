@@ -1,6 +1,7 @@
 package triage_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,10 +11,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
@@ -80,6 +84,36 @@ func TestComposite_OnlyTriggersInAlarmAreCovered(t *testing.T) {
 	}
 }
 
+// Whoever may set the state of an alarm (cloudwatch:SetAlarmState) chooses its reasonData.
+func TestComposite_OnlyTriggersInTheRuleAreCovered(t *testing.T) {
+	victim := trigger("payments", "ALARM")
+	metric := stateChange("mine", "ALARM", 0, "ALARM(x)", victim)
+	tests := []struct{ name, event string }{
+		{"another alarm in the rule", stateChange("mine", "ALARM", 0, "ALARM(orders)", victim)},
+		{"a part of a name in the rule", stateChange("mine", "ALARM", 0, `ALARM("payments eu") OR ALARM(payment)`, victim)},
+		{"a metric alarm", strings.Replace(metric, `{"alarmRule":"ALARM(x)"}`, `{"metrics":[{"id":"m1"}]}`, 1)},
+		{"no configuration", strings.Replace(metric, `{"alarmRule":"ALARM(x)"}`, `null`, 1)},
+		{"broken reason data", strings.Replace(stateChange("mine", "ALARM", 0, "ALARM(orders)", victim), `}]}`, `}`, 1)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.mustInvestigate(t, "mine", tt.event)
+			b.mustInvestigate(t, "victim", stateChange("payments", "ALARM", time.Minute, ""))
+		})
+	}
+}
+
+func TestComposite_OfAMessageDoesNotCoverAnAlarmThatFiredLater(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.clock.advance(30 * time.Minute)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a) OR ALARM(b)", transition, transition),
+		metricAlarm("a", types.StateValueAlarm, transition.Add(-time.Second)), metricAlarm("b", types.StateValueAlarm, transition.Add(30*time.Minute)))
+	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a) OR ALARM(b)", "TriggeringChildren": triggering("a", "b"), "Trigger": nil}))
+	b.mustInvestigate(t, "b", stateChange("b", "ALARM", 30*time.Minute, ""))
+	b.mustBeDuplicate(t, "a", stateChange("a", "ALARM", -time.Second, ""))
+}
+
 func TestComposite_GivesWayForOneTransitionOnly(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
@@ -144,7 +178,8 @@ func TestComposite_WithMoreTriggersThanAreListedIsInvestigated(t *testing.T) {
 			for _, name := range names(50) {
 				b.mustInvestigate(t, name, stateChange(name, "ALARM", 0, ""))
 			}
-			answer, err := b.invoke(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(k0)", tt.triggers...))
+			rule := "ALARM(" + strings.Join(names(101), ") OR ALARM(") + ")"
+			answer, err := b.invoke(t, "p", stateChange("p", "ALARM", time.Second, rule, tt.triggers...))
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, answer.Results[0].Status)
 		})
@@ -214,6 +249,33 @@ func TestForged_EventsOfOneInvocationShareNothing(t *testing.T) {
 			assert.Equal(t, "true", *attributes[1].MessageAttributes["confirmed"].StringValue)
 		})
 	}
+}
+
+func TestForged_CopyOfARepeatUsesNoWindow(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	b.clock.advance(30 * time.Minute)
+	b.mustBeDuplicate(t, "2", stateChange("orders", "ALARM", 30*time.Minute, ""))
+	b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition.Add(30*time.Minute))) // it stays in ALARM
+	b.clock.advance(35 * time.Minute)
+	b.mustBeDuplicate(t, "message", notification("orders", fields{"StateChangeTime": "2026-08-04T13:06:15.490+0000"}))
+	b.mustBeDuplicate(t, "2b", stateChange("orders", "ALARM", 30*time.Minute, "")) // the repeat through another path
+	b.mustInvestigate(t, "3", stateChange("orders", "ALARM", 66*time.Minute, ""))
+	assert.Len(t, b.notifications(), 2)
+}
+
+func TestForged_UpdatesDoNotUseUpTheLimitsOfTheDay(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.MaxPerDay = 2
+	for i := range 5 {
+		at := transition.Add(time.Duration(i+1) * time.Minute)
+		b.clock.advance(time.Minute)
+		b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition, at))
+		b.mustInvestigate(t, fmt.Sprint("update", i), notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil,
+			"StateChangeTime": at.Format("2006-01-02T15:04:05.000-0700")}))
+	}
+	assert.False(t, b.record(t, b.mustInvestigate(t, "genuine", stateChange("orders", "ALARM", 6*time.Minute, ""))).EvidenceOnly)
+	assert.Equal(t, 6, b.agent.calls)
 }
 
 func TestForged_UpdateOfACompositeAlarmUsesNoWindow(t *testing.T) {
@@ -333,6 +395,36 @@ func TestRepeats_AreMentionedByTheNextReport(t *testing.T) {
 	assert.Equal(t, []int{3, 1}, []int{third.SeenBefore[0].Repeats, third.SeenBefore[1].Repeats})
 }
 
+func TestRepeats_CountATransitionThatDeliversTheReport(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	_, err := b.invoke(t, "1", stateChange("orders", "ALARM", 0, ""))
+	require.Error(t, err)
+	b.SNS.Fail(nil, 0)
+	b.clock.advance(10 * time.Minute)
+	first := b.record(t, b.mustInvestigate(t, "2", stateChange("orders", "ALARM", 10*time.Minute, "")))
+	assert.Equal(t, transition, first.Alarm.Time)
+	assert.Contains(t, b.notifications()[0], "repeats: 1\n")
+	b.mustBeDuplicate(t, "2b", stateChange("orders", "ALARM", 10*time.Minute, ""))
+	b.clock.advance(2 * time.Hour)
+	second := b.record(t, b.mustInvestigate(t, "3", stateChange("orders", "ALARM", 130*time.Minute, "")))
+	require.Len(t, second.SeenBefore, 1)
+	assert.Equal(t, 1, second.SeenBefore[0].Repeats)
+}
+
+func TestRepeats_DoNotCountTheTransitionThatTriggeredACompositeAlarm(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.clock.advance(2 * time.Hour)
+	b.mustInvestigate(t, "p", stateChange("p", "ALARM", 2*time.Hour+10*time.Second, "ALARM(a)", trigger("a", "ALARM")))
+	b.mustBeDuplicate(t, "a2", stateChange("a", "ALARM", 2*time.Hour, ""))
+	b.mustBeDuplicate(t, "a3", stateChange("a", "ALARM", 2*time.Hour+time.Minute, ""))
+	b.clock.advance(2 * time.Hour)
+	rec := b.record(t, b.mustInvestigate(t, "a4", stateChange("a", "ALARM", 4*time.Hour, "")))
+	require.Len(t, rec.SeenBefore, 1)
+	assert.Equal(t, 1, rec.SeenBefore[0].Repeats)
+}
+
 func TestRepeats_SurviveThatTheAlarmIsCoveredOrGivesWay(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
@@ -397,6 +489,58 @@ func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotified(t *testing.T) {
 		_, err := b.invoke(t, fmt.Sprint(owner), event)
 		require.NoError(t, err)
 	}
+	assert.Empty(t, b.followUps())
+}
+
+func TestRecovery_IsFollowedUpIfARepeatDeliversTheReport(t *testing.T) {
+	for name, down := range map[string]func(b *harness) func(error, int){
+		"SNS": func(b *harness) func(error, int) { return b.SNS.Fail },
+		"S3":  func(b *harness) func(error, int) { return b.S3.Fail }, // it stays unavailable
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Config.NotifyRecovery = true
+			down(b)(awsapitest.ErrDown, -1)
+			_, err := b.invoke(t, "1", stateChange("orders", "ALARM", 0, ""))
+			require.Error(t, err)
+			b.SNS.Fail(nil, 0)
+			_, err = b.invoke(t, "2", stateChange("orders", "OK", 5*time.Minute, ""))
+			require.NoError(t, err)
+			_, err = b.invoke(t, "3", stateChange("orders", "ALARM", 10*time.Minute, ""))
+			assert.Equal(t, name == "S3", err != nil)
+			assert.Equal(t, "recovered fires_again", b.followUps())
+			_, err = b.invoke(t, "2b", stateChange("orders", "OK", 5*time.Minute, ""))
+			require.NoError(t, err)
+			assert.Equal(t, "recovered fires_again", b.followUps(), "the first recovery is over")
+			_, err = b.invoke(t, "4", stateChange("orders", "OK", 15*time.Minute, ""))
+			require.NoError(t, err)
+			assert.Equal(t, "recovered fires_again recovered", b.followUps())
+		})
+	}
+}
+
+// uncounting is a table that loses the write of a repeat.
+type uncounting struct{ awsapi.DynamoDB }
+
+func (u uncounting) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if strings.HasPrefix(*in.UpdateExpression, "ADD repeat_times") {
+		return nil, awsapitest.ErrDown
+	}
+	return u.DynamoDB.UpdateItem(ctx, in, o...)
+}
+
+func TestRecovery_RepeatThatIsNotCountedIsRetried(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	table := b.Table
+	b.Table = dedupe.New(uncounting{&b.DB}, "investigations", time.Hour, b.clock.now)
+	_, err := b.invoke(t, "2", stateChange("orders", "ALARM", 10*time.Minute, ""))
+	require.Error(t, err)
+	b.Table = table
+	b.mustBeDuplicate(t, "2", stateChange("orders", "ALARM", 10*time.Minute, ""))
+	_, err = b.invoke(t, "3", stateChange("orders", "OK", 5*time.Minute, "")) // late
+	require.NoError(t, err)
 	assert.Empty(t, b.followUps())
 }
 
