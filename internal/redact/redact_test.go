@@ -145,6 +145,15 @@ func TestUntil_WithholdsTextAfterDeadline(t *testing.T) {
 	assert.Equal(t, 1, count)
 }
 
+// A line can be long and have many names.
+func TestUntil_EndsTheSearchForNames(t *testing.T) {
+	c := counter{until: time.Now().Add(-time.Second)}
+	text := strings.Repeat("password: abcdefghijkl ", 1000)
+	c.wanted = keywordsOf(text)
+	c.replaceNamed(text)
+	assert.True(t, c.expired)
+}
+
 func TestNew_NamesInvalidPattern(t *testing.T) {
 	_, err := New([]string{"("})
 	require.ErrorContains(t, err, `"("`)

@@ -42,6 +42,7 @@ func (c *counter) replaceNamed(text string) string {
 		return text
 	}
 	s := scanner{counter: c, text: text, kinds: map[string]sensitivity{}, ahead: lookAhead*len(text) + 1<<20}
+	looked := 0
 	for at := 0; at < len(text); {
 		if !inName[text[at]] {
 			at++
@@ -55,6 +56,9 @@ func (c *counter) replaceNamed(text string) string {
 			s.name = start
 			s.look(start, at)
 			at = max(at, s.done)
+			if looked++; looked%looksPerTime == 0 && c.isLate() {
+				return text
+			}
 		}
 		if s.ahead < 0 {
 			c.expired = true
@@ -67,6 +71,8 @@ func (c *counter) replaceNamed(text string) string {
 	s.out.WriteString(text[s.done:])
 	return s.out.String()
 }
+
+const looksPerTime = 64 // names that are looked at between two looks at the time
 
 // scanHints are substrings in lower case. The scanner finds nothing in a text that contains none of them.
 var scanHints = append([]string{"environment", "variables", "env", "kind", "userdata", "gatewayconfiguration"}, nameHints...)
@@ -548,6 +554,6 @@ func hasDigit(value string) bool { return strings.ContainsAny(value, "0123456789
 
 // isWholeLine reports whether a name and its value are all that a line contains, as in YAML.
 func isWholeLine(text string, start, end int) bool {
-	before := text[strings.LastIndexByte(text[:start], '\n')+1 : start]
-	return strings.Trim(before, " \t-") == "" && (end == len(text) || text[end] == '\n' || text[end] == '\r')
+	before := strings.TrimRight(text[:start], " \t-") // from the end, because a line can be long and have many names
+	return (before == "" || strings.HasSuffix(before, "\n")) && (end == len(text) || text[end] == '\n' || text[end] == '\r')
 }

@@ -52,6 +52,15 @@ print(c.access_key, c.secret_key, c.token)`, success: true, output: broker.Dummy
 	{name: "credentials: every process's files", code: leak + "print(hunt())", success: true, output: "[]"},
 	{name: "credentials: proc behind a symbolic link", code: `os.symlink("/proc", "p")
 open("p/self/environ").read()`, kind: "PermissionError"},
+	{name: "credentials: proc behind a link to the root directory", code: `os.symlink("/", "r")
+open("r/proc/self/status").read()`, kind: "PermissionError"},
+	{name: "credentials: proc behind a relative link", code: `os.mkdir("a"); os.symlink("../../../../../../proc", "a/p")
+open("a/p/self/status").read()`, kind: "PermissionError"},
+	{name: "credentials: proc below a descriptor of the root directory", code: `os.open("proc/self/status", os.O_RDONLY, dir_fd=os.open("/", os.O_RDONLY))`, kind: "PermissionError"},
+	{name: "credentials: proc below a descriptor", code: `os.makedirs("a/b/c/d/e"); fd = os.open("a", os.O_RDONLY); os.chdir("a/b/c/d/e")
+os.open("../../../../../proc/self/status", os.O_RDONLY, dir_fd=fd)`, kind: "PermissionError"},
+	{name: "credentials: the root directory below a descriptor", code: `os.makedirs("a/b/c/d/e"); fd = os.open("a", os.O_RDONLY); os.chdir("a/b/c/d/e")
+os.open("../../../..", os.O_RDONLY, dir_fd=fd)`, kind: "PermissionError"},
 	{name: "credentials: proc behind a relative path", code: `open("../../../../../../proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc as bytes", code: `open(b"/proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc with two slashes", code: `open("//proc/self/environ").read()`, kind: "PermissionError"},

@@ -56,6 +56,20 @@ var behaviors = []struct {
 	{name: "asyncio works", code: "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 7\nresult = asyncio.run(f())", result: "7"},
 	{name: "clients can be created", code: "c = boto3.client('logs')\nresult = [c.meta.region_name, boto3.Session().region_name, boto3.resource('s3').meta.service_name]", result: `["eu-west-1", "eu-west-1", "s3"]`},
 	{name: "the main guard of scripts works", code: "if __name__ == '__main__':\n    result = 'ran'", result: `"ran"`},
+	{name: "a closing fence can follow the code", code: "```python\nresult = 1```", result: "1", note: "fence"},
+	{name: "line numbers count the lines before a fence", code: "Here it is:\n\n```python\nx = 1\n1/0\n```", kind: "ZeroDivisionError", output: "line 5", note: "fence"},
+	{name: "line numbers count blank lines before indented code", code: "\n\n    x = 1\n    1/0", kind: "ZeroDivisionError", output: "line 4", note: "indentation"},
+	{name: "a traceback shows the line of an error behind other line breaks", code: "x = 'a\u2028b'\ny = 'c\x0cd'\n1/0 # here", kind: "ZeroDivisionError", output: "1/0 # here"},
+	{name: "a traceback of a group shows only the model's lines", code: "def f():\n    try: json.loads('{')\n    except Exception as e: return e\nraise ExceptionGroup('many', [f(), ValueError('x')])",
+		kind: "ExceptionGroup", output: "    | Traceback (most recent call last):\n    |   File \"<tool>\", line 2, in f"},
+	{name: "a traceback of many causes shows only the model's lines", code: "def f(n):\n    try: f(n - 1) if n else json.loads('{')\n    except Exception as e: raise ValueError(n) from e\nf(20)", kind: "ValueError", output: "JSONDecodeError"},
+	{name: "a version of a missing module is an error with a list", code: "import pandas\nprint(pandas.__version__)", kind: "ModuleNotFoundError", output: "Available without import", note: "not installed: pandas"},
+	{name: "a class of a missing module is an error with a list", code: "from pandas import DataFrame\nisinstance(1, DataFrame)", kind: "ModuleNotFoundError", output: "Available without import", note: "not installed: pandas"},
+	{name: "deriving from a missing class is an error with a list", code: "from pandas import DataFrame\nclass X(DataFrame): pass", kind: "ModuleNotFoundError", output: "Available without import", note: "not installed: pandas"},
+	{name: "concurrent is bound without import", code: "result = concurrent.futures.wait.__name__", result: `"wait"`},
+	{name: "keys with the same text are all shown", code: "result = {1: 'a', '1': 'b'}", result: `{"1": "a", "1 (str)": "b"}`},
+	{name: "views and queues are lists", code: "result = [{'a': 1}.keys(), {'a': 1}.items(), deque([1]), range(2)]", result: `[["a"], [["a", 1]], [1], [0, 1]]`},
+	{name: "a result that fails after exit is an error of the code", code: "class R:\n    def __repr__(self): raise KeyboardInterrupt\nresult = R()\nexit()", kind: "KeyboardInterrupt", output: "line 2"},
 	{name: "pprint is a function and a module", code: "pprint({'a': 1})\npprint.pprint([1])", stdout: "{'a': 1}\n[1]\n"},
 }
 
@@ -78,6 +92,7 @@ func TestCode_BehavesAsModelsExpect(t *testing.T) {
 					assert.Contains(t, answer.Output, b.output)
 					assert.Contains(t, strings.Join(answer.Notes, "\n"), b.note)
 					assert.NotContains(t, answer.Output, "runner.py")
+					assert.NotContains(t, answer.Output, "decoder.py")
 					assert.Positive(t, answer.ExecutionTime)
 				})
 			}

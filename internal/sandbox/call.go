@@ -303,10 +303,20 @@ func decodeResult(data []byte) *result {
 	var r result
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if decoder.Decode(&r) != nil || decoder.More() || r.OK && !json.Valid([]byte(r.Result)) {
+	if decoder.Decode(&r) != nil || decoder.More() || r.OK && !isResult(r.Result) {
 		return nil
 	}
 	return &r
+}
+
+// maxAround is how many values can be around a result in an answer and in a record. encoding/json refuses to decode values that
+// are nested too deeply.
+const maxAround = 16
+
+// isResult reports whether a text is JSON that can be decoded as a part of an answer.
+func isResult(encoded string) bool {
+	around := strings.Repeat("[", maxAround) + encoded + strings.Repeat("]", maxAround)
+	return json.Valid([]byte(encoded)) && json.Valid([]byte(around))
 }
 
 // wait returns the call's own result, or a result that explains why the call was stopped.
@@ -450,16 +460,16 @@ func (c *call) fitResult(encoded string, leftOut int64, a *toolcall.Answer) (jso
 			shown = *text
 		}
 	}
-	isCut := len(encoded) > MaxResult || leftOut > 0
-	shown = c.cleaned(shown, isCut)
-	if !isCut {
-		return json.RawMessage(encoded), shown
+	if len(encoded) <= MaxResult && leftOut == 0 {
+		return json.RawMessage(encoded), c.cleaned(shown, false)
 	}
-	short, missing := withoutMiddle(shown, MaxResult)
-	left := int64(missing) + leftOut
-	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: left})
-	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
-		"and it is text instead of JSON", left, int64(len(encoded))+leftOut))
+	short, missing := c.shortened(shown, MaxResult)
+	left := missing + leftOut
+	if left > 0 || text == nil {
+		a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: left})
+		a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
+			"and it is text instead of JSON", left, int64(len(encoded))+leftOut))
+	}
 	encodedShort, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short
@@ -478,9 +488,16 @@ func (c *call) boundedNotes(notes []string) []string {
 
 // bounded truncates a text of the child to about max bytes. The code may have forged the text.
 func (c *call) bounded(text string, most int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	short, _ := withoutMiddle(c.cleaned(text, len(text) > most), most)
+	short, _ := c.shortened(text, most)
 	return short
+}
+
+// shortened returns at most most bytes of a text, cleaned, and how many bytes are missing. Only the parts that can be shown are
+// cleaned, because that takes long for a text of several MB, which the code may have forged.
+func (c *call) shortened(text string, most int) (short string, missing int64) {
+	kept := newCapture(most/2 + CutMargin)
+	_, _ = kept.Write([]byte(text)) // never fails
+	return kept.text(most/2, c.cleaned)
 }
 
 // join joins the parts that are not empty. Each part starts on a new line.

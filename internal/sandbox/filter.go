@@ -128,6 +128,9 @@ func childFilter() *program {
 	for _, number := range ownProcessCalls {
 		rules[number] = onlyOwn()
 	}
+	for number, flags := range openCalls {
+		rules[number] = onlyHonestOpens(flags)
+	}
 	rules[unix.SYS_PRLIMIT64] = onlySelf()
 	rules[unix.SYS_FCNTL] = onlyValues(1, fcntlCommands)
 	rules[unix.SYS_IOCTL] = onlyValues(1, ioctlCommands)
@@ -197,6 +200,17 @@ func onlyConnectedPairs() *program {
 		p.answer(answerAllow)
 	}
 	p.answer(answerEPERM)
+	return p
+}
+
+// onlyHonestOpens returns a rule that refuses to empty a file that is not opened for writing. Landlock takes that for reading,
+// and the access mode 3, with which only ioctl works, for no access.
+func onlyHonestOpens(flags uint32) *program {
+	p := &program{}
+	p.load(offsetArg0 + 8*flags)
+	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: unix.O_TRUNC | unix.O_ACCMODE})
+	p.refuse(answerEPERM, unix.O_TRUNC|unix.O_RDONLY, unix.O_TRUNC|unix.O_ACCMODE)
+	p.answer(answerAllow)
 	return p
 }
 

@@ -163,6 +163,27 @@ func TestGuard_HasNoSimpleWayAround(t *testing.T) {
 	}
 }
 
+// Packages such as numpy and pandas import ctypes, which cannot look up functions here.
+func TestGuard_PackagesCanImportCtypes(t *testing.T) {
+	for _, python := range pythons(t) {
+		for _, configuration := range configurations {
+			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
+				w := startWorker(t, python, configuration.role)
+				answer := w.run(`
+import ctypes
+try: ctypes.pythonapi.Py_IncRef; print("found")
+except PermissionError as e: print(e)
+try: ctypes.CDLL("libc.so.6"); print("found")
+except PermissionError as e: print(e)
+result = ctypes.sizeof(ctypes.c_int64)`, 10)
+				require.True(t, answer.Success, answer.Output)
+				assert.Equal(t, "8", string(answer.Result))
+				assert.NotContains(t, answer.Stdout, "found")
+			})
+		}
+	}
+}
+
 // Code may import every built-in module, also after it removed one from sys.modules.
 func TestGuard_BuiltInModulesCanStillBeImported(t *testing.T) {
 	for _, python := range pythons(t) {

@@ -537,6 +537,17 @@ func TestChildFilter_AllowsOnlyListedCalls(t *testing.T) {
 	}
 	judged := map[uint32]bool{unix.SYS_PRLIMIT64: true, unix.SYS_FCNTL: true, unix.SYS_IOCTL: true, unix.SYS_PRCTL: true,
 		unix.SYS_SOCKETPAIR: true, unix.SYS_CLONE: true}
+	for number, flags := range openCalls {
+		judged[number] = true
+		for _, c := range []struct{ flags, want uint32 }{
+			{unix.O_RDONLY, answerAllow}, {unix.O_WRONLY | unix.O_TRUNC | unix.O_CREAT, answerAllow}, {unix.O_RDWR | unix.O_TRUNC, answerAllow},
+			{unix.O_RDONLY | unix.O_TRUNC, answerEPERM}, {unix.O_RDONLY | unix.O_TRUNC | unix.O_CLOEXEC, answerEPERM}, {unix.O_ACCMODE | unix.O_TRUNC, answerEPERM},
+		} {
+			arguments := make([]uint32, flags+1)
+			arguments[flags] = c.flags
+			assert.Equal(t, c.want, p.run(number, arguments...), "%d with %#o", number, c.flags)
+		}
+	}
 	for _, number := range ownProcessCalls {
 		judged[number] = true
 		assert.EqualValues(t, answerAllow, p.run(number, self), number)

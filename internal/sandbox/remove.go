@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,44 @@ func removeAll(path string, deadline time.Time) error {
 		return fmt.Errorf("remove %s: %w", path, err)
 	}
 	return nil
+}
+
+// attributes are what the code can change of the scratch directory, if it belongs to the code's user, and read in a later call.
+type attributes struct {
+	mode     uint32
+	extended map[string]bool // names of extended attributes
+}
+
+const maxAttributes = 64 << 10 // bytes of the names of a file's extended attributes, as Linux limits them
+
+func attributesOf(path string) attributes {
+	var stat unix.Stat_t
+	_ = unix.Stat(path, &stat) // without it, mode is 0 and never restored
+	a := attributes{mode: stat.Mode & 0o7777, extended: map[string]bool{}}
+	buffer := make([]byte, maxAttributes)
+	n, _ := unix.Listxattr(path, buffer)
+	for name := range strings.SplitSeq(string(buffer[:max(n, 0)]), "\x00") {
+		if name != "" {
+			a.extended[name] = true
+		}
+	}
+	return a
+}
+
+// restore gives the directory its mode, the current time, and no more extended attributes than at start. It fails if the
+// directory belongs to another user, and then the code cannot have changed them.
+func (a attributes) restore(path string) {
+	now := attributesOf(path)
+	if a.mode != 0 && now.mode != a.mode {
+		_ = unix.Chmod(path, a.mode)
+	}
+	for name := range now.extended {
+		if !a.extended[name] {
+			_ = unix.Removexattr(path, name)
+		}
+	}
+	current := unix.Timespec{Nsec: unix.UTIME_NOW}
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{current, current}, 0)
 }
 
 // level is a directory on the way from the top to the directory that is being emptied.

@@ -75,7 +75,7 @@ type Supervisor struct {
 	keys         int             // the user's keys in the kernel at start
 	watchNetwork bool            // whether network sockets of the user must be the call's
 	opened       int             // descriptors at start
-	mode         os.FileMode     // of the scratch directory at start
+	scratch      attributes      // of the scratch directory at start
 	foreign      map[string]bool // names of other users' files in the scratch directory at start
 
 	mu      sync.Mutex
@@ -212,9 +212,7 @@ func (s *Supervisor) Close() {
 // emptyScratch removes what an earlier run of this function left in the scratch directory, if that is the
 // sandbox's own. Files of other users stay.
 func (s *Supervisor) emptyScratch() {
-	if info, err := os.Stat(s.options.Scratch); err == nil {
-		s.mode = info.Mode().Perm() | info.Mode()&os.ModeSticky
-	}
+	s.scratch = attributesOf(s.options.Scratch)
 	s.foreign = map[string]bool{}
 	deadline := time.Now().Add(cleanTime)
 	for _, name := range s.scratchFiles() {
@@ -335,9 +333,7 @@ func (s *Supervisor) clean(directory string, child int) *SpentError {
 	if s.zygote != nil {
 		s.zygote.clearExits()
 	}
-	if info, err := os.Stat(s.options.Scratch); err == nil && info.Mode().Perm() != s.mode.Perm() {
-		_ = os.Chmod(s.options.Scratch, s.mode)
-	}
+	s.scratch.restore(s.options.Scratch)
 	deadline := time.Now().Add(cleanTime)
 	err := removeAll(directory, deadline)
 	for _, name := range s.scratchFiles() {

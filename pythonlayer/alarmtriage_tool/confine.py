@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import struct
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
@@ -21,8 +21,14 @@ class Filter(NamedTuple):
 
 
 def detach() -> None:
-    """Makes the child its own process group and resets the signal handlers of the zygote."""
+    """Makes the child its own process group, resets the signal handlers of the zygote, and opens its own standard input.
+
+    A file that zygote and children share would carry locks and flags to the next call.
+    """
     os.setpgid(0, 0)
+    own = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(own, 0)
+    os.close(own)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -54,7 +60,40 @@ def filter_calls(program: Filter) -> Dict[str, str]:
     wanted = Program(len(code) // 8, ctypes.addressof(raw))
     if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wanted), 0, 0) != 0:
         return _refused(ctypes.get_errno())
+    _accept_refusals()
     return {"state": "active"}
+
+
+# Functions whose system calls the filter refuses, because they also work on files outside the scratch directory.
+_CHANGES = ("chmod", "fchmod", "chown", "fchown", "lchown", "utime")
+
+
+def _accept_refusals() -> None:
+    """Lets code go on that changes modes, owners, or times of files, as copying and unpacking do. Nothing is changed."""
+    for name in _CHANGES:
+        change, replaced = getattr(os, name), _without_effect(name)
+        setattr(os, name, replaced)
+        for supports in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+            if change in supports:
+                supports.add(replaced)
+    setattr(os, "truncate", _truncate)
+
+
+def _without_effect(name: str) -> Callable[..., None]:
+    def unchanged(path: Any, *args: Any, dir_fd: Any = None, follow_symlinks: bool = name != "lchown", **kwargs: Any) -> None:
+        os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)  # raises if there is no such file
+
+    unchanged.__name__ = unchanged.__qualname__ = name
+    return unchanged
+
+
+def _truncate(path: Any, length: int) -> None:
+    """Changes the size of a file by a descriptor, for which the file must be opened for writing."""
+    if isinstance(path, int):
+        os.ftruncate(path, length)
+        return
+    with open(path, "r+b", buffering=0) as file:
+        os.ftruncate(file.fileno(), length)
 
 
 def _refused(errno: int) -> Dict[str, str]:

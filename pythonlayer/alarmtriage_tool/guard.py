@@ -1,7 +1,7 @@
 """The audit hook: refuses what a call must not do, with an error that gives the reason.
 
 It answers within microseconds. It is not a security boundary: native code bypasses it, and so can code that writes
-to the interpreter's memory, for example with crafted bytecode, or that runs in the middle of the hook, such as a signal
+to the interpreter's memory, for example with ctypes or crafted bytecode, or that runs in the middle of the hook, such as a signal
 handler, and changes its variables, which Python 3.13 permits. Where the kernel accepts the system call filter, the
 filter prevents the same things. Where it does not, the process still holds no credentials, and the supervisor
 replaces the environment if a call left a trace in it.
@@ -105,6 +105,7 @@ _IOCTL = frozenset((0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
 _DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full"))
 _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink", "os.link", "os.symlink"))
+_LINK = "a symbolic link can only lead to a path below its own directory here; use the path itself"
 
 
 def prepare() -> None:
@@ -183,6 +184,7 @@ def _hook() -> Callable[..., None]:
         others: str = _OTHERS,
         descriptor: str = _DESCRIPTOR,
         files: str = _FILES,
+        link: str = _LINK,
         # Functions of C: those of os.path call others that the code could replace.
         normal: Callable[[str], str] = getattr(posix, "_path_normpath", os.path.normpath),
         directory: Callable[[], str] = os.getcwd,
@@ -206,11 +208,18 @@ def _hook() -> Callable[..., None]:
                 if derives(kind(path), text):
                     path = encode(path, "utf-8", "surrogateescape")
                 path = decode(path, "utf-8", "surrogateescape")
-            if not path.startswith("/"):
-                path = directory() + "/" + path
-            name = "/" + normal(path).lstrip("/")
-            if name not in devices and (name + "/").startswith(hidden):
-                raise refuse(f"{name}: {files}")
+            leaves = "/.." in "/" + path
+            if event == "os.symlink" and (leaves or path.startswith("/")):
+                raise refuse(link)
+            names = ["/" + normal(path if path.startswith("/") else directory() + "/" + path).lstrip("/")]
+            # Below the descriptor of another directory (dir_fd), which the event does not show, the path could lead through the
+            # root directory, of which the code gets no descriptor.
+            by_descriptor = event == "os.readlink" or event == "open" and args[1] is None
+            if by_descriptor and leaves:
+                names.append("/" + normal("/" + path).lstrip("/"))
+            for name in names:
+                if name not in devices and (name + "/").startswith(hidden) or by_descriptor and name == "/":
+                    raise refuse(f"{name}: {files}")
             return
         if event == "import":
             module, path = args[0], args[1]
@@ -236,7 +245,10 @@ def _hook() -> Callable[..., None]:
                 raise refuse(network)
             return
         if event.startswith("ctypes."):
-            raise refuse(native)
+            # The import of ctypes, which packages such as pandas need, opens the program itself. It cannot look up functions.
+            if event != "ctypes.dlopen" or args[0] is not None:
+                raise refuse(native)
+            return
         if event == "socket.sendmsg" and args[1] is not None:
             raise refuse(network)
 

@@ -4,6 +4,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
+import threading
 import types
 from typing import Any, Callable, Dict, List, NoReturn, Tuple
 
@@ -60,9 +61,11 @@ def load() -> Dict[str, Any]:
     for module_name, name in NAMES:
         bound[name] = getattr(importlib.import_module(module_name), name)
     for name in MODULES:
-        module = importlib.import_module(name) if "." in name else _lazy_module(name)
-        if "." not in name:
-            bound[name] = module
+        if "." in name:
+            importlib.import_module(name)
+            bound[name.partition(".")[0]] = sys.modules[name.partition(".")[0]]
+        else:
+            bound[name] = _lazy_module(name)
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
     for module_name, name in FUNCTIONS:
@@ -97,10 +100,46 @@ def _lazy_module(name: str) -> types.ModuleType:
     own = name in sys.stdlib_module_names and name not in sys.modules
     if spec is None or not own or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
         return importlib.import_module(name)
-    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__[_PENDING] = (spec.loader, threading.RLock())
+    module.__class__ = _LazyModule
+    sys.modules[name] = module
     return module
+
+
+_PENDING = "__alarmtriage_pending__"
+_RUNNING = "__alarmtriage_running__"
+
+
+class _LazyModule(types.ModuleType):
+    """A module that is executed on first use. Other threads wait for that, unlike with the LazyLoader of Python 3.11."""
+
+    def __getattribute__(self, attribute: str) -> Any:
+        namespace = object.__getattribute__(self, "__dict__")
+        pending = namespace.get(_PENDING)
+        if pending is not None:
+            loader, lock = pending
+            with lock:
+                if _PENDING in namespace:
+                    _execute(self, namespace, loader, lock)
+        elif (running := namespace.get(_RUNNING)) is not None:
+            with running:
+                pass
+        return object.__getattribute__(self, attribute)
+
+
+def _execute(module: _LazyModule, namespace: Dict[str, Any], loader: Any, lock: Any) -> None:
+    """Executes a lazy module, which its own code can use meanwhile."""
+    namespace[_RUNNING] = lock
+    pending = namespace.pop(_PENDING)
+    try:
+        loader.exec_module(module)
+        module.__class__ = types.ModuleType  # type: ignore[assignment]
+    except BaseException:
+        namespace[_PENDING] = pending
+        raise
+    finally:
+        del namespace[_RUNNING]
 
 
 class PPrint(types.ModuleType):
@@ -136,9 +175,12 @@ class Missing:
         raise ModuleNotFoundError(unavailable(name), name=name)
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("__") and attribute.endswith("__"):
+        if attribute.startswith("__") and attribute.endswith("__") and attribute != "__version__":
             raise AttributeError(attribute)
         self._fail()
+
+    def __repr__(self) -> str:
+        return f"<module {self.__dict__['_name']!r}, which is not installed>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._fail()
@@ -148,6 +190,13 @@ class Missing:
 
     def __iter__(self) -> Any:
         self._fail()
+
+    def _use(self, *args: Any, **kwargs: Any) -> Any:
+        self._fail()
+
+    __len__ = __enter__ = __exit__ = __aenter__ = __aexit__ = __await__ = __setitem__ = __mro_entries__ = _use
+    __instancecheck__ = __subclasscheck__ = __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __or__ = __ror__ = __and__ = _use
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __mod__ = __matmul__ = _use
 
 
 def import_late(name: str, bind: str = "", attribute: str = "") -> Any:

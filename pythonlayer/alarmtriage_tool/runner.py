@@ -163,7 +163,7 @@ class _Clock:
 
     def text(self) -> str:
         where = ""
-        if self.line:
+        if self.line > 0:
             code = linecache.getline(source.FILENAME, self.line).strip()
             where = f" at line {self.line}: {code[:200]}"
         return (
@@ -201,7 +201,7 @@ def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str
     except BaseException as error:
         return failed(error, [])
     namespace = _namespace(prepared, bound)
-    lines = prepared.text.splitlines(True)
+    lines = io.StringIO(prepared.text, newline=None).readlines()  # as Python counts lines
     linecache.cache[source.FILENAME] = (len(prepared.text), None, lines, source.FILENAME)
     last = None
     try:
@@ -211,7 +211,10 @@ def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str
         value = namespace["result"] if "result" in namespace else last
         text, left_out = values.to_short_json(value)
     except SystemExit as error:
-        return _exited(error, namespace, prepared.notes)
+        try:
+            return _exited(error, namespace, prepared.notes)
+        except BaseException as second:
+            return failed(second, prepared.notes)
     except BaseException as error:
         return failed(error, prepared.notes)
     return {"ok": True, "result": text, "left_out": left_out, "notes": prepared.notes}
@@ -267,16 +270,17 @@ class _Failures:
     def _traceback(self, error: BaseException) -> str:
         """Returns the traceback without the frames of the harness."""
         try:
-            exception: Optional[traceback.TracebackException] = self._format.from_exception(error)
+            exception = self._format.from_exception(error)
         except BaseException as second:
             return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
-        whole, seen = exception, 0
-        while exception is not None and seen < 10:
-            exception.stack[:] = [frame for frame in exception.stack if frame.filename == source.FILENAME]
-            exception = exception.__cause__ or exception.__context__
-            seen += 1
+        left: List[Optional[traceback.TracebackException]] = [exception]
+        while left:
+            one = left.pop()
+            if one is not None:
+                one.stack[:] = [frame for frame in one.stack if frame.filename == source.FILENAME]
+                left += [one.__cause__, one.__context__, *(one.exceptions or ())]
         try:
-            return "".join(whole.format()).rstrip("\n")  # type: ignore[union-attr]
+            return "".join(exception.format()).rstrip("\n")
         except BaseException as second:
             return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
 

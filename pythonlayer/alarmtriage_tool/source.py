@@ -13,8 +13,9 @@ from . import modules
 
 FILENAME = "<tool>"
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
-_PYTHON = frozenset(("", "python", "python3", "py", "py3"))
+# A fence that nothing closes ends with the text. Some models close it behind the last line of the code.
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\1\s*\Z|\Z)", re.M | re.S)
+_PYTHON = frozenset(("", "python", "python3", "py", "py3", "ipython", "ipython3", "tool_code"))
 _MISSING = "__alarmtriage_missing__"
 _HYBRID = "__alarmtriage_datetime__"
 
@@ -79,14 +80,18 @@ def _candidates(text: str) -> List[Tuple[str, str]]:
     if fenced is not None:
         found.append((fenced, "the Markdown fence around the code was removed"))
         found.append((textwrap.dedent(fenced), "the Markdown fence and the indentation around the code were removed"))
-    found.append((textwrap.dedent(text).strip("\n"), "the indentation of the whole code was removed"))
+    found.append((textwrap.dedent(text), "the indentation of the whole code was removed"))
     return found
 
 
 def _unfenced(text: str) -> Optional[str]:
-    """Returns the Python in the text's Markdown fences, or None if there is none."""
-    blocks = [m.group(3) for m in _FENCE.finditer(text) if m.group(2).lower() in _PYTHON]
-    return "\n".join(blocks) if blocks else None
+    """Returns the Python in the text's Markdown fences, or None if there is none. All other lines are blank in it."""
+    blocks = [m for m in _FENCE.finditer(text) if m.group(2).lower() in _PYTHON]
+    lines, done = "", 0
+    for block in blocks:
+        lines += "\n" * text.count("\n", done, block.start(3)) + block.group(3)
+        done = block.end(3)
+    return lines if blocks else None
 
 
 def _future(tree: ast.Module) -> int:

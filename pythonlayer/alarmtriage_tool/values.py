@@ -1,11 +1,12 @@
 """Converts any Python value to JSON without trusting the value's own methods."""
 
 import base64
+import collections
 import datetime
 import decimal
 import json
 import math
-from typing import Any, Set, Tuple
+from typing import Any, Dict, Set, Tuple
 
 MAX_DEPTH = 40
 MAX_ITEMS = 200_000  # values in one result; the rest is replaced by a text
@@ -13,6 +14,7 @@ MAX_TEXT = 500_000  # characters of a result that are sent; one can take 12 byte
 MAX_REPR = 2_000  # characters of the repr of one value that is not JSON
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_SERIES = frozenset((collections.deque, range, type({}.keys()), type({}.values()), type({}.items())))  # shown as lists
 
 
 class _Walk:
@@ -61,7 +63,7 @@ def _plain(value: Any, depth: int, walk: _Walk) -> Any:
         return str(value)
     if isinstance(value, (bytes, bytearray)):
         return _text(bytes(value))
-    if isinstance(value, (dict, list, tuple, set, frozenset)):
+    if isinstance(value, (dict, list, tuple, set, frozenset)) or kind in _SERIES:
         return _container(value, depth, walk)
     return shown(value)
 
@@ -74,10 +76,21 @@ def _container(value: Any, depth: int, walk: _Walk) -> Any:
     walk.open.add(id(value))
     try:
         if isinstance(value, dict):
-            return {_key(k): _plain(v, depth + 1, walk) for k, v in dict.items(value)}
+            return _fields(value, depth, walk)
         return [_plain(item, depth + 1, walk) for item in _ordered(value)]
     finally:
         walk.open.discard(id(value))
+
+
+def _fields(value: Any, depth: int, walk: _Walk) -> Any:
+    """Returns a dictionary with texts as keys. Keys that have the same text, such as 1 and "1", get their types too."""
+    fields: Dict[str, Any] = {}
+    for k, v in dict.items(value):
+        name = _key(k)
+        while name in fields:
+            name = f"{name} ({type(k).__name__})"
+        fields[name] = _plain(v, depth + 1, walk)
+    return fields
 
 
 def _ordered(value: Any) -> Any:

@@ -1,0 +1,51 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// Cleaning a long text takes long, so the supervisor cleans only what it can show. Otherwise an answer could miss its deadline.
+func TestAnswer_CleansOnlyWhatIsShown(t *testing.T) {
+	long := strings.Repeat("password: abcdefghijkl ", 300_000)
+	most := 0
+	c := &call{clean: func(text string, _ bool) string { most = max(most, len(text)); return text }}
+	var a toolcall.Answer
+	encoded, err := json.Marshal(long)
+	require.NoError(t, err)
+	_, shown := c.fitResult(string(encoded), 0, &a)
+	assert.NotEmpty(t, a.Truncated)
+	for text, limit := range map[string]int{shown: MaxResult, c.bounded(long, maxError): maxError, strings.Join(c.boundedNotes([]string{long}), ""): maxNote} {
+		assert.Less(t, len(text), limit+100)
+		assert.True(t, strings.HasPrefix(text, "password: abc") && strings.HasSuffix(text, "ijkl "))
+	}
+	assert.LessOrEqual(t, most, MaxResult+2*CutMargin)
+
+	var whole toolcall.Answer
+	encodedShort, _ := c.fitResult(`"`+strings.Repeat("x", MaxResult-1)+`"`, 0, &whole)
+	assert.Empty(t, whole.Notes, "nothing is missing")
+	assert.Len(t, encodedShort, MaxResult+1)
+}
+
+// encoding/json refuses to decode an answer that is nested too deeply.
+func TestDecodeResult_RefusesResultsThatCannotBeDecodedInAnAnswer(t *testing.T) {
+	for depth, decodes := range map[int]bool{1: true, 9_000: true, 10_000: false, 100_000: false} {
+		message, err := json.Marshal(map[string]any{"ok": true, "result": strings.Repeat("[", depth) + strings.Repeat("]", depth)})
+		require.NoError(t, err)
+		r := decodeResult(message)
+		require.Equal(t, decodes, r != nil, depth)
+		if r == nil {
+			continue
+		}
+		encoded, err := json.Marshal(toolcall.Answer{Result: json.RawMessage(r.Result)})
+		require.NoError(t, err)
+		assert.NoError(t, json.Unmarshal(encoded, &toolcall.Answer{}))
+	}
+	assert.Nil(t, decodeResult([]byte(`{"ok": true, "result": "1,2"}`)))
+}

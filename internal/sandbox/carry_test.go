@@ -1,0 +1,118 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// carriers are ways in which a call could leave data for the next one: leave leaves it, and find prints what is there.
+var carriers = []struct{ name, leave, find string }{
+	{"locks of standard input", `
+import fcntl, struct
+for n in range(0, 3):
+    try: fcntl.fcntl(n, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 1000 + n, 1, 0))
+    except OSError: pass
+    try: fcntl.flock(n, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError: pass`, `
+import fcntl, struct
+null = os.open("/dev/null", os.O_RDWR)
+kind, _, start, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(null, 36, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)))
+if kind != fcntl.F_UNLCK: print("lock", start)
+try: fcntl.flock(null, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError as e: print("flock", e)`},
+	{"flags of standard input", `
+import fcntl
+fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)`, `
+import fcntl
+if fcntl.fcntl(0, fcntl.F_GETFL) & (os.O_NONBLOCK | os.O_APPEND): print("flags")`},
+	{"times of the scratch directory", `os.utime("..", ns=(4102444800123456789, 4102444800123456789))`, `
+if os.stat("..").st_atime > 4e9: print("time")`},
+	{"bits of the scratch directory", `os.chmod("..", 0o3755)`, `
+if os.stat("..").st_mode & 0o7000: print("bits")`},
+	{"attributes of the scratch directory", `
+try: os.setxattr("..", "user.note", b"left")
+except OSError: pass`, `
+try: print(os.getxattr("..", "user.note"))
+except OSError: pass`},
+}
+
+// Nothing carries over to the next call.
+func TestSupervisor_CallsShareNothing(t *testing.T) {
+	for _, python := range pythons(t) {
+		for _, configuration := range configurations {
+			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
+				w := startWorker(t, python, configuration.role)
+				for _, c := range carriers {
+					left := w.run(c.leave, 20)
+					require.True(t, left.Success, "%s: %s", c.name, left.Output)
+					found := w.run(c.find, 20)
+					require.True(t, found.Success, "%s: %s", c.name, found.Output)
+					assert.Empty(t, found.Stdout, c.name)
+				}
+			})
+		}
+	}
+}
+
+// On a user's machine, the user's files are beside the sandbox. Landlock does not restrict all changes.
+func TestSupervisor_FilesOutsideTheScratchDirectoryStayUnchanged(t *testing.T) {
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			w := startWorker(t, python, roleWorker)
+			if w.ask(workerRequest{Status: true}).Status.Layers["landlock"] != "active" {
+				skip(t, "this kernel has no Landlock")
+			}
+			home := publicDirectory(t)
+			file := filepath.Join(home, "file")
+			require.NoError(t, os.WriteFile(file, []byte("precious"), 0o640))
+			for _, path := range []string{home, file} {
+				require.NoError(t, os.Chown(path, w.uid, w.uid))
+			}
+			before, err := os.Stat(file)
+			require.NoError(t, err)
+			// The numbers are those of truncate, chmod, fchmod, chown, and utimensat on amd64. Elsewhere, they are other calls.
+			answer := w.run(disarm+`
+path = `+strconv.Quote(file)+`
+raw = path.encode()
+for f in (lambda: os.truncate(path, 0), lambda: posix.truncate(path, 0), lambda: os.open(path, os.O_RDONLY | os.O_TRUNC),
+          lambda: os.open(path, 3 | os.O_TRUNC), lambda: open(path, "w"), lambda: os.chmod(path, 0o777), lambda: posix.chmod(path, 0o777),
+          lambda: posix.fchmod(os.open(path, os.O_RDONLY), 0o777), lambda: posix.chown(path, -1, os.getgid()),
+          lambda: posix.utime(path, (0, 0)), lambda: os.chmod(os.path.dirname(path), 0o777), lambda: posix.chmod(os.path.dirname(path), 0o777),
+          lambda: native("truncate", raw, 0), lambda: native("chmod", raw, 0o777), lambda: native("open", raw, os.O_RDONLY | os.O_TRUNC)):
+    print(attempt(f))`, 20)
+			require.True(t, answer.Success, answer.Output)
+			require.Contains(t, answer.Stdout, "disarmed")
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			assert.Equal(t, "precious", string(content))
+			after, err := os.Stat(file)
+			require.NoError(t, err)
+			assert.Equal(t, before.Mode(), after.Mode())
+			assert.Equal(t, before.ModTime(), after.ModTime())
+			directory, err := os.Stat(home)
+			require.NoError(t, err)
+			assert.Equal(t, os.FileMode(0o755), directory.Mode().Perm())
+
+			// Code that changes modes and times where it may write goes on.
+			answer = w.run(`
+import pathlib, shutil, tempfile, tarfile, zipfile
+open("a", "w").write("12345"); os.chmod("a", 0o600); os.truncate("a", 3); pathlib.Path("new").touch(); pathlib.Path("a").touch()
+shutil.copy("a", "b"); shutil.copy2("a", "c"); os.mkdir("d"); shutil.move("c", "d/c"); shutil.copytree("d", "e")
+with tarfile.open("t.tar", "w") as t: t.add("d")
+with tarfile.open("t.tar") as t: t.extractall("f", filter="data")
+with tempfile.TemporaryDirectory() as x: open(x + "/y", "w").close()
+missing = None
+try: os.utime("nothing")
+except FileNotFoundError: missing = True
+shutil.rmtree("e")
+result = [open("b").read(), open("d/c").read(), open("f/d/c").read(), os.path.exists("new"), os.path.exists("e"), missing]`, 20)
+			require.True(t, answer.Success, answer.Output)
+			assert.JSONEq(t, `["123", "123", "123", true, false, true]`, string(answer.Result))
+		})
+	}
+}
