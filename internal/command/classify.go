@@ -270,10 +270,8 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 }
 
 var (
-	hintWords      = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
-	hintVariables  = regexp.MustCompile(`\$\{?[!#]?([A-Za-z_]\w*)`)
-	kubernetesWord = regexp.MustCompile(`\b(?:kubectl|oc)\b`)
-
+	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
+	hintVariables = regexp.MustCompile(`\$\{?[!#]?([A-Za-z_]\w*)`)
 	pipeIntoShell = regexp.MustCompile(`>\(\s*(?:\w*/)*(?:\w{0,3}sh|python|perl|ruby|node)\b|[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)|` +
 		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(|` +
 		`\b(?:(?:ba|z|da|k|c|tc|fi|a|s)?sh|eval|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|osascript)[\d.]*)\s[^|;&\n]*(?:\$\(|` + "`" + `)`)
@@ -294,7 +292,7 @@ func hints(text string) Effect {
 	for _, variable := range hintVariables.FindAllStringSubmatch(text, -1) {
 		effect |= variableEffect(variable[1])
 	}
-	if kubernetesWord.MatchString(text) && secretKind.MatchString(text) {
+	if (slices.Contains(words, "kubectl") || slices.Contains(words, "oc")) && secretKind.MatchString(text) {
 		effect |= ShowsSecrets
 	}
 	for i, name := range words {
