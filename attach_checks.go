@@ -174,6 +174,7 @@ func (s *synthCheck) Validate() *[]*string {
 	if !s.reported {
 		s.reported = true
 		t.reportAttached()
+		t.warnOfEgress()
 	}
 	return jsii.Strings(problems...)
 }

@@ -688,3 +688,39 @@ func TestModelPrices_WarnsOfUnitsAndUnusedKeys(t *testing.T) {
 	})
 	assert.NotContains(t, strings.Join(messagesOf(stack), "\n"), unused, "the model is not known at synth")
 }
+
+func TestBudgets_WarnWhenTheyAreTooSmall(t *testing.T) {
+	none, nothing := ": no model may be asked, not even one of FallbackModelIds", ": the model concludes without reading anything"
+	for _, tt := range []struct {
+		name, region string
+		change       func(*alarmtriage.AlarmTriageProps)
+		want         string // part of a warning
+	}{
+		{"no request", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.01) },
+			"MaxCostUsd $0.01 is too little for an investigation, because one request may use about $0.0443, and an investigation with one round about $0.128" + none},
+		{"no round", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.1) }, "MaxCostUsd $0.1 is" + "|" + nothing},
+		{"enough", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.15) }, ""},
+		{"a cheap model", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.MaxCostUsd = jsii.String("us.amazon.nova-2-lite-v1:0"), jsii.Number(0.03)
+		}, ""},
+		{"any Region", "", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.01) }, none},
+		{"a price of the user", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd = jsii.Number(0.01)
+			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"anthropic.claude-sonnet-5-5": {Input: jsii.Number(0.01), Output: jsii.Number(0.01)}}
+		}, ""},
+		{"a token", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd = awscdk.Token_AsNumber(map[string]any{"Ref": "Cost"})
+		}, ""},
+		{"few tokens", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(10_000) }, "MaxTokens 10000 tokens is too little|13024 tokens|34240 tokens" + none},
+		{"tokens for a conclusion", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(20_000) }, nothing},
+		{"enough tokens", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(35_000) }, ""},
+	} {
+		stack := newStackIn(tt.region)
+		newTriage(stack, tt.change)
+		got := strings.Join(annotationsOf(stack)["warning"], "\n")
+		for _, part := range strings.Split(tt.want, "|") {
+			assert.Contains(t, got, part, tt.name)
+		}
+		assert.Equal(t, tt.want != "", strings.Contains(got, "small-budget"), "%s: %s", tt.name, got)
+	}
+}
