@@ -177,6 +177,7 @@ func (s *synthCheck) Validate() *[]*string {
 		s.reported = true
 		t.reportAttached()
 		t.warnOfCheckpoints()
+		t.warnOfEgress()
 	}
 	return jsii.Strings(problems...)
 }

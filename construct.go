@@ -55,10 +55,11 @@ type AlarmTriage struct {
 
 	vpc             awsec2.IVpc // nil without the prop Vpc
 	endpoints       []string    // services of the VPC endpoints that it creates
-	routeTables     []string    // IDs of those that its gateway endpoints are added to
-	path            string      // of the construct
-	orchestratorARN *string     // a token
-	names           []string    // of its resources, as alarmjs.Identify returns them
+	securityGroups  []awsec2.ISecurityGroup
+	routeTables     []string // IDs of those that its gateway endpoints are added to
+	path            string   // of the construct
+	orchestratorARN *string  // a token
+	names           []string // of its resources, as alarmjs.Identify returns them
 	machine         machine
 	place           place // where its physical names must be unique
 
@@ -96,6 +97,9 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	app.rejectNames(scope, *id, p)
 	constructs.NewConstruct_Override(t, scope, id)
 	t.path = *t.Node().Path()
+	if p.SecurityGroups != nil {
+		t.securityGroups = *p.SecurityGroups
+	}
 	t.join(app, p)
 	t.machine = inspectMachine(awscdk.Stack_Of(t))
 
@@ -103,6 +107,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.models = t.chooseModels(p)
 	t.annotateModels(now)
 	t.annotatePrices(p.ModelPrices)
+	t.annotateBudgets(p)
 
 	// Storage for claims, reports, and logs.
 	t.table = t.newOrGivenTable(p)
@@ -132,6 +137,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowTexts(instructions, runbooks)
 	t.allowAlarmState()
 	t.allowNotifications(p)
+	t.allowFromHere(p)
 	slices.Sort(t.keyProblems)
 	panicOn(t.keyProblems)
 	t.allowSelfCheck(p)

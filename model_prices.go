@@ -1,11 +1,18 @@
 package alarmtriage
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 )
 
 // oddPrice is how many times more or less than the built-in price a price may be without a warning. Contracts and Regions
@@ -63,4 +70,50 @@ func (t *AlarmTriage) annotatePrice(key string, price *ModelPrice, ids []string)
 			return
 		}
 	}
+}
+
+// annotateBudgets adds warnings about budgets with which the first model is not asked, or reads nothing. They are calculated like
+// the orchestrator's.
+func (t *AlarmTriage) annotateBudgets(p *AlarmTriageProps) {
+	if most := p.MaxTokens; most != nil && !unresolved(most) {
+		t.annotateBudget("MaxTokens", *most, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) + " tokens" },
+			func(input, output int) float64 { return float64(input + output) })
+	}
+	most := p.MaxCostUsd
+	if most == nil || unresolved(most) {
+		return
+	}
+	table, err := pricing.Parse(pricesJSON(awscdk.Stack_Of(t), p.ModelPrices))
+	if err != nil { // some prices are tokens
+		return
+	}
+	t.annotateBudget("MaxCostUsd", *most, func(usd float64) string { return fmt.Sprintf("$%.3g", usd) }, func(input, output int) float64 {
+		least := math.Inf(1) // of the models that the Region may have
+		for _, id := range t.models[0].ids() {
+			plain, known := table.Cost(id, investigation.Usage{InputTokens: input, OutputTokens: output})
+			cached, _ := table.Cost(id, investigation.Usage{CacheWriteTokens: input, OutputTokens: output})
+			if known {
+				least = min(least, max(plain, cached))
+			}
+		}
+		if math.IsInf(least, 1) {
+			return 0
+		}
+		return least
+	})
+}
+
+// annotateBudget adds a warning if a budget is too small. need returns what a request uses at most, in the budget's unit.
+func (t *AlarmTriage) annotateBudget(prop string, most float64, written func(float64) string, need func(input, output int) float64) {
+	asked := need(config.FirstRequest, config.LeastConclusion)
+	reads := need(config.FirstRequest, config.LeastRound) + need(config.FirstRequest+config.LeastRound+config.AnswersOfCalls, config.LeastRound)
+	if most >= reads {
+		return
+	}
+	effect := "the model concludes without reading anything"
+	if most < asked {
+		effect = "no model may be asked, not even one of FallbackModelIds"
+	}
+	t.warn("small-budget", "%s %s is too little for an investigation, because one request may use about %s, and an investigation with one round "+
+		"about %s: %s. Raise it (docs/cost.md)", prop, written(most), written(asked), written(reads), effect)
 }

@@ -258,37 +258,115 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 	case notConversational.MatchString(parsed.Model):
 		t.warn("no-conversation", "%s is not a model for conversations, so every request fails: choose a model of docs/models.md", m.described(id))
 	case !known.Known:
-		t.annotateUnknown(m, id, parsed)
-	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0 && !isRetired(known):
-		var usable []string
-		for _, profile := range known.Profiles {
-			if unresolved(region) || models.Parse(profile+"."+parsed.Model).InvokableFrom(region) {
-				usable = append(usable, profile+"."+parsed.Model)
-			}
-		}
+		t.annotateUnknown(m, id, region)
+	case isRetired(known): // another warning says so
+	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0:
 		t.warn("needs-profile", "%s can only be invoked through an inference profile: use %s", m.described(id),
-			cmp.Or(strings.Join(usable, " or "), "a model that has one for "+region))
+			cmp.Or(strings.Join(idsOf(known, parsed, region), " or "), "a model that has one for "+region))
+	case !isExact(parsed, known):
+		t.warnOfID(m, id, parsed, known, region)
 	}
 }
 
-// annotateUnknown warns about a model that is not in the catalog if its name resembles another one. Otherwise, it adds a note.
-func (t *AlarmTriage) annotateUnknown(m chosenModel, id string, parsed models.ID) {
-	nearest, what := nearestModel(parsed), "check its spelling"
-	if isNewVersion(parsed.Model) { // such models appear between releases of this library, and resemble each other
-		nearest, what = sameModel(parsed), "the catalog has other versions of this model, so check the number"
+// throughput matches what may follow the ID of a model with provisioned throughput, such as :300k.
+var throughput = regexp.MustCompile(`^(?::[0-9a-z]+)?$`)
+
+// isExact reports whether an ID of a model is one that the catalog contains.
+func isExact(id models.ID, m models.Model) bool {
+	rest, isID := strings.CutPrefix(id.Model, m.ID+m.Suffix)
+	return isID && (rest == "" || strings.Contains(m.Suffix, ":") && throughput.MatchString(rest)) && hasProfile(m, id.Profile)
+}
+
+// hasProfile reports whether a model can be invoked through a profile, or without one if its name is empty.
+func hasProfile(m models.Model, profile string) bool {
+	return profile == "" && m.InRegion || slices.Contains(m.Profiles, profile)
+}
+
+// idsOf returns the exact IDs of a model: the one with the profile of an ID if the model has it, and otherwise those that
+// the Region can use.
+func idsOf(m models.Model, id models.ID, region string) (ids []string) {
+	name := m.ID + m.Suffix
+	if isRetired(m) || hasProfile(m, id.Profile) {
+		return []string{withProfile(id, name)}
 	}
-	switch {
-	case nearest != "" && isRetired(models.Lookup(nearest)):
-		t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is, which reached the end of its life: choose "+
-			"another model, or acknowledge this warning if the model is new", m.described(id), nearest)
-		return
-	case nearest != "":
-		t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
-			"the model is new", m.described(id), nearest)
+	if m.InRegion {
+		ids = append(ids, name)
+	}
+	for _, profile := range m.Profiles {
+		if with := profile + "." + name; unresolved(region) || models.Parse(with).InvokableFrom(region) {
+			ids = append(ids, with)
+		}
+	}
+	return ids
+}
+
+// warnOfID warns about an ID that is not in the catalog, but is probably meant to be that of a model in it.
+func (t *AlarmTriage) warnOfID(m chosenModel, id string, parsed models.ID, meant models.Model, region string) {
+	ids := idsOf(meant, parsed, region)
+	if len(ids) == 0 { // no Region like this one can use the model
+		ids = []string{meant.ID + meant.Suffix}
+	}
+	is, remedy := agreeing(len(ids), "is", "are"), "correct it, or acknowledge this warning if the model is new"
+	if isRetired(meant) {
+		is, remedy = is+", which reached the end of its life", "choose another model, or acknowledge this warning if the model is new"
+	}
+	t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s %s: %s", m.described(id), strings.Join(ids, " and "), is, remedy)
+}
+
+// annotateUnknown warns about a model that is not in the catalog if its name resembles another one. Otherwise, it adds a note.
+func (t *AlarmTriage) annotateUnknown(m chosenModel, id, region string) {
+	what, readings := "check its spelling", readingsOf(id)
+	for _, reading := range readings {
+		meant, found := models.Lookup(reading.Model), true
+		if !meant.Known {
+			meant, found = sameModel(reading)
+		}
+		if !found {
+			meant, found = onlyModel(reading)
+		}
+		isNew := isNewVersion(reading.Model) // such models appear between releases of this library, and resemble each other
+		if !found && !isNew {
+			meant, found = nearestModel(reading)
+		}
+		if found {
+			t.warnOfID(m, id, reading, meant, region)
+			return
+		}
+		if isNew {
+			what = "the catalog has other versions of this model, so check the number"
+		}
+	}
+	if len(readings) > 1 {
+		t.warn("unknown-model", "%s has no provider, with which every model's ID begins, such as anthropic.claude-sonnet-5-5: "+
+			"choose a model of docs/models.md", m.described(id))
 		return
 	}
 	t.inform("unknown-model", "%s is not in this version's catalog (docs/models.md): %s. If it is right, sizes are "+
 		"assumed, and the price is only known if ModelPrices contains it", m.described(id), what)
+}
+
+var (
+	// ofOtherTools matches what other tools write before a model's ID, such as bedrock/ or anthropic/, and a Region.
+	ofOtherTools = regexp.MustCompile(`^(?:.*/|bedrock:)?(?:[a-z]{2}(?:-[a-z]+)+-[0-9]\.)?`)
+	hasProvider  = regexp.MustCompile(`^[a-z0-9]+\.[a-z]`)
+)
+
+// readingsOf returns what an unknown ID may mean: without what other tools write before it, and with each provider if it has
+// none, such as claude-sonnet-5-5.
+func readingsOf(id string) []models.ID {
+	parsed := models.Parse(ofOtherTools.ReplaceAllString(strings.ToLower(id), ""))
+	if hasProvider.MatchString(parsed.Model) {
+		return []models.ID{parsed}
+	}
+	var readings []models.ID
+	for _, m := range models.All() {
+		provider, _, _ := strings.Cut(m.ID, ".")
+		reading := models.ID{Profile: parsed.Profile, Model: provider + "." + parsed.Model}
+		if !slices.Contains(readings, reading) {
+			readings = append(readings, reading)
+		}
+	}
+	return readings
 }
 
 var (
@@ -303,18 +381,33 @@ func isNewVersion(name string) bool {
 	return slices.ContainsFunc(models.All(), func(m models.Model) bool { return numbers.ReplaceAllString(m.ID, "") == line })
 }
 
-// sameModel returns the name in the catalog that only differs in what is between the numbers, such as claude-opus-5-5 for
-// claude-opus-5.5, with the same profile, or an empty string.
-func sameModel(id models.ID) string {
+// sameModel returns the model in the catalog whose name only differs in what is between the numbers, such as claude-opus-5-5
+// for claude-opus-5.5.
+func sameModel(id models.ID) (same models.Model, found bool) {
 	for _, m := range catalogFor(id) {
 		for _, name := range []string{m.ID, m.ID + m.Suffix} {
 			if numbers.ReplaceAllString(name, "") == numbers.ReplaceAllString(id.Model, "") &&
 				slices.Equal(number.FindAllString(name, -1), number.FindAllString(id.Model, -1)) {
-				return withProfile(id, m.ID+m.Suffix)
+				return m, true
 			}
 		}
 	}
-	return ""
+	return models.Model{}, false
+}
+
+// onlyModel returns the model in the catalog whose name begins with another one, such as mistral.mistral-large-3, if it is the
+// only one.
+func onlyModel(id models.ID) (only models.Model, found bool) {
+	for _, m := range catalogFor(id) {
+		if isRetired(m) || !models.Begins(m.ID, id.Model) {
+			continue
+		}
+		if found {
+			return models.Model{}, false
+		}
+		only, found = m, true
+	}
+	return only, found
 }
 
 // catalogFor returns the models of the catalog, those past the end of their life last. These have no suffix in the catalog,
@@ -341,17 +434,18 @@ func withProfile(id models.ID, name string) string {
 	return id.Profile + "." + name
 }
 
-// nearestModel returns the name in the catalog that a model's name resembles, with the same profile, or an empty
-// string.
-func nearestModel(id models.ID) string {
+// nearestModel returns the model in the catalog whose name, with or without its suffix, a model's name resembles.
+func nearestModel(id models.ID) (nearest models.Model, found bool) {
 	var names []string
-	for _, m := range catalogFor(id) {
-		names = append(names, m.ID+m.Suffix)
+	all := catalogFor(id)
+	for _, m := range all {
+		names = append(names, m.ID+m.Suffix, m.ID)
 	}
-	if nearest := typo.Nearest(id.Model, names); nearest != "" {
-		return withProfile(id, nearest)
+	i := slices.Index(names, typo.Nearest(id.Model, names))
+	if i < 0 {
+		return models.Model{}, false
 	}
-	return ""
+	return all[i/2], true
 }
 
 // annotateGeography notes models whose requests can leave the geography, and warns about profiles that the

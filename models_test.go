@@ -568,6 +568,70 @@ func TestUnknownModel_NamesModelsPastTheirEndOfLife(t *testing.T) {
 	}
 }
 
+// Bedrock rejects an ID whose date or version is missing or wrong.
+func TestModelIDs_WarnWithTheExactID(t *testing.T) {
+	for id, want := range map[string]string{ // empty: no warning
+		"us.amazon.nova-2-lite":             "but us.amazon.nova-2-lite-v1:0 is: correct it",
+		"us.amazon.nova-2-lite-v2:0":        "but us.amazon.nova-2-lite-v1:0 is: correct it",
+		"us.amazon.nova-2-lit":              "but us.amazon.nova-2-lite-v1:0 is: correct it",
+		"amazon.nova-2-lite":                "use global.amazon.nova-2-lite-v1:0 or us.amazon.nova-2-lite-v1:0",
+		"amazon.nova-2-lite-v2:0":           "use global.amazon.nova-2-lite-v1:0 or us.amazon.nova-2-lite-v1:0",
+		"amazon.nova-pro":                   "but amazon.nova-pro-v1:0 is: correct it",
+		"zz.amazon.nova-pro-v1:0":           "but amazon.nova-pro-v1:0 and us.amazon.nova-pro-v1:0 are: correct it",
+		"openai.gpt-oss-120b":               "but openai.gpt-oss-120b-1:0 is: correct it",
+		"openai.gpt-oss-120b-v1:0":          "but openai.gpt-oss-120b-1:0 is: correct it",
+		"us.openai.gpt-oss-120b-1:0":        "but openai.gpt-oss-120b-1:0 is: correct it",
+		"us.meta.llama3-3-70b-instruct":     "but us.meta.llama3-3-70b-instruct-v1:0 is: correct it",
+		"us.anthropic.claude-sonnet-4-5":    "but us.anthropic.claude-sonnet-4-5-20250929-v1:0 is: correct it",
+		"us.anthropic.claude-opus-4-6-v1:0": "but us.anthropic.claude-opus-4-6-v1 is: correct it",
+		"us.anthropic.claude-opus-4-7-v1":   "but us.anthropic.claude-opus-4-7 is: correct it",
+		"anthropic.claude-opus-4-6":         "use global.anthropic.claude-opus-4-6-v1 or us.anthropic.claude-opus-4-6-v1",
+		"arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-2-lite": "but us.amazon.nova-2-lite-v1:0 is: correct it",
+
+		"claude-sonnet-5-5":                           "but global.anthropic.claude-sonnet-5-5 and us.anthropic.claude-sonnet-5-5 are: correct it",
+		"us.claude-sonnet-5-5":                        "but us.anthropic.claude-sonnet-5-5 is: correct it",
+		"claude-sonnet-4-5-20250929":                  "but global.anthropic.claude-sonnet-4-5-20250929-v1:0 and us.anthropic.claude-sonnet-4-5-20250929-v1:0 are: correct it",
+		"us.claude-sonet-5-5":                         "but us.anthropic.claude-sonnet-5-5 is: correct it",
+		"us.claude-sonnet-5.5":                        "but us.anthropic.claude-sonnet-5-5 is: correct it",
+		"us.claude-3-opus":                            "but us.anthropic.claude-3-opus is, which reached the end of its life: choose another model",
+		"nova-2-lite":                                 "but global.amazon.nova-2-lite-v1:0 and us.amazon.nova-2-lite-v1:0 are: correct it",
+		"gpt-oss-120b":                                "but openai.gpt-oss-120b-1:0 is: correct it",
+		"gpt-6.1-sol":                                 "but global.openai.gpt-6.1-sol and us.openai.gpt-6.1-sol are: correct it",
+		"bedrock/us.anthropic.claude-sonnet-5-5":      "but us.anthropic.claude-sonnet-5-5 is: correct it",
+		"bedrock/converse/us.amazon.nova-2-lite-v1:0": "but us.amazon.nova-2-lite-v1:0 is: correct it",
+		"bedrock:us.amazon.nova-2-lite-v1:0":          "but us.amazon.nova-2-lite-v1:0 is: correct it",
+		"anthropic/claude-sonnet-5.5":                 "but global.anthropic.claude-sonnet-5-5 and us.anthropic.claude-sonnet-5-5 are: correct it",
+		"US.Anthropic.Claude-Sonnet-5-5":              "but us.anthropic.claude-sonnet-5-5 is: correct it",
+		"us-east-1.anthropic.claude-sonnet-5-5":       "but global.anthropic.claude-sonnet-5-5 and us.anthropic.claude-sonnet-5-5 are: correct it",
+		"mistral.mistral-large-3":                     "but mistral.mistral-large-3-675b-instruct is: correct it",
+		"us.claude-sonnet-9":                          "has no provider, with which every model's ID begins",
+
+		"us.anthropic.claude-sonnet-5-5": "", "amazon.nova-lite-v1:0:300k": "", "us.anthropic.claude-sonnet-9": "", "cohere.command-r-v1:0": "",
+		"arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc": "",
+	} {
+		stack := newStackIn("us-east-1")
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String(id), &[]*string{}
+		})
+		got := strings.Join(annotationsOf(stack)["warning"], "\n")
+		if want == "" {
+			assert.NotContains(t, got, "-model", id)
+			continue
+		}
+		assert.Contains(t, got, want, id)
+		assert.Equal(t, 1, strings.Count(got, "BedrockModelId"), got)
+	}
+	for _, m := range models.All() {
+		for _, profile := range append([]string{""}, m.Profiles...) {
+			id := strings.TrimPrefix(profile+"."+m.ID+m.Suffix, ".")
+			if m.Lifecycle.State == models.StateEndOfLife || profile == "" && !m.InRegion {
+				continue
+			}
+			assert.True(t, alarmtriage.IsExactModelID(id), id)
+		}
+	}
+}
+
 func TestModelPrices_WarnsOfUnitsAndUnusedKeys(t *testing.T) {
 	const unused, odd = "alarmtriage:unused-price", "alarmtriage:odd-price"
 	price := func(input, output, cacheRead float64) *alarmtriage.ModelPrice {
@@ -623,4 +687,40 @@ func TestModelPrices_WarnsOfUnitsAndUnusedKeys(t *testing.T) {
 		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"openai.gpt-oss": price(1, 2, 0)}
 	})
 	assert.NotContains(t, strings.Join(messagesOf(stack), "\n"), unused, "the model is not known at synth")
+}
+
+func TestBudgets_WarnWhenTheyAreTooSmall(t *testing.T) {
+	none, nothing := ": no model may be asked, not even one of FallbackModelIds", ": the model concludes without reading anything"
+	for _, tt := range []struct {
+		name, region string
+		change       func(*alarmtriage.AlarmTriageProps)
+		want         string // part of a warning
+	}{
+		{"no request", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.01) },
+			"MaxCostUsd $0.01 is too little for an investigation, because one request may use about $0.0443, and an investigation with one round about $0.128" + none},
+		{"no round", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.1) }, "MaxCostUsd $0.1 is" + "|" + nothing},
+		{"enough", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.15) }, ""},
+		{"a cheap model", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.MaxCostUsd = jsii.String("us.amazon.nova-2-lite-v1:0"), jsii.Number(0.03)
+		}, ""},
+		{"any Region", "", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(0.01) }, none},
+		{"a price of the user", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd = jsii.Number(0.01)
+			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"anthropic.claude-sonnet-5-5": {Input: jsii.Number(0.01), Output: jsii.Number(0.01)}}
+		}, ""},
+		{"a token", "us-east-1", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd = awscdk.Token_AsNumber(map[string]any{"Ref": "Cost"})
+		}, ""},
+		{"few tokens", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(10_000) }, "MaxTokens 10000 tokens is too little|13024 tokens|34240 tokens" + none},
+		{"tokens for a conclusion", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(20_000) }, nothing},
+		{"enough tokens", "us-east-1", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(35_000) }, ""},
+	} {
+		stack := newStackIn(tt.region)
+		newTriage(stack, tt.change)
+		got := strings.Join(annotationsOf(stack)["warning"], "\n")
+		for _, part := range strings.Split(tt.want, "|") {
+			assert.Contains(t, got, part, tt.name)
+		}
+		assert.Equal(t, tt.want != "", strings.Contains(got, "small-budget"), "%s: %s", tt.name, got)
+	}
 }

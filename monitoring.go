@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -78,10 +79,7 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "OnFailureQueue contains alarm events that could not be investigated.",
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}
-	if key := masterKey(p.SelfAlarmTopic); key != nil { // without the grant, CloudWatch can't publish to the topic
-		cloudWatch := awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
-		key.Grant(cloudWatch, jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
-	}
+	t.allowSelfAlarmKey(p)
 	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
 	for _, a := range alarms {
 		alarm := awscloudwatch.NewAlarm(t, jsii.String(a.id), &awscloudwatch.AlarmProps{
@@ -95,6 +93,33 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		})
 		alarm.AddAlarmAction(action)
 		t.selfAlarms = append(t.selfAlarms, alarm)
+	}
+}
+
+// allowSelfAlarmKey lets CloudWatch use the key of SelfAlarmTopic. Without this permission, it can't publish to the topic (Amazon
+// SNS Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics"). If the key's policy
+// can't be changed, it adds a warning.
+func (t *AlarmTriage) allowSelfAlarmKey(p *AlarmTriageProps) {
+	const lost = "and no alarm about AlarmTriage is delivered"
+	resource, isResource := p.SelfAlarmTopic.Node().DefaultChild().(awssns.CfnTopic)
+	key := masterKey(p.SelfAlarmTopic)
+	switch {
+	case key != nil && isKeyOfAWS(key), isResource && strings.Contains(deref(resource.KmsMasterKeyId()), "alias/aws/"):
+		t.warn("self-alarm-key", "SelfAlarmTopic %s is encrypted with AWS's key for SNS, which CloudWatch may not use, %s: encrypt the topic with "+
+			"a key of your own", *p.SelfAlarmTopic.Node().Path(), lost)
+		return
+	case key == nil:
+		return
+	}
+	result := key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("kms:Decrypt", "kms:GenerateDataKey*"),
+		Resources:  jsii.Strings("*"),
+	}), jsii.Bool(true))
+	if !*result.StatementAdded {
+		t.warn("self-alarm-key", "the key %s of SelfAlarmTopic is imported, so its policy is not known here: unless it lets the service principal "+
+			"cloudwatch.amazonaws.com call kms:Decrypt and kms:GenerateDataKey*, CloudWatch can't publish to the topic, %s",
+			*key.Node().Path(), lost)
 	}
 }
 

@@ -117,3 +117,51 @@ func TestMetrics_HaveAccountAndRegionInOtherStacks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(body), `\"region\":\"eu-west-1\"`)
 }
+
+// CloudWatch needs a key whose policy names it (Amazon SNS Developer Guide, "Key management"). The principals of the account may
+// use AWS's own key without a grant.
+func TestTopics_KeysOfAWSAndImportedKeys(t *testing.T) {
+	byName := func(name string) func(awscdk.Stack) awskms.IKey {
+		return func(stack awscdk.Stack) awskms.IKey {
+			return awskms.Alias_FromAliasName(stack, jsii.String("Key"), jsii.String(name))
+		}
+	}
+	imported := func(stack awscdk.Stack) awskms.IKey { return importedKey(stack, "111122223333", "eu-west-1") }
+	ofAWS, unknown := "SelfAlarmTopic Test/Topic is encrypted with AWS's key for SNS", "of SelfAlarmTopic is imported, so its policy is not known here"
+	for _, tt := range []struct {
+		name, prop string
+		key        func(awscdk.Stack) awskms.IKey
+		want       string // part of a warning
+	}{
+		{"AWS's key", "SelfAlarmTopic", byName("alias/aws/sns"), ofAWS},
+		{"an imported key", "SelfAlarmTopic", imported, unknown},
+		{"an imported alias", "SelfAlarmTopic", byName("alias/given"), unknown},
+		{"a key of the app", "SelfAlarmTopic", func(stack awscdk.Stack) awskms.IKey { return awskms.NewKey(stack, jsii.String("Key"), nil) }, ""},
+		{"AWS's key, of the resource", "SelfAlarmTopic", nil, ofAWS},
+		{"AWS's key for reports", "NotificationTopic", byName("alias/aws/sns"), ""},
+		{"AWS's key for cards", "ChatCardTopic", byName("alias/aws/sns"), ""},
+	} {
+		stack := newStackIn("eu-west-1")
+		props := &awssns.TopicProps{}
+		if tt.key != nil {
+			props.MasterKey = tt.key(stack)
+		}
+		topic := awssns.NewTopic(stack, jsii.String("Topic"), props)
+		if tt.key == nil {
+			topic.Node().DefaultChild().(awssns.CfnTopic).SetKmsMasterKeyId(jsii.String("alias/aws/sns"))
+		}
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			switch tt.prop {
+			case "SelfAlarmTopic":
+				p.SelfAlarmTopic = topic
+			case "NotificationTopic":
+				p.NotificationTopic = topic
+			case "ChatCardTopic":
+				p.ChatCardTopic = topic
+			}
+		})
+		got := strings.Join(messagesOf(stack), "\n")
+		assert.Contains(t, got, tt.want, tt.name)
+		assert.Equal(t, tt.want != "", strings.Contains(got, "self-alarm-key"), tt.name)
+	}
+}

@@ -32,6 +32,7 @@ func (l *problems) network(scope constructs.Construct, p *AlarmTriageProps) {
 		l.add("VpcEndpointServices must contain services, got nil")
 	}
 	if !isNil(p.Vpc) && scopeProblem(scope) == "" {
+		l.dns(scope, p)
 		l.subnets(scope, p)
 		l.securityGroups(p)
 	}
@@ -64,6 +65,33 @@ func (l *problems) subnets(scope constructs.Construct, p *AlarmTriageProps) {
 			"selects public subnets: set SubnetType to PRIVATE_WITH_EGRESS, or to PRIVATE_ISOLATED and CreateVpcEndpoints to true")
 	case isTrue(p.CreateVpcEndpoints):
 		l.routeTables(*selected.Subnets)
+	}
+}
+
+// dns checks that a VPC of the app resolves the private names of endpoints. The settings of an imported VPC are not known.
+func (l *problems) dns(scope constructs.Construct, p *AlarmTriageProps) {
+	if !isTrue(p.CreateVpcEndpoints) {
+		return
+	}
+	id := *p.Vpc.VpcId()
+	for _, construct := range *scope.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		vpc, isVpc := construct.(awsec2.CfnVPC)
+		if !isVpc || *vpc.Ref() != id && *vpc.AttrVpcId() != id {
+			continue
+		}
+		var off []string
+		// CloudFormation's defaults are true for EnableDnsSupport and false for EnableDnsHostnames.
+		if support := vpc.EnableDnsSupport(); support != nil && support == false {
+			off = append(off, "EnableDnsSupport")
+		}
+		if names := vpc.EnableDnsHostnames(); names == nil || names == false {
+			off = append(off, "EnableDnsHostnames")
+		}
+		if len(off) > 0 {
+			l.add("CreateVpcEndpoints needs a Vpc with EnableDnsSupport and EnableDnsHostnames, because AWS otherwise rejects endpoints with private "+
+				"DNS names, got Vpc %s without %s: set %s to true", *p.Vpc.Node().Path(), strings.Join(off, " and "), agreeing(len(off), "it", "both"))
+		}
+		return
 	}
 }
 
@@ -335,6 +363,87 @@ func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	}
 	t.warn("isolated", "the subnets are isolated: the VPC must have endpoints for %s, and for each service that the tool reads. "+
 		"CreateVpcEndpoints creates them", strings.Join(names, ", "))
+}
+
+// warnOfEgress warns if the security groups of the functions let them reach neither everything nor, with CreateVpcEndpoints, the
+// prefix lists of S3 and DynamoDB, whose ids CDK does not know. The rules of imported groups are not known.
+func (t *AlarmTriage) warnOfEgress() {
+	var closed []string
+	for _, group := range t.securityGroups {
+		resource, isResource := group.Node().DefaultChild().(awsec2.CfnSecurityGroup)
+		if !isResource || *group.AllowAllOutbound() {
+			return
+		}
+		for _, rule := range egressRules(group, resource) {
+			if rule.reaches(len(t.endpoints) > 0) {
+				return
+			}
+		}
+		closed = append(closed, *group.Node().Path())
+	}
+	switch {
+	case len(closed) == 0:
+	case len(t.endpoints) > 0:
+		t.warn("closed-egress", "SecurityGroups have no rule with which the functions reach S3 and DynamoDB: %s. CreateVpcEndpoints only adds rules "+
+			"for interface endpoints: allow outbound TCP on port 443 to the prefix lists of S3 and DynamoDB (docs/construct.md)", listed(closed))
+	default:
+		t.warn("closed-egress", "SecurityGroups have no rule with which the functions reach AWS: %s. Allow outbound TCP on port 443 to the VPC's "+
+			"endpoints and to the prefix lists of S3 and DynamoDB, or to everything", listed(closed))
+	}
+}
+
+// egressRule is an outbound rule of a security group.
+type egressRule struct {
+	protocol, cidr, cidr6, prefixList any
+	from, to                          any
+}
+
+// egressRules returns the outbound rules of a security group: those in the group, and separate ones.
+func egressRules(group awsec2.ISecurityGroup, resource awsec2.CfnSecurityGroup) (rules []egressRule) {
+	inGroup, _ := awscdk.Stack_Of(resource).Resolve(resource.SecurityGroupEgress()).([]any)
+	for _, entry := range inGroup {
+		fields, _ := entry.(map[string]any)
+		rules = append(rules, egressRule{fields["ipProtocol"], fields["cidrIp"], fields["cidrIpv6"], fields["destinationPrefixListId"],
+			fields["fromPort"], fields["toPort"]})
+	}
+	for _, construct := range *group.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if rule, isRule := construct.(awsec2.CfnSecurityGroupEgress); isRule {
+			rules = append(rules, egressRule{*rule.IpProtocol(), textOrNil(rule.CidrIp()), textOrNil(rule.CidrIpv6()),
+				textOrNil(rule.DestinationPrefixListId()), numberOrNil(rule.FromPort()), numberOrNil(rule.ToPort())})
+		}
+	}
+	return rules
+}
+
+func textOrNil(text *string) any {
+	if text == nil {
+		return nil
+	}
+	return *text
+}
+
+func numberOrNil(n *float64) any {
+	if n == nil {
+		return nil
+	}
+	return *n
+}
+
+// reaches reports whether a rule lets the functions reach services of AWS. With gateway endpoints only, a rule for the addresses
+// of a network does not: S3 and DynamoDB have public addresses.
+func (r egressRule) reaches(byGateways bool) bool {
+	const https = 443
+	from, hasFrom := r.from.(float64)
+	to, hasTo := r.to.(float64)
+	switch {
+	case r.protocol == "icmp": // of CDK's rule that disallows everything
+		return false
+	case hasFrom && hasTo && (from > https || to < https) && from >= 0:
+		return false
+	case r.prefixList != nil, r.cidr == "0.0.0.0/0", r.cidr6 == "::/0":
+		return true
+	}
+	return !byGateways
 }
 
 // gatewayEndpoint adds an endpoint to the route tables of the functions' subnets.

@@ -185,3 +185,69 @@ func TestCreateVpcEndpoints_UsesThoseOfTheApp(t *testing.T) {
 	vpc.AddInterfaceEndpoint(jsii.String("Sts"), endpoint(awsec2.InterfaceVpcEndpointAwsService_STS(), true))
 	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarmtriage: AlarmTriage Test/Triage creates the same VPC endpoint as Test/Vpc/Sts, which AWS rejects: define the latter before AlarmTriage, which then uses it, or remove it")
 }
+
+// AWS rejects endpoints with private DNS names in such a VPC.
+func TestCreateVpcEndpoints_NeedsDNS(t *testing.T) {
+	create := func(endpoints bool, vpc func(awscdk.Stack) awsec2.IVpc) func() {
+		return func() {
+			stack := newStackIn("eu-west-1")
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc(stack), jsii.Bool(endpoints) })
+		}
+	}
+	of := func(names, support bool) func(awscdk.Stack) awsec2.IVpc {
+		return func(stack awscdk.Stack) awsec2.IVpc {
+			return awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{EnableDnsHostnames: jsii.Bool(names), EnableDnsSupport: jsii.Bool(support)})
+		}
+	}
+	byRef := func(props *awsec2.CfnVPCProps) func(awscdk.Stack) awsec2.IVpc {
+		return func(stack awscdk.Stack) awsec2.IVpc {
+			props.CidrBlock = jsii.String("10.0.0.0/16")
+			return awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
+				VpcId: awsec2.NewCfnVPC(stack, jsii.String("Network"), props).Ref(), AvailabilityZones: jsii.Strings("eu-west-1a"),
+				PrivateSubnetIds: jsii.Strings("subnet-1"), PrivateSubnetRouteTableIds: jsii.Strings("rtb-1")})
+		}
+	}
+	const message = "alarmtriage: CreateVpcEndpoints needs a Vpc with EnableDnsSupport and EnableDnsHostnames, because AWS otherwise rejects endpoints with private DNS names, got Vpc Test/Vpc without "
+	assert.Equal(t, message+"EnableDnsHostnames: set it to true", panicOf(t, create(true, of(false, true))))
+	assert.Equal(t, message+"EnableDnsSupport and EnableDnsHostnames: set both to true", panicOf(t, create(true, of(false, false))))
+	assert.Equal(t, message+"EnableDnsHostnames: set it to true", panicOf(t, create(true, byRef(&awsec2.CfnVPCProps{}))))
+	assert.NotPanics(t, create(true, byRef(&awsec2.CfnVPCProps{EnableDnsHostnames: true})))
+	assert.NotPanics(t, create(true, of(true, true)))
+	assert.NotPanics(t, create(false, of(false, false)))
+}
+
+func TestSecurityGroups_WarnWhenTheyAreClosed(t *testing.T) {
+	anywhere, network, https := awsec2.Peer_AnyIpv4(), awsec2.Peer_Ipv4(jsii.String("10.0.0.0/16")), awsec2.Port_Tcp(jsii.Number(443))
+	for _, tt := range []struct {
+		name      string
+		open      bool
+		peer      awsec2.IPeer // of a rule; nil: none
+		port      awsec2.Port
+		endpoints bool
+		want      string // part of a warning
+	}{
+		{"open", true, nil, nil, true, ""},
+		{"no rule", false, nil, nil, false, "SecurityGroups have no rule with which the functions reach AWS: Test/Group"},
+		{"no rule, with endpoints", false, nil, nil, true, "no rule with which the functions reach S3 and DynamoDB: Test/Group"},
+		{"everything", false, anywhere, https, false, ""},
+		{"everything, with endpoints", false, anywhere, awsec2.Port_AllTcp(), true, ""},
+		{"another port", false, anywhere, awsec2.Port_Tcp(jsii.Number(5432)), false, "reach AWS"},
+		{"the network", false, network, https, false, ""},
+		{"the network, with endpoints", false, network, https, true, "reach S3 and DynamoDB"},
+		{"a prefix list", false, awsec2.Peer_PrefixList(jsii.String("pl-1")), https, true, ""},
+	} {
+		stack := newStackIn("eu-west-1")
+		var group awsec2.SecurityGroup
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.CreateVpcEndpoints = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), jsii.Bool(tt.endpoints)
+			group = awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: p.Vpc, AllowAllOutbound: jsii.Bool(tt.open)})
+			p.SecurityGroups = &[]awsec2.ISecurityGroup{group}
+		})
+		if tt.peer != nil { // also after AlarmTriage
+			group.AddEgressRule(tt.peer, tt.port, nil, nil)
+		}
+		got := strings.Join(messagesOf(stack), "\n")
+		assert.Contains(t, got, tt.want, tt.name)
+		assert.Equal(t, tt.want != "", strings.Contains(got, "closed-egress"), tt.name)
+	}
+}

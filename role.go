@@ -280,10 +280,13 @@ func denyTriageResources(scope constructs.Construct, role awsiam.Role, denied tr
 	})
 }
 
+// orchestratorRoleName is the name of the orchestrator's role without the prefix and the suffix.
+const orchestratorRoleName = "triage-role"
+
 // newOrchestratorRole returns the orchestrator's role without any permissions. The allow… methods add them.
 func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
 	return awsiam.NewRole(t, jsii.String("OrchestratorRole"), &awsiam.RoleProps{
-		RoleName:            physicalName(p, "triage-role"),
+		RoleName:            physicalName(p, orchestratorRoleName),
 		Description:         jsii.String("Claims alarms, asks the model, runs the tool, stores and sends reports"),
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		PermissionsBoundary: p.PermissionsBoundary,
@@ -385,11 +388,15 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 // granted records a problem if the use of a key was not granted. CDK ignores grants of an alias that it imports by name,
 // because it does not know the alias's key.
 func (t *AlarmTriage) granted(key awskms.IKey, grant awsiam.Grant, prop string) {
-	if !*grant.Success() && strings.Contains(*key.KeyArn(), ":alias/") {
+	if !*grant.Success() && strings.Contains(*key.KeyArn(), ":alias/") && !isKeyOfAWS(key) {
 		t.keyProblems.add("%s must be a key whose use can be granted, got the alias %s, which CDK imports by name: pass the key by its ARN "+
 			"(awskms.Key_FromKeyArn), or set the feature flag %s", prop, *key.Node().Path(), importedAliasFlag)
 	}
 }
+
+// isKeyOfAWS reports whether a key is one that AWS manages, such as alias/aws/sns. Its policy lets the service use it for all
+// principals of the account, so they need no grant (AWS KMS Developer Guide, "AWS managed keys").
+func isKeyOfAWS(key awskms.IKey) bool { return strings.Contains(*key.KeyArn(), ":alias/aws/") }
 
 // importedAliasFlag is the feature flag with which CDK grants the use of all keys with the alias.
 const importedAliasFlag = "@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"

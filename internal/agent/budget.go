@@ -7,21 +7,13 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-const (
-	// requestBytesPerToken projects the input of a request. It is less than the 3.5 to 4 bytes of most texts: a projection
-	// that is too high costs a round, and one that is too low exceeds the budget.
-	requestBytesPerToken = 3
-
-	// leastConclusion is the minimum of output tokens for a conclusion. A report takes about 2,000.
-	leastConclusion = 1024
-
-	// answersOfCalls is how many tokens are reserved for the outputs of the tool calls that precede a conclusion. If they
-	// are longer, earlier rounds are removed from the conversation.
-	answersOfCalls = 4096
-)
+// requestBytesPerToken projects the input of a request. It is less than the 3.5 to 4 bytes of most texts: a projection that is
+// too high costs a round, and one that is too low exceeds the budget.
+const requestBytesPerToken = 3
 
 // errBudgetUsed reports that the budget does not allow another request.
 var errBudgetUsed = errors.New("the budget does not allow another request")
@@ -85,7 +77,7 @@ func (b budget) output(input int, reserved, extra float64) int {
 func (r *run) outputOfRound() (tokens int, decides string) {
 	input := r.projectedInput()
 	return r.least(func(b budget) int {
-		conclusion := b.most(input+answersOfCalls, leastOutputTokens)
+		conclusion := b.most(input+config.AnswersOfCalls, leastOutputTokens)
 		return b.output(input, conclusion, b.most(input+1, 0)-b.most(input, 0)) // the answer is input of the conclusion
 	})
 }
@@ -120,11 +112,11 @@ func (r *run) limitOutput() error {
 		r.conclude(decides + " is almost used")
 	}
 	tokens, decides := r.outputOfConclusion()
-	for keep := 1; keep >= 0 && tokens < leastConclusion; keep-- {
+	for keep := 1; keep >= 0 && tokens < config.LeastConclusion; keep-- {
 		r.compact(keep)
 		tokens, decides = r.outputOfConclusion()
 	}
-	if tokens < leastConclusion {
+	if tokens < config.LeastConclusion {
 		r.budgetWhy = r.whyNoRequest(decides)
 		return errBudgetUsed
 	}

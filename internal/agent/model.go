@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
@@ -17,7 +18,7 @@ import (
 const (
 	plainOutputTokens    = 8192      // a report takes about 2,000
 	thinkingOutputTokens = 32 * 1024 // thinking counts as output and comes first
-	leastOutputTokens    = 2048      // the minimum for a report
+	leastOutputTokens    = config.LeastRound
 )
 
 // modelID returns the model that is asked now.

@@ -1,0 +1,139 @@
+package alarmtriage
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+)
+
+// sharedResource is a resource that may be in another account. AWS then requires two permissions: that of the caller, and a
+// statement in the resource's own policy.
+type sharedResource struct {
+	given
+	arn      *string  // that its policy names; nil if the statement is not needed: a key
+	actions  []string // that the caller needs
+	byAlarms bool     // CloudWatch calls it, not the orchestrator
+}
+
+// resourcePolicy is a resource that CDK can add statements to.
+type resourcePolicy interface {
+	AddToResourcePolicy(awsiam.PolicyStatement) *awsiam.AddToResourcePolicyResult
+}
+
+// sharedResources returns the resources in props that may be in another account.
+func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
+	var list []sharedResource
+	add := func(prop string, resource constructs.IConstruct, arn func() *string, actions ...string) {
+		if !isNil(resource) {
+			list = append(list, sharedResource{given: given{prop: prop, resource: resource}, arn: arn(), actions: actions, byAlarms: prop == "SelfAlarmTopic"})
+		}
+	}
+	publish := []string{"sns:Publish"}
+	if *p.SelfCheck {
+		publish = append(publish, "sns:GetTopicAttributes")
+	}
+	add("NotificationTopic", p.NotificationTopic, func() *string { return p.NotificationTopic.TopicArn() }, publish...)
+	add("ChatCardTopic", p.ChatCardTopic, func() *string { return p.ChatCardTopic.TopicArn() }, publish...)
+	add("SelfAlarmTopic", p.SelfAlarmTopic, func() *string { return p.SelfAlarmTopic.TopicArn() }, "sns:Publish")
+	add("CompletionEventBus", p.CompletionEventBus, func() *string { return p.CompletionEventBus.EventBusArn() }, "events:PutEvents")
+	if queue := p.OnFailureQueue; !isNil(queue) && !isOfApp(queue) {
+		add("OnFailureQueue", queue, func() *string { return queue.QueueArn() }, "sqs:SendMessage")
+	}
+	objects := func(prop string, bucket awss3.IBucket, actions ...string) {
+		add(prop, bucket, func() *string { return bucket.ArnForObjects(jsii.String("*")) }, actions...)
+	}
+	objects("ReportsBucket", p.ReportsBucket, "s3:PutObject", "s3:GetObject")
+	if p.InstructionsObject != nil {
+		objects("InstructionsObject", p.InstructionsObject.Bucket, "s3:GetObject")
+	}
+	if p.Runbooks != nil {
+		objects("Runbooks", p.Runbooks.Bucket, "s3:GetObject")
+	}
+	key := func(prop string, key awskms.IKey) {
+		if !isNil(key) && !isOfApp(key) {
+			add(prop, key, func() *string { return nil }, "kms:GenerateDataKey", "kms:Decrypt")
+		}
+	}
+	key("ReportsEncryptionKey", p.ReportsEncryptionKey)
+	key("TableEncryptionKey", p.TableEncryptionKey)
+	key("TopicEncryptionKey", p.TopicEncryptionKey)
+	return list
+}
+
+// isOfApp reports whether the app defines a queue or a key. CDK's own grants complete their policies.
+func isOfApp(resource constructs.IConstruct) bool { return resource.Node().DefaultChild() != nil }
+
+// allowFromHere completes the policies of resources in other accounts, if the app defines them. Otherwise, it adds a warning:
+// without the policy, no report arrives.
+func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
+	list := t.sharedResources(p)
+	resources := make([]constructs.IConstruct, len(list))
+	for i, shared := range list {
+		resources[i] = shared.resource
+	}
+	here, places := alarmjs.Places(t, resources)
+	done := map[string]bool{}
+	for i, there := range places {
+		shared := list[i]
+		if !elsewhere(here.Account, there.Account) {
+			continue
+		}
+		principal := "the orchestrator's role (OrchestratorRole) of account " + here.Account
+		if name := physicalName(p, orchestratorRoleName); name != nil {
+			principal = "the role " + *name + " of account " + here.Account
+		}
+		if shared.byAlarms {
+			principal = "the service cloudwatch.amazonaws.com, with aws:SourceAccount " + here.Account + ","
+		}
+		use := strings.Join(shared.actions, " and ")
+		if key := there.Path + principal + use; done[key] || t.completePolicy(shared, p, here.Account, there.Account) {
+			done[key] = true
+			continue
+		}
+		t.warn("other-account", "%s %s is in account %s, and its policy is not known here: without a statement that allows %s to call %s, AWS "+
+			"denies it. Add the statement in that account (docs/operations.md, \"One topic for many accounts\"), or acknowledge this warning if "+
+			"it exists", shared.prop, there.Path, there.Account, principal, use)
+	}
+}
+
+// completePolicy adds a statement to the policy of a resource in another account. It reports whether CDK can. The principal is
+// the account, because the role may not exist yet, and AWS rejects policies that name roles that do not exist.
+func (t *AlarmTriage) completePolicy(shared sharedResource, p *AlarmTriageProps, here, there string) bool {
+	policy, can := shared.resource.(resourcePolicy)
+	if !can || shared.arn == nil {
+		return false
+	}
+	topic, isTopic := shared.resource.(awssns.ITopic)
+	isFirst := isTopic && topic.Node().TryFindChild(jsii.String("Policy")) == nil
+	statement := &awsiam.PolicyStatementProps{
+		Sid: jsii.String("AlarmTriage" + shared.prop + here), Actions: jsii.Strings(shared.actions...), Resources: &[]*string{shared.arn},
+		Principals: &[]awsiam.IPrincipal{awsiam.NewAccountPrincipal(here)},
+	}
+	switch name := physicalName(p, orchestratorRoleName); {
+	case shared.byAlarms:
+		statement.Principals = &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)}
+		statement.Conditions = &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": here}}
+	case name != nil:
+		role := *jsii.Sprintf("arn:%s:iam::%s:role/%s", *awscdk.Stack_Of(t).Partition(), here, *name)
+		statement.Conditions = &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": role}}
+	}
+	if !*policy.AddToResourcePolicy(awsiam.NewPolicyStatement(statement)).StatementAdded {
+		return false
+	}
+	if isFirst { // the first statement replaces the default policy, which lets the services of the topic's account publish
+		topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: jsii.String("OwnAccount"), Actions: jsii.Strings("sns:Publish"), Resources: &[]*string{shared.arn},
+			Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"AWS:SourceOwner": there}},
+		}))
+	}
+	return true
+}

@@ -1,0 +1,93 @@
+package alarmtriage_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func TestOtherAccount_WarnsOfResourcesWhosePolicyIsNotKnown(t *testing.T) {
+	const role, cloudWatch = "the orchestrator's role (OrchestratorRole) of account 111122223333", "the service cloudwatch.amazonaws.com, with aws:SourceAccount 111122223333,"
+	for prop, want := range map[string]string{
+		"NotificationTopic": role + " to call sns:Publish and sns:GetTopicAttributes", "ChatCardTopic": role + " to call sns:Publish and sns:GetTopicAttributes",
+		"SelfAlarmTopic": cloudWatch + " to call sns:Publish", "CompletionEventBus": role + " to call events:PutEvents",
+		"OnFailureQueue": role + " to call sqs:SendMessage", "ReportsBucket": role + " to call s3:PutObject and s3:GetObject",
+		"InstructionsObject": role + " to call s3:GetObject", "Runbooks": role + " to call s3:GetObject",
+		"ReportsEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt", "TableEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt",
+		"TopicEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt", "ToolLayers": "",
+	} {
+		for _, account := range []string{"111122223333", "444455556666"} {
+			stack := newStackIn("eu-west-1")
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { importedResources[prop](stack, p, account, "eu-west-1") })
+			got := strings.Join(messagesOf(stack), "\n")
+			if want == "" || account == "111122223333" {
+				assert.NotContains(t, got, "other-account", prop)
+				continue
+			}
+			assert.Contains(t, got, fmt.Sprintf("alarmtriage:other-account: alarmtriage: %s Test/Given is in account 444455556666, and its policy is not known here: "+
+				"without a statement that allows %s, AWS denies it", prop, want), prop)
+			assert.Equal(t, 1, strings.Count(got, "other-account:"), got)
+		}
+	}
+}
+
+// CDK adds the statements to the policies of resources that the app defines.
+func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
+	app := newTestApp()
+	central := stackOf(app, "Central", "444455556666", "eu-west-1")
+	topic := awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call")})
+	selfAlarms := awssns.NewTopic(central, jsii.String("SelfAlarms"), &awssns.TopicProps{TopicName: jsii.String("self-alarms")})
+	for i, prefix := range []*string{jsii.String("prod"), nil} {
+		home := stackOf(app, fmt.Sprint("Home", i), fmt.Sprint("11112222333", i), "eu-west-1")
+		props := &alarmtriage.AlarmTriageProps{
+			NotificationTopic: topic, SelfAlarmTopic: selfAlarms, ResourcePrefix: prefix, SelfCheck: jsii.Bool(false),
+			CompletionEventBus: awsevents.NewEventBus(central, jsii.String(fmt.Sprint("Bus", i)), &awsevents.EventBusProps{EventBusName: jsii.String(fmt.Sprint("bus-", i))}),
+			ReportsBucket: awss3.NewBucket(central, jsii.String(fmt.Sprint("Reports", i)), &awss3.BucketProps{
+				BucketName: jsii.String(fmt.Sprint("the-reports-", i)), Versioned: jsii.Bool(true)}),
+		}
+		if prefix != nil { // CDK names the role in the queue's policy
+			props.OnFailureQueue = awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed")})
+		}
+		alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), props).AttachEventRule(jsii.String("All"), nil)
+		assert.NotContains(t, strings.Join(messagesOf(home), "\n"), "other-account")
+	}
+	template := synth(central)
+	root := func(account string) any {
+		return object("Fn::Join", []any{"", []any{"arn:", object("Ref", "AWS::Partition"), ":iam::" + account + ":root"}})
+	}
+	has := func(kind, document string, statements ...any) {
+		t.Helper()
+		template.HasResourceProperties(jsii.String(kind), like(document, like("Statement", statements)))
+	}
+	byRole := object("ArnEquals", object("aws:PrincipalArn", object("Fn::Join", []any{"", []any{"arn:", object("Ref", "AWS::Partition"),
+		":iam::111122223330:role/prod-triage-role"}})))
+	ref := func(id string) any {
+		return object("Ref", *central.GetLogicalId(central.Node().FindChild(jsii.String(id)).Node().DefaultChild().(awscdk.CfnElement)))
+	}
+	own := like("Sid", "OwnAccount", "Condition", object("StringEquals", object("AWS:SourceOwner", "444455556666")))
+	has("AWS::SNS::TopicPolicy", "PolicyDocument",
+		object("Sid", "AlarmTriageNotificationTopic111122223330", "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
+			"Principal", object("AWS", root("111122223330")), "Condition", byRole),
+		own,
+		object("Sid", "AlarmTriageNotificationTopic111122223331", "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
+			"Principal", object("AWS", root("111122223331"))))
+	has("AWS::SNS::TopicPolicy", "PolicyDocument",
+		like("Principal", object("Service", "cloudwatch.amazonaws.com"), "Condition", object("StringEquals", object("aws:SourceAccount", "111122223330"))),
+		own,
+		like("Principal", object("Service", "cloudwatch.amazonaws.com"), "Condition", object("StringEquals", object("aws:SourceAccount", "111122223331"))))
+	has("AWS::SQS::QueuePolicy", "PolicyDocument", like("Action", assertions.Match_ArrayWith(&[]any{"sqs:SendMessage"})))
+	has("AWS::S3::BucketPolicy", "PolicyDocument", like("Action", []any{"s3:PutObject", "s3:GetObject"}, "Principal", object("AWS", root("111122223330")), "Condition", byRole))
+	template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("Statement",
+		like("Action", "events:PutEvents", "Principal", object("AWS", root("111122223330")), "Condition", byRole)))
+}
