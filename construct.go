@@ -677,6 +677,9 @@ func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
 // GrantReadReports lets grantee read and decrypt the stored reports, but not the checkpoints of running
 // investigations.
 func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
+	if isNil(grantee) {
+		panic("alarmtriage: GrantReadReports needs a grantee, such as a role or a function, got nil")
+	}
 	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // years 2000 to 2999
 	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {
 		// CDK does not know the key of an imported bucket.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
 
@@ -42,7 +43,7 @@ func (r *attempt) runbook(ctx context.Context) string {
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	text, err := r.Store.Text(quick, uri, maxInstructions)
+	text, err := r.Store.Text(quick, uri, config.MaxInstructions)
 	if err != nil {
 		r.log.Warn("runbook not read", "uri", uri, "error", err, "advice", awsapi.Advice(err))
 		return ""
