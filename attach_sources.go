@@ -449,6 +449,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	}
 	warnOfWildcards(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	warnOfCovered(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
+	t.warnOfDefaultBus(*id, props)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")

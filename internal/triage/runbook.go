@@ -2,7 +2,6 @@ package triage
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -11,12 +10,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
 
-// runbookTag is the tag of an alarm that names its runbook.
-const runbookTag = "runbook"
-
-// runbookLine is the line of an alarm's description that names its runbook.
-var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t]*$`)
-
 // runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a
 // line of its description names an object below base. Anybody who may create alarms chooses that text; it
 // never leads outside base.
@@ -24,9 +17,9 @@ func runbookURI(alarm *alarmevent.Alarm, base string) string {
 	if base == "" {
 		return ""
 	}
-	name := alarm.Tags[runbookTag]
-	if line := runbookLine.FindStringSubmatch(alarm.Description); name == "" && line != nil {
-		name = line[1]
+	name := alarm.Tags[alarmevent.RunbookTag]
+	if name == "" {
+		name = alarmevent.RunbookIn(alarm.Description)
 	}
 	key := strings.TrimPrefix(name, base)
 	if key == "" || strings.Contains(key, "://") {
