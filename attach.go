@@ -88,12 +88,9 @@ func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 }
 
 // isNil reports whether an interface is nil or contains a nil pointer.
-func isNil(construct constructs.IConstruct) bool {
-	if construct == nil {
-		return true
-	}
+func isNil[T any](construct T) bool {
 	value := reflect.ValueOf(construct)
-	return value.Kind() == reflect.Pointer && value.IsNil()
+	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // attachment is an attached alarm.
@@ -114,7 +111,7 @@ func (t *AlarmTriage) needsAction(path string) bool {
 func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
 	if alarm.Stack == nil {
 		if _, isAlarm := alarm.Construct.(awscloudwatch.IAlarm); !isAlarm {
-			return "it is not an alarm"
+			return "it is not an alarm; use AttachAll for all alarms of a stack, of the app, or below another construct"
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}

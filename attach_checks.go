@@ -189,7 +189,11 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 		paths[i] = a.Path
 	}
 	var disabled, onlyOK, onlyAlarm, replaced, replacedOK []string
-	for i, actions := range alarmjs.ActionsOf(t, paths, t.orchestratorARN) {
+	found := alarmjs.ActionsOf(t, paths, t.orchestratorARN)
+	if warn {
+		t.warnOfRunbooks(found)
+	}
+	for i, actions := range found {
 		a := t.attached[i]
 		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
 		if t.notifyRecovery || a.byApp > 0 {
@@ -273,11 +277,12 @@ func (t *AlarmTriage) reportAttached() {
 		if i < slices.Index(t.app.triages, t) {
 			t.warnOfSharedSources(other)
 		}
+		t.warnOfSharedTopics(other)
 	}
-	if len(t.attached) == 0 && len(t.all) == 0 && !t.hasSources {
-		t.warn("nothing-attached", "no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, "+
-			"AttachEventRule, or AttachTopic")
-	}
+	t.warnOfUnnotifiedRecoveries()
+	t.warnOfNoSources()
+	t.warnOfUnusedNames()
+	t.warnOfIsolatedRegions()
 	byMember := slices.ContainsFunc(t.all, func(a *attachAll) bool { return len(a.byMember) > 0 })
 	if len(t.all) > 0 && (len(t.attached) > 0 || byMember) {
 		t.inform("attached", "%s", t.summary())

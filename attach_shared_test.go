@@ -51,8 +51,10 @@ func TestSynth_WarnsOfSharedSources(t *testing.T) {
 		{"rules for different tags", rules(tags("team", "a"), tags("team", "b")), nil},
 		{"rules for tags with different keys", rules(tags("team", "a"), tags("stage", "b")), nil},
 		{"a rule for more tags", rules(tags("team", "a"), tags("team", "a", "stage", "prod")), sharedRules},
-		{"rules for different accounts", rules(&rule{Accounts: jsii.Strings("444455556666")}, &rule{Accounts: jsii.Strings("777788889999")}), nil},
-		{"rules for different Regions", rules(&rule{Regions: jsii.Strings("eu-west-1")}, &rule{Regions: jsii.Strings("us-east-1")}), nil},
+		{"rules for different accounts", rules(&rule{Accounts: jsii.Strings("444455556666")}, &rule{Accounts: jsii.Strings("777788889999")}), []string{
+			"/S/A " + foreignAccount("444455556666"), "/S/B " + foreignAccount("777788889999")}},
+		{"rules for different Regions", rules(&rule{Regions: jsii.Strings("eu-west-1")}, &rule{Regions: jsii.Strings("us-east-1")}), []string{
+			"/S/B alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other Regions (us-east-1), and the default bus only receives those of eu-west-1: pass a bus as EventBus to which rules in these Regions send their events"}},
 		{"rules on different buses", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
 			first.AttachEventRule(jsii.String("Rule"), nil)
 			second.AttachEventRule(jsii.String("Rule"), &rule{EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil)})
@@ -233,4 +235,10 @@ func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 			assert.Equal(t, []string{"/Own/B alarmtriage:shared-source: alarmtriage: " + tt.want}, found)
 		})
 	}
+}
+
+// foreignAccount returns the warning about a rule of the default bus that selects only alarms of another account.
+func foreignAccount(account string) string {
+	return "alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other accounts (" + account + "), and the default bus only receives them if these accounts send them to it: " +
+		"set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events"
 }

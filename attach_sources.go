@@ -231,8 +231,21 @@ func (f *AlarmFilter) problems() []string {
 		l.texts("AlarmFilter.NamePrefixes", f.NamePrefixes, "match every alarm")
 		l.texts("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes, "exclude no alarm")
 		l.covered("AlarmFilter.NamePrefixes", f.NamePrefixes, "AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes)
+		l.comparable("AlarmFilter.NamePrefixes", f.NamePrefixes)
+		l.comparable("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes)
 	}
 	return l
+}
+
+// comparable checks that prefixes, which AttachAll compares with names at synth, are known then.
+func (l *problems) comparable(prop string, list *[]*string) {
+	if list == nil || unresolved(list) {
+		return
+	}
+	if slices.ContainsFunc(*list, func(prefix *string) bool { return prefix != nil && unresolved(prefix) }) {
+		l.add("%s must contain texts that are known at synth, because AttachAll compares them with the names of alarms then, got a token: use "+
+			"AttachEventRule, whose prefixes may be tokens", prop)
+	}
 }
 
 // note records the prefixes with which the name of an alarm begins.
@@ -322,14 +335,14 @@ func (p *EventRuleProps) problems() []string {
 	l.alarms("EventRuleProps.NamePrefixes", p.NamePrefixes, "EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "EventRuleProps.Tags", p.Tags)
 	l.texts("EventRuleProps.Accounts", p.Accounts, "match every alarm")
 	l.texts("EventRuleProps.Regions", p.Regions, "match every alarm")
-	if p.Accounts != nil {
+	if p.Accounts != nil && !unresolved(p.Accounts) {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
 				l.add("EventRuleProps.Accounts must contain account IDs of 12 digits, got %q", deref(account))
 			}
 		}
 	}
-	if p.Regions != nil {
+	if p.Regions != nil && !unresolved(p.Regions) {
 		for _, region := range *p.Regions {
 			if region != nil && !unresolved(region) && !regionPattern.MatchString(deref(region)) {
 				l.add("EventRuleProps.Regions must contain Regions such as \"eu-west-1\", got %q", deref(region))
@@ -349,6 +362,9 @@ func (l *problems) alarms(namesProp string, names *[]*string, exceptProp string,
 		return
 	}
 	for key, values := range *tags {
+		if values != nil && !l.isKnownList(fmt.Sprintf("%s[%q]", tagsProp, key), values) {
+			continue
+		}
 		if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
 			l.add("%s must contain at least one value for each key, got none for %q", tagsProp, key)
 		}
@@ -395,7 +411,7 @@ func warnOfCovered(c constructs.Construct, method string, names, except *[]*stri
 // texts checks that an optional list is not empty and contains no empty texts. The parameter omitted
 // describes the effect of omitting the list, for the error.
 func (l *problems) texts(prop string, list *[]*string, omitted string) {
-	if list == nil {
+	if list == nil || !l.isKnownList(prop, list) {
 		return
 	}
 	if len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" }) {
@@ -436,6 +452,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	}
 	warnOfWildcards(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	warnOfCovered(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
+	t.warnOfDefaultBus(*id, props)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")

@@ -564,7 +564,7 @@ func TestAttachAlarms_RejectsOtherConstructs(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	topic := awssns.NewTopic(stack, jsii.String("NoAlarm"), nil)
-	assert.PanicsWithValue(t, "alarmtriage: alarm Test/NoAlarm can't be attached to AlarmTriage Test/Triage: it is not an alarm", func() {
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/NoAlarm can't be attached to AlarmTriage Test/Triage: it is not an alarm; use AttachAll for all alarms of a stack, of the app, or below another construct", func() {
 		triage.AttachAlarms(topic)
 	})
 	var none awscloudwatch.CfnLogAlarm

@@ -2,7 +2,12 @@ package alarmtriage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +74,11 @@ type AlarmTriage struct {
 	rules       []ruleSource           // of AttachEventRule
 	alarmTopics []topicSource          // of AttachTopic
 	hasSources  bool                   // there is an event rule or a topic
+	permissions []string               // paths of the permissions to invoke the orchestrator that AlarmTriage itself creates
+	accounts    []string               // of AccountNames, sorted
+	hasRunbooks bool
+	isolated    bool                  // the functions' subnets have no route to the internet
+	notifying   [][]alarmjs.Notifying // as topicAlarms returns it
 
 	app    *appState
 	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before
@@ -163,7 +173,13 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.warnOfStorage(p)
 	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
 	annotateResources(t, p.ToolDeniedResources)
+	t.warnOfDeniedLogs(p)
 	t.warnOfMemberRole(p.Members)
+	t.permissions = permissionsOf(t)
+	t.hasRunbooks = p.Runbooks != nil
+	if p.AccountNames != nil {
+		t.accounts = slices.Sorted(maps.Keys(*p.AccountNames))
+	}
 	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)
 	return t
@@ -417,6 +433,7 @@ func (t *AlarmTriage) warnOfLayers(p *AlarmTriageProps) {
 		return
 	}
 	for _, layer := range *p.ToolLayers {
+		t.warnOfLayerFolder(layer)
 		resource, isResource := layer.Node().DefaultChild().(awslambda.CfnLayerVersion)
 		if !isResource || resource.CompatibleArchitectures() == nil {
 			continue
@@ -426,6 +443,26 @@ func (t *AlarmTriage) warnOfLayers(p *AlarmTriageProps) {
 				"the layer can't be loaded. Build the layer for this architecture, or set Architecture", *layer.Node().Path(),
 				listed(names), *p.Architecture.Name())
 		}
+	}
+}
+
+// warnOfLayerFolder warns about a layer that is a folder of the app and lacks the folder from which Python imports packages.
+// A folder that a bundling would change is only known if the bundling runs.
+func (t *AlarmTriage) warnOfLayerFolder(layer awslambda.ILayerVersion) {
+	asset, isAsset := layer.Node().TryFindChild(jsii.String("Code")).(awss3assets.Asset)
+	if !isAsset || *asset.IsFile() || !*awscdk.Stack_Of(layer).BundlingRequired() {
+		return
+	}
+	folder := *asset.AssetPath()
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join(*awscdk.Stage_Of(layer).Outdir(), folder)
+	}
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(folder, "python")); errors.Is(err, fs.ErrNotExist) {
+		t.warn("layer-folder", "the layer %s has no folder python, from which Python imports the packages of a layer: move the packages into a folder of this "+
+			"name, and pass the folder that contains it", *layer.Node().Path())
 	}
 }
 
@@ -694,7 +731,8 @@ func jsonOf(list *[]*string) string {
 	return string(text)
 }
 
-// Orchestrator returns the function that alarms invoke.
+// Orchestrator returns the function that alarms invoke. Do not pass it to CDK's alarm actions, subscriptions, and rule targets:
+// AlarmAction, AttachTopic, and AttachEventRule also check the alarms, and grant what the orchestrator needs for them.
 func (t *AlarmTriage) Orchestrator() awslambda.IFunction { return t.orchestrator }
 
 // Tool returns the function that runs the model's Python.
@@ -722,6 +760,9 @@ func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
 // GrantReadReports lets grantee read and decrypt the stored reports, but not the checkpoints of running
 // investigations.
 func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
+	if isNil(grantee) {
+		panic("alarmtriage: GrantReadReports needs a grantee, such as a role or a function, got nil")
+	}
 	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // years 2000 to 2999
 	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {
 		// CDK does not know the key of an imported bucket.

@@ -318,6 +318,8 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	l.externalID("ExternalId", p.ExternalId)
 	l.bus(p.EventBusArn, account)
 	l.sink(p.ObservabilitySinkArn, regionOf(scope), accountOf(scope))
+	l.arnPartition("EventBusArn", p.EventBusArn, regionOf(scope))
+	l.arnPartition("ObservabilitySinkArn", p.ObservabilitySinkArn, regionOf(scope))
 	l.alarms("AlarmNamePrefixes", p.AlarmNamePrefixes, "ExceptAlarmNamePrefixes", p.ExceptAlarmNamePrefixes, "AlarmTags", p.AlarmTags)
 	l.permissions(p.tool())
 	l.deniedResources(p.ToolDeniedResources)
@@ -353,6 +355,21 @@ func (l *problems) otherPartition(region, central string) {
 	if region != "" && central != "" && alarmevent.PartitionOf(region) != alarmevent.PartitionOf(central) {
 		l.add("the member must be in the partition %s of the AlarmTriage's Region %s, got the Region %s of %s: roles can't be assumed, and events can't be sent, "+
 			"across partitions, so create an AlarmTriage there", alarmevent.PartitionOf(central), central, region, alarmevent.PartitionOf(region))
+	}
+}
+
+// arnPartition checks that an optional ARN, and its Region, are in the partition of the member's Region, if that is known.
+func (l *problems) arnPartition(prop string, arn *string, region string) {
+	if arn == nil || unresolved(arn) || region == "" {
+		return
+	}
+	parts := strings.SplitN(*arn, ":", 5)
+	if len(parts) < 5 || !regionPattern.MatchString(parts[3]) {
+		return // the check of its form reports it
+	}
+	if own := alarmevent.PartitionOf(region); parts[1] != own || alarmevent.PartitionOf(parts[3]) != own {
+		l.add("%s must be in the partition %s of the member's Region %s, got %q: events and data can't be sent across partitions, so create an AlarmTriage in "+
+			"this partition", prop, own, region, *arn)
 	}
 }
 
@@ -400,6 +417,7 @@ func (c *memberCheck) Validate() *[]*string {
 	if !c.reported {
 		c.reported = true
 		m.warnOfIgnoredProps()
+		m.warnOfMissingRole()
 	}
 	return jsii.Strings(problems...)
 }

@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -40,4 +41,24 @@ func (m *AlarmTriageMember) warnOfIgnoredProps() {
 	awscdk.Annotations_Of(m).AddWarningV2(jsii.String("alarmtriage:ignored-props"), jsii.Sprintf(
 		"alarmtriage: %s %s no effect, because CreateRole is false: the member that creates the role in this account, in another Region, "+
 			"needs %s", strings.Join(m.roleProps, ", "), agreeing(len(m.roleProps), "has", "have"), agreeing(len(m.roleProps), "it", "them")), nil)
+}
+
+// warnOfMissingRole adds a warning, once for each account, if each member of the account has CreateRole false, so that this app
+// does not create the role. Members in accounts that are not known at synth may be in one account.
+func (m *AlarmTriageMember) warnOfMissingRole() {
+	if !slices.ContainsFunc(m.app.triages, m.isOf) {
+		return // the app with the AlarmTriage, or another app with this account, may create the role
+	}
+	first := true
+	for _, other := range m.app.members {
+		if other.central.role != m.central.role || other.account != m.account && other.account != "" && m.account != "" {
+			continue
+		}
+		if other.role != nil || first && other != m && other.home == m.home {
+			return
+		}
+		first = first && other != m
+	}
+	warn(m, "no-member-role", "no AlarmTriageMember of this app creates the role %s in %s, because CreateRole is false, and without the role the account can't be "+
+		"read: omit CreateRole in one Region of the account, or acknowledge this warning if another app creates the role", m.central.role, m.home)
 }

@@ -48,6 +48,12 @@ func triageNamed(stack awscdk.Stack, id string, change func(*alarmtriage.AlarmTr
 	return alarmtriage.NewAlarmTriage(stack, jsii.String(id), props)
 }
 
+// listToken returns a list that is a parameter of a stack.
+func listToken(stack awscdk.Stack) *[]*string {
+	name := fmt.Sprintf("List%d", len(*stack.Node().Children()))
+	return awscdk.NewCfnParameter(stack, jsii.String(name), &awscdk.CfnParameterProps{Type: jsii.String("CommaDelimitedList")}).ValueAsList()
+}
+
 func alarmOn(scope constructs.Construct, id string, metric awscloudwatch.IMetric) awscloudwatch.Alarm {
 	return awscloudwatch.NewAlarm(scope, jsii.String(id), &awscloudwatch.AlarmProps{
 		Metric: metric, Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
@@ -404,6 +410,17 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { change(stack, p) })
 		}
 	}
+	texts := t.TempDir()
+	file := func(name, content string) *string {
+		path := filepath.Join(texts, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return jsii.String(path)
+	}
+	instructionsAt := func(key string) func(awscdk.App) {
+		return props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.NewBucket(stack, jsii.String("Texts"), nil), Key: jsii.String(key)}
+		})
+	}
 	named := func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }
 	table := func(p *awsdynamodb.TableProps) func(awscdk.App) {
 		return props(func(stack awscdk.Stack, given *alarmtriage.AlarmTriageProps) {
@@ -456,7 +473,55 @@ alarmtriage: Tags must have keys of 1 to 128 letters, digits, spaces, and charac
 alarmtriage: Tags must have values of at most 256 letters, digits, spaces, and characters of _.:/=+-@, got "` + strings.Repeat("x", 257) + `" for "owner"
 alarmtriage: Tags must not have keys that begin with "aws:", which AWS reserves, got "AWS:x"`},
 		{"an empty pattern of secrets", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("") }),
-			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it"},
+			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got an empty one, which replaces nothing: remove it"},
+		{"patterns that replace everything", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.RedactPatterns = jsii.Strings(".*", `\S+`, "(?s).+", "[A-Za-z]", "[0-9]+", "order-[a-z]+", "^.*secret.*$", "(?i)[a-f0-9]{32}")
+		}), `alarmtriage: RedactPatterns must match secrets only, got "(?s).+", which matches every word, so that the model and the readers would see nothing else: describe the form of the secrets
+alarmtriage: RedactPatterns must match secrets only, got ".*", which matches every word, so that the model and the readers would see nothing else: describe the form of the secrets
+alarmtriage: RedactPatterns must match secrets only, got "[A-Za-z]", which matches every word, so that the model and the readers would see nothing else: describe the form of the secrets
+alarmtriage: RedactPatterns must match secrets only, got "\\S+", which matches every word, so that the model and the readers would see nothing else: describe the form of the secrets`},
+		{"lists that are tokens", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions, p.ToolAllowedActions, p.RedactPatterns = listToken(stack), listToken(stack), listToken(stack)
+			p.ToolDeniedResources, p.ToolAllowedAccounts = listToken(stack), listToken(stack)
+			p.InstructionsFile = awscdk.Fn_Ref(jsii.String("File"))
+		}), `alarmtriage: InstructionsFile must be a path that is known at synth, got a token: use InstructionsObject for a text that is not a file of the app
+alarmtriage: RedactPatterns must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: ToolAllowedAccounts must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: ToolAllowedActions must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: ToolDeniedActions must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: ToolDeniedResources must be a list whose length is known at synth, got a token: its elements may be tokens`},
+		{"lists of a rule that are tokens", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{NamePrefixes: listToken(stack),
+				ExceptNamePrefixes: listToken(stack), Accounts: listToken(stack), Regions: listToken(stack), Tags: &map[string]*[]*string{"team": listToken(stack)}})
+		}, `alarmtriage: EventRuleProps.Accounts must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: EventRuleProps.ExceptNamePrefixes must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: EventRuleProps.NamePrefixes must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: EventRuleProps.Regions must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: EventRuleProps.Tags["team"] must be a list whose length is known at synth, got a token: its elements may be tokens`},
+		{"prefixes of a topic that are a token", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: listToken(stack)})
+		}, `alarmtriage: AlarmTopicProps.NamePrefixes must be a list whose length is known at synth, got a token: its elements may be tokens`},
+		{"prefixes of a member that are a token", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{
+				CentralAccount: jsii.String("444455556666"), AlarmNamePrefixes: listToken(stack), ToolDeniedActions: listToken(stack)})
+		}, `alarmtriage: AlarmNamePrefixes must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: ToolDeniedActions must be a list whose length is known at synth, got a token: its elements may be tokens`},
+		{"prefixes of a filter that are tokens", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{
+				NamePrefixes: listToken(stack), ExceptNamePrefixes: &[]*string{awscdk.Fn_Ref(jsii.String("Except")), jsii.String("dev-")}})
+		}, `alarmtriage: AlarmFilter.NamePrefixes must be a list whose length is known at synth, got a token: its elements may be tokens
+alarmtriage: AlarmFilter.ExceptNamePrefixes must contain texts that are known at synth, because AttachAll compares them with the names of alarms then, got a token: use AttachEventRule, whose prefixes may be tokens`},
+		{"GrantReadReports to nobody", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).GrantReadReports(nil)
+		}, "alarmtriage: GrantReadReports needs a grantee, such as a role or a function, got nil"},
+		{"AttachAlarms with a stack", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachAlarms(stack)
+		}, "alarmtriage: alarm S can't be attached to AlarmTriage S/Triage: it is not an alarm; use AttachAll for all alarms of a stack, of the app, or below another construct"},
 		{"AttachAll without scope", func(app awscdk.App) { triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(nil, nil) },
 			"alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil"},
 		{"AttachEventRule without id", func(app awscdk.App) {
@@ -575,6 +640,30 @@ alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits
 			`alarmtriage: InstructionsFile "/nowhere.md" does not exist`},
 		{"instructions that are a directory", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = jsii.String("docs") }),
 			`alarmtriage: InstructionsFile must be the path of a text file, got the directory "docs"`},
+		{"instructions that are too long", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InstructionsFile = file("long.md", strings.Repeat("x", 65_537))
+		}), `alarmtriage: InstructionsFile must have at most 65536 bytes, because the orchestrator reads no more, and "` + filepath.Join(texts, "long.md") + `" has 65537: shorten it, or move what concerns single alarms to Runbooks`},
+		{"instructions that are empty", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InstructionsFile = file("empty.md", " \n\t\n")
+		}),
+			`alarmtriage: InstructionsFile must contain a text, and "` + filepath.Join(texts, "empty.md") + `" is empty: write the instructions, or omit InstructionsFile`},
+		{"instructions that are binary", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InstructionsFile = file("image.md", "\x89PNG\x00")
+		}),
+			`alarmtriage: InstructionsFile must be a text in UTF-8, and "` + filepath.Join(texts, "image.md") + `" is not: convert it, or use another file`},
+		{"instructions in UTF-16", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InstructionsFile = file("wide.md", "h\x00i\x00")
+		}),
+			`alarmtriage: InstructionsFile must be a text in UTF-8, and "` + filepath.Join(texts, "wide.md") + `" is not`},
+		{"keys that are addresses", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			bucket := awss3.NewBucket(stack, jsii.String("Texts"), nil)
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket, Key: jsii.String("s3://b/ops.md")}
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket, Prefix: jsii.String("s3://b/runbooks/")}
+		}), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "s3://b/ops.md"
+alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "runbooks/", without s3:// and the bucket's name, got "s3://b/runbooks/"`},
+		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
+		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
+		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
 		{"five layers", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			layers := []awslambda.ILayerVersion{}
 			for i := range 5 {
@@ -762,7 +851,8 @@ func TestSynth_WarningsCanBeAcknowledged(t *testing.T) {
 	stack := stackIn(newTestApp(), "Test", "eu-west-1")
 	triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowedActions = jsii.Strings("sqs:PurgeQueue") })
 	awscdk.Annotations_Of(triage).AcknowledgeWarning(jsii.String("alarmtriage:nothing-attached"), nil)
-	awscdk.Annotations_Of(triage).AcknowledgeWarning(jsii.String("alarmtriage:write-action"), nil)
+	awscdk.Validations_Of(triage).Acknowledge(&awscdk.Acknowledgment{
+		Id: jsii.String("Annotation::alarmtriage:write-action"), Reason: jsii.String("the CDK CLI suggests this id")})
 	assert.Empty(t, messagesOf(stack))
 }
 

@@ -177,9 +177,10 @@ func neededEndpoints(p *AlarmTriageProps) []endpoint {
 
 // connectVpc creates the endpoints of the VPC, or warns if they may be missing.
 func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
+	t.isolated = p.Vpc != nil && inIsolatedSubnets(p)
 	if *p.CreateVpcEndpoints {
 		t.createVpcEndpoints(p)
-	} else if p.Vpc != nil {
+	} else if t.isolated {
 		t.warnOfIsolation(p)
 	}
 }
@@ -341,12 +342,11 @@ func (t *AlarmTriage) endpointProblems() (problems []string) {
 	return problems
 }
 
-// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, no function works
-// there, and the construct can't find out whether the VPC has endpoints.
-func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
+// inIsolatedSubnets reports whether all subnets of the functions are isolated.
+func inIsolatedSubnets(p *AlarmTriageProps) bool {
 	selected := p.Vpc.SelectSubnets(p.VpcSubnets)
 	if *selected.IsPendingLookup || len(*selected.Subnets) == 0 {
-		return
+		return false
 	}
 	isolated := map[string]bool{}
 	for _, subnet := range *p.Vpc.IsolatedSubnets() {
@@ -354,9 +354,15 @@ func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	}
 	for _, subnet := range *selected.Subnets {
 		if !isolated[*subnet.Node().Path()] {
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// warnOfIsolation warns that the subnets of the functions are isolated. Without endpoints, no function works
+// there, and the construct can't find out whether the VPC has endpoints.
+func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	names := []string{"s3", "dynamodb"}
 	for _, needed := range neededEndpoints(p) {
 		names = append(names, *needed.service.ShortName())

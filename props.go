@@ -123,8 +123,8 @@ type AlarmTriageProps struct {
 	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, AccountNames,
 	// ConsoleUrl, and Members. Default: none.
 	Instructions *string
-	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
-	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
+	// Path of a text file with more instructions, in UTF-8, with at most 64 KB. It is deployed with the stack, and read
+	// at each investigation. Can't be combined with InstructionsObject. Default: none.
 	InstructionsFile *string
 	// S3 object with more instructions, which can change without a deployment. Its first 64 KB are read at
 	// each investigation. Can't be combined with InstructionsFile. Default: none.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -124,8 +125,8 @@ func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64
 	seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
 	if seconds < low || seconds > high {
 		l.add("%s must be between %s, got %s", prop, bounds, *value.ToHumanString())
-	} else if seconds != float64(int64(seconds)) {
-		l.add("%s must be a whole number of seconds, got %s", prop, *value.ToHumanString())
+	} else if seconds != float64(int64(seconds)) { // the text for people omits parts of a second
+		l.add("%s must be a whole number of seconds, got %v seconds", prop, seconds)
 	}
 }
 
@@ -293,6 +294,9 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	}
 	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || deref(o.Key) == "") {
 		l.add("InstructionsObject must have Bucket and Key")
+	} else if o != nil && !unresolved(o.Key) && !isObjectKey(*o.Key) {
+		l.add("InstructionsObject.Key must be the key of an object in Bucket such as \"triage/instructions.md\", without s3://, the bucket's name, and "+
+			"a slash at its beginning or end, got %q", *o.Key)
 	}
 	if p.Runbooks == nil {
 		return
@@ -302,11 +306,23 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	}
 	if prefix := p.Runbooks.Prefix; prefix != nil && !unresolved(prefix) && !isFolder(*prefix) {
 		l.add("Runbooks.Prefix must end with / and not begin with it, got %q", *prefix)
+	} else if prefix != nil && !unresolved(prefix) && strings.Contains(*prefix, "://") {
+		l.add("Runbooks.Prefix must be the beginning of keys in Bucket such as \"runbooks/\", without s3:// and the bucket's name, got %q", *prefix)
 	}
 }
 
-// textFile checks that a file exists. CDK resolves relative paths against the working directory, too.
+// isObjectKey reports whether a text looks like the key of an object, not like an address, a path, or a folder.
+func isObjectKey(key string) bool {
+	return !strings.Contains(key, "://") && !strings.HasPrefix(key, "/") && !strings.HasSuffix(key, "/")
+}
+
+// textFile checks that a file exists and contains a text that the orchestrator reads as a whole. CDK resolves relative paths
+// against the working directory, too.
 func (l *problems) textFile(prop, file string) {
+	if unresolved(file) {
+		l.add("%s must be a path that is known at synth, got a token: use InstructionsObject for a text that is not a file of the app", prop)
+		return
+	}
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(file):
@@ -318,6 +334,23 @@ func (l *problems) textFile(prop, file string) {
 		l.add("%s must be the path of a text file: %v", prop, err)
 	case info.IsDir():
 		l.add("%s must be the path of a text file, got the directory %q", prop, file)
+	case info.Size() > config.MaxInstructions:
+		l.add("%s must have at most %d bytes, because the orchestrator reads no more, and %q has %d: shorten it, or move what concerns single "+
+			"alarms to Runbooks", prop, config.MaxInstructions, file, info.Size())
+	default:
+		l.text(prop, file)
+	}
+}
+
+// text checks the content of a small file.
+func (l *problems) text(prop, file string) {
+	switch content, err := os.ReadFile(file); {
+	case err != nil:
+		l.add("%s must be the path of a text file: %v", prop, err)
+	case strings.TrimSpace(string(content)) == "":
+		l.add("%s must contain a text, and %q is empty: write the instructions, or omit %s", prop, file, prop)
+	case !utf8.Valid(content) || strings.Contains(string(content), "\x00"):
+		l.add("%s must be a text in UTF-8, and %q is not: convert it, or use another file", prop, file)
 	}
 }
 
@@ -530,7 +563,7 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 	l.arns("ToolDeniedResources", p.ToolDeniedResources)
 	l.actions("ToolAllowedActions", p.ToolAllowedActions)
 	l.accounts("ToolAllowedAccounts", p.ToolAllowedAccounts)
-	if p.RedactPatterns == nil {
+	if p.RedactPatterns == nil || !l.isKnownList("RedactPatterns", p.RedactPatterns) {
 		return
 	}
 	for _, pattern := range *p.RedactPatterns {
@@ -538,15 +571,37 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 			l.add("RedactPatterns must be known at synth, because CloudFormation can't write their backslashes and quotation marks into JSON, got a token: " +
 				"pass the patterns as texts")
 		} else if deref(pattern) == "" {
-			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it")
-		} else if _, err := regexp.Compile(*pattern); err != nil {
+			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which replaces nothing: remove it")
+		} else if re, err := regexp.Compile(*pattern); err != nil {
 			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", *pattern, err)
+		} else if replacesEverything(re) {
+			l.add("RedactPatterns must match secrets only, got %q, which matches every word, so that the model and the readers would see "+
+				"nothing else: describe the form of the secrets", *pattern)
 		}
 	}
 }
 
+// replacesEverything reports whether a pattern replaces all words of usual outputs.
+func replacesEverything(pattern *regexp.Regexp) bool {
+	for _, text := range []string{"2026-01-02 ERROR Timeout of checkout-service", `{"FunctionName": "orders", "Errors": 12.5}`} {
+		if strings.ContainsFunc(pattern.ReplaceAllString(text, ""), unicode.IsLetter) {
+			return false
+		}
+	}
+	return true
+}
+
+// isKnownList reports whether the length of a list is known at synth, and adds a problem if it is not.
+func (l *problems) isKnownList(prop string, list *[]*string) bool {
+	if !unresolved(list) {
+		return true
+	}
+	l.add("%s must be a list whose length is known at synth, got a token: its elements may be tokens", prop)
+	return false
+}
+
 func (l *problems) actions(prop string, list *[]*string) {
-	if list == nil {
+	if list == nil || !l.isKnownList(prop, list) {
 		return
 	}
 	for _, action := range *list {
@@ -563,7 +618,7 @@ func (l *problems) actions(prop string, list *[]*string) {
 }
 
 func (l *problems) arns(prop string, list *[]*string) {
-	if list == nil {
+	if list == nil || !l.isKnownList(prop, list) {
 		return
 	}
 	for _, arn := range *list {
@@ -619,7 +674,7 @@ func (l *problems) partition(scope constructs.Construct, prop string, list *[]*s
 }
 
 func (l *problems) accounts(prop string, list *[]*string) {
-	if list == nil {
+	if list == nil || !l.isKnownList(prop, list) {
 		return
 	}
 	for _, account := range *list {

@@ -267,7 +267,7 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
 		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and Members must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, RedactPatterns, and Members must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
-		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
+		"InvestigationWindow must be a whole number of seconds, got 90.5 seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",
 	} {
 		assert.Contains(t, message, want)

@@ -38,6 +38,22 @@ type Alarm struct {
 type Actions struct {
 	Alarm, OK Count
 	Disabled  bool // ActionsEnabled is false
+	Runbook   Runbook
+}
+
+// Runbook is where an alarm may name its runbook.
+type Runbook struct {
+	Description string // empty if it can't name one
+	Tag         string // the value of the tag that names one
+	Propagates  bool   // events contain the alarm's tags, as far as it is known at synth
+}
+
+// Notifying is an alarm that notifies a topic.
+type Notifying struct {
+	Path, Name string // the name is empty if CloudFormation generates it
+	Place      string // "aws://ACCOUNT/REGION" of its stack; the path of the stack if one of them is not known at synth
+	Topic      int    // the index of the topic
+	Alarm, OK  bool   // it notifies the topic when it goes to this state
 }
 
 // Count is the number of actions for one state, and how many of them are a given one.
@@ -145,6 +161,24 @@ func ActionsOf(scope constructs.IConstruct, paths []string, action *string) []Ac
 	var actions []Actions
 	must(json.Unmarshal([]byte(text), &actions))
 	return actions
+}
+
+// NotifyingOf returns the alarms of the app of scope that notify topics. An alarm is there once for each topic. It needs one
+// message.
+func NotifyingOf(scope constructs.IConstruct, topics []*string) []Notifying {
+	if len(topics) == 0 {
+		return nil
+	}
+	var found []map[string]any
+	invoke("notifying", &found, scope, topics)
+	alarms := make([]Notifying, len(found))
+	for i, fields := range found {
+		topic, _ := fields["topic"].(float64)
+		alarm, _ := fields["alarm"].(bool)
+		ok, _ := fields["ok"].(bool)
+		alarms[i] = Notifying{Path: textOf(fields["path"]), Name: textOf(fields["name"]), Place: textOf(fields["place"]), Topic: int(topic), Alarm: alarm, OK: ok}
+	}
+	return alarms
 }
 
 // Stages returns the Stages below scope that contain alarms.

@@ -2,7 +2,7 @@
 // This module runs in the Node process of CDK. It reads and attaches alarms there, because a call from Go takes longer
 // than everything that the call does.
 
-const { Aspects, CfnResource, DefaultTokenResolver, Reference, Resource, Stack, Stage, StringConcat, Token, Tokenization, TreeInspector } =
+const { Aspects, CfnResource, DefaultTokenResolver, Reference, Resource, Stack, Stage, StringConcat, TagManager, Token, Tokenization, TreeInspector } =
   require("aws-cdk-lib");
 const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
 
@@ -59,6 +59,8 @@ function identify(value, scope) {
 // An override of a property has CloudFormation's name of it.
 const OVERRIDDEN = {
   alarmName: "AlarmName",
+  alarmDescription: "AlarmDescription",
+  actionConfiguration: "ActionConfiguration",
   alarmRule: "AlarmRule",
   namespace: "Namespace",
   dimensions: "Dimensions",
@@ -233,6 +235,31 @@ function topicPolicyOf(resource) {
   return { topics, statements: JSON.stringify([properties.PolicyDocument?.Statement ?? []].flat()) };
 }
 
+// RUNBOOK is the tag of an alarm that names its runbook, and the beginning of the line of its description that does, as in the
+// package alarmevent.
+const RUNBOOK = "runbook";
+
+// runbookOf returns the description of an alarm if it may name a runbook, the tag that names one, and whether events contain the
+// alarm's tags. An intrinsic function may turn the propagation on.
+function runbookOf(resource) {
+  const description = `${effectiveText(resource, "alarmDescription", resource.alarmDescription) ?? ""}`;
+  const tag = TagManager.of(resource)?.tagValues()[RUNBOOK] ?? "";
+  const configuration = tag ? identify(effective(resource, "actionConfiguration", resource.actionConfiguration), resource) : undefined;
+  const propagates = configuration != null && !/"enabled":"?false/i.test(JSON.stringify(configuration));
+  return { description: description.toLowerCase().includes(RUNBOOK) ? description : "", tag, propagates };
+}
+
+// actionTexts returns the actions of an alarm for one state as JSON; none if they are an intrinsic function.
+function actionTexts(resource, property) {
+  const actions = identify(effective(resource, property, resource[property]), resource) ?? [];
+  return Array.isArray(actions) ? actions.map((action) => JSON.stringify(action)) : [];
+}
+
+// placeID identifies the account and Region of a stack, or the stack if one of them is not known at synth.
+function placeID(stack) {
+  return Token.isUnresolved(stack.account) || Token.isUnresolved(stack.region) ? stack.node.path : stack.environment;
+}
+
 // known returns a text, or an empty one if the text is missing or not known at synth.
 function known(text) {
   return text && !Token.isUnresolved(text) ? text : "";
@@ -350,6 +377,7 @@ class Alarms {
         alarm: countActions(resource, "alarmActions", wanted),
         ok: countActions(resource, "okActions", wanted),
         disabled: `${effective(resource, "actionsEnabled", resource.actionsEnabled)}` === "false",
+        runbook: runbookOf(resource),
       };
     });
     return JSON.stringify(counts);
@@ -364,6 +392,20 @@ class Alarms {
   static topicPolicies(scope) {
     const resources = scope.node.root.node.findAll().filter((construct) => CfnResource.isCfnResource(construct));
     return resources.filter((resource) => TOPIC_POLICY_TYPES.includes(resource.cfnResourceType)).map(topicPolicyOf);
+  }
+
+  // notifying returns the alarms of the app that notify one of the topics, once for each of these.
+  static notifying(scope, topics) {
+    const wanted = topics.map((topic) => JSON.stringify(identify(topic, scope)));
+    return scope.node.root.node.findAll().filter(isResource).flatMap((resource) => {
+      const alarm = actionTexts(resource, "alarmActions");
+      const ok = actionTexts(resource, "okActions");
+      const owner = resource.node.scope instanceof AlarmBase ? resource.node.scope : resource;
+      return wanted
+        .map((topic, i) => ({ topic: i, alarm: alarm.includes(topic), ok: ok.includes(topic) }))
+        .filter((found) => found.alarm || found.ok)
+        .map((found) => ({ ...found, path: owner.node.path, name: `${nameOf(resource) ?? ""}`, place: placeID(Stack.of(resource)) }));
+    });
   }
 
   static inStages(scope) {

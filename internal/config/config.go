@@ -107,6 +107,9 @@ func SwitchOnCommand(region, table string) string {
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
 
+// MaxInstructions is the number of bytes of instructions, or of a runbook, that the orchestrator reads from S3.
+const MaxInstructions = 64 << 10
+
 // DefaultMaxQueryCostUSD is what AWS may charge for the queries of one investigation, in US dollars: 200 GB
 // that CloudWatch Logs Insights scans, or the metrics of 100,000 queries of GetMetricData. Investigations
 // usually need a few cents.

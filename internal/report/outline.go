@@ -45,7 +45,7 @@ type section struct {
 var outline = []section{
 	{
 		title: "", contents: "severity, confidence, account, and Region; what changed before the alarm; the alarm and its state when the " +
-			"report was sent; the report's address; owner and runbook; who wrote it; anything else the reader must know first",
+			"report was sent; the report's address; owner and runbook; who wrote it (not on the page); anything else the reader must know first",
 		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
 	},
 	{

@@ -12,14 +12,12 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
-
-// maxInstructions bounds a text of instructions that is read from S3, in bytes.
-const maxInstructions = 64 << 10
 
 // attempt is the work of one invocation on one investigation.
 type attempt struct {
@@ -249,7 +247,7 @@ func (r *attempt) moreInstructions(ctx context.Context) string {
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	text, err := r.Store.Text(quick, r.Config.InstructionsURI, maxInstructions)
+	text, err := r.Store.Text(quick, r.Config.InstructionsURI, config.MaxInstructions)
 	if err != nil {
 		r.log.Warn("instructions not read", "error", err, "advice", awsapi.Advice(err))
 		return ""

@@ -2,19 +2,13 @@ package triage
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
-
-// runbookTag is the tag of an alarm that names its runbook.
-const runbookTag = "runbook"
-
-// runbookLine is the line of an alarm's description that names its runbook.
-var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t]*$`)
 
 // runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a
 // line of its description names an object below base. Anybody who may create alarms chooses that text; it
@@ -23,9 +17,9 @@ func runbookURI(alarm *alarmevent.Alarm, base string) string {
 	if base == "" {
 		return ""
 	}
-	name := alarm.Tags[runbookTag]
-	if line := runbookLine.FindStringSubmatch(alarm.Description); name == "" && line != nil {
-		name = line[1]
+	name := alarm.Tags[alarmevent.RunbookTag]
+	if name == "" {
+		name = alarmevent.RunbookIn(alarm.Description)
 	}
 	key := strings.TrimPrefix(name, base)
 	if key == "" || strings.Contains(key, "://") {
@@ -42,7 +36,7 @@ func (r *attempt) runbook(ctx context.Context) string {
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	text, err := r.Store.Text(quick, uri, maxInstructions)
+	text, err := r.Store.Text(quick, uri, config.MaxInstructions)
 	if err != nil {
 		r.log.Warn("runbook not read", "uri", uri, "error", err, "advice", awsapi.Advice(err))
 		return ""

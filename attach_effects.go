@@ -1,0 +1,132 @@
+package alarmtriage
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+)
+
+// warnOfNoSources adds a warning if no alarm starts an investigation, or if only alarms do that the app connects to
+// Orchestrator() itself.
+func (t *AlarmTriage) warnOfNoSources() {
+	if len(t.attached) > 0 || len(t.all) > 0 || t.hasSources {
+		return
+	}
+	if permissions := t.otherPermissions(); len(permissions) > 0 {
+		t.warn("unchecked-source", "alarms can only start investigations through Orchestrator(), which the app lets others invoke (%s), so their sources are "+
+			"not checked, and NotifyRecovery may have no effect: use AlarmAction, AttachTopic, or AttachEventRule instead of Orchestrator()", listed(permissions))
+		return
+	}
+	t.warn("nothing-attached", "no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic")
+}
+
+// otherPermissions returns the paths of the app's permissions to invoke the orchestrator, without those of AlarmTriage. CDK
+// creates one for each alarm, topic, or rule that has the function as a target.
+func (t *AlarmTriage) otherPermissions() (paths []string) {
+	var candidates []string
+	functions := []*string{t.orchestratorARN, t.orchestrator.FunctionName()}
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		permission, isPermission := construct.(awslambda.CfnPermission)
+		if !isPermission || slices.Contains(t.permissions, *permission.Node().Path()) {
+			continue
+		}
+		candidates, functions = append(candidates, *permission.Node().Path()), append(functions, permission.FunctionName())
+	}
+	identified := alarmjs.Identify(t, functions...)
+	for i, path := range candidates {
+		if slices.Contains(identified[:2], identified[i+2]) {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// permissionsOf returns the paths of the permissions below a construct.
+func permissionsOf(construct constructs.IConstruct) (paths []string) {
+	for _, child := range *construct.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if _, isPermission := child.(awslambda.CfnPermission); isPermission {
+			paths = append(paths, *child.Node().Path())
+		}
+	}
+	return paths
+}
+
+// warnOfDefaultBus adds a warning if a rule of the default bus only selects alarms of other accounts, or of other Regions.
+func (t *AlarmTriage) warnOfDefaultBus(id string, p *EventRuleProps) {
+	if p.EventBus != nil && *p.EventBus.EventBusName() != "default" {
+		return
+	}
+	if own := accountOf(t); own != "" && isElsewhere(p.Accounts, own) {
+		t.warn("default-bus", "the rule %s only selects alarms of other accounts (%s), and the default bus only receives them if these accounts send them to it: "+
+			"set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events", id,
+			listed(stringsOf(p.Accounts)))
+	}
+	if own := regionOf(t); own != "" && isElsewhere(p.Regions, own) {
+		t.warn("default-bus", "the rule %s only selects alarms of other Regions (%s), and the default bus only receives those of %s: pass a bus as EventBus to "+
+			"which rules in these Regions send their events", id, listed(stringsOf(p.Regions)), own)
+	}
+}
+
+// isElsewhere reports whether an optional list only contains texts that certainly are not the own one.
+func isElsewhere(list *[]*string, own string) bool {
+	return list != nil && !slices.ContainsFunc(stringsOf(list), func(text string) bool { return text == own || unresolved(text) })
+}
+
+// warnOfUnusedNames adds a warning if AccountNames has accounts whose alarms can't start an investigation.
+func (t *AlarmTriage) warnOfUnusedNames() {
+	own := accountOf(t)
+	if len(t.accounts) == 0 || own == "" || t.members.Organization || len(t.alarmTopics) > 0 {
+		return
+	}
+	used := append([]string{own}, t.members.Accounts...)
+	for _, rule := range t.rules {
+		if rule.props.Accounts == nil {
+			return
+		}
+		used = append(used, stringsOf(rule.props.Accounts)...)
+	}
+	if slices.ContainsFunc(used, func(account string) bool { return unresolved(account) }) {
+		return
+	}
+	unused := slices.DeleteFunc(slices.Clone(t.accounts), func(account string) bool { return slices.Contains(used, account) || unresolved(account) })
+	if n := len(unused); n > 0 {
+		t.warn("unused-name", "AccountNames names %s whose alarms start no investigation (%s): %s neither AlarmTriage's account nor one of Members.Accounts, and "+
+			"no event rule or topic brings %s alarms. Correct or remove %s", counted(n, "account"), listed(unused), agreeing(n, "it is", "they are"),
+			agreeing(n, "its", "their"), agreeing(n, "it", "them"))
+	}
+}
+
+// warnOfIsolatedRegions adds a warning if the functions can't read the data of alarms of other Regions, because their subnets
+// are isolated.
+func (t *AlarmTriage) warnOfIsolatedRegions() {
+	own := regionOf(t)
+	if !t.isolated || own == "" {
+		return
+	}
+	senders := map[string][]string{} // by Region
+	add := func(region, path string) {
+		if region != "" && region != own && !unresolved(region) {
+			senders[region] = append(senders[region], path)
+		}
+	}
+	for _, rule := range t.rules {
+		for _, region := range stringsOf(rule.props.Regions) {
+			add(region, "rule "+rule.path)
+		}
+	}
+	for _, m := range t.app.members {
+		if m.isOf(t) {
+			add(regionOf(m), "AlarmTriageMember "+m.path)
+		}
+	}
+	for _, region := range slices.Sorted(maps.Keys(senders)) {
+		t.warn("isolated-region", "the functions' subnets are isolated, and VPC endpoints only reach services in %s, so investigations of alarms of %s (%s) can't read "+
+			"their metrics, logs, and CloudTrail events: use subnets with a route to a NAT gateway, or an AlarmTriage in each Region", own, region,
+			listed(senders[region]))
+	}
+}
