@@ -108,11 +108,11 @@ func annotateAllowed(c constructs.Construct, p *AlarmTriageProps, pattern string
 		warn(c, "unknown-action", "ToolAllowedActions contains %q, which allows nothing: %s", pattern, unknownAction(pattern))
 		return
 	}
-	denies := deniedToolActions(p)
+	denies := slices.DeleteFunc(deniedToolActions(p), func(deny string) bool { return unresolved(deny) })
 	var denied, writes []string
 	for _, action := range matching {
 		switch {
-		case slices.ContainsFunc(denies, func(deny string) bool { return !unresolved(deny) && iamactions.Match(deny, action.Name) }):
+		case slices.ContainsFunc(denies, func(deny string) bool { return iamactions.Match(deny, action.Name) }):
 			denied = append(denied, action.Name)
 		case action.Writes():
 			writes = append(writes, action.Name)
@@ -154,11 +154,14 @@ func (m *AlarmTriageMember) annotateBroker(p *AlarmTriageMemberProps) {
 		return
 	}
 	triage := m.triage.reads
-	allowed := stringsOf(triage.ToolAllowedActions)
+	allowed := knownTexts(triage.ToolAllowedActions)
+	if len(allowed) < len(stringsOf(triage.ToolAllowedActions)) {
+		allowed = append(allowed, "*") // a token may allow anything
+	}
 	for _, pattern := range knownTexts(p.ToolAllowedActions) {
 		var missing []string
 		for _, action := range iamactions.Matching(pattern) {
-			if !slices.ContainsFunc(allowed, func(other string) bool { return unresolved(other) || iamactions.Match(other, action.Name) }) {
+			if !slices.ContainsFunc(allowed, func(other string) bool { return iamactions.Match(other, action.Name) }) {
 				missing = append(missing, action.Name)
 			}
 		}

@@ -137,17 +137,40 @@ func (l *problems) oneOf(prop, value string, allowed ...string) {
 }
 
 func unresolved(value any) bool {
-	switch number := value.(type) { // JSON, and with it CDK, has no infinity
+	switch v := value.(type) {
+	case *string:
+		if v != nil && !mayBeToken(*v) {
+			return false
+		}
+	case string:
+		if !mayBeToken(v) {
+			return false
+		}
+	case *[]*string:
+		if v != nil && !slices.ContainsFunc(*v, func(text *string) bool { return text != nil && mayBeToken(*text) }) {
+			return false
+		}
 	case *float64:
-		if number != nil && (math.IsInf(*number, 0) || math.IsNaN(*number)) {
+		if v != nil && !mayBeNumberToken(*v) {
 			return false
 		}
 	case float64:
-		if math.IsInf(number, 0) || math.IsNaN(number) {
+		if !mayBeNumberToken(v) {
 			return false
 		}
 	}
 	return *awscdk.Token_IsUnresolved(value)
+}
+
+// mayBeToken reports whether a text may contain a token, which CDK writes as `${Token[…]}`, and `#{Token[…]}` in a list. Each
+// question to CDK is a message to its Node process.
+func mayBeToken(text string) bool { return strings.Contains(text, "{Token[") }
+
+// mayBeNumberToken reports whether a number may be a token, which CDK writes as a negative number near the limit of float64.
+// JSON, and with it a message to CDK, has no infinity.
+func mayBeNumberToken(number float64) bool {
+	const aboveTokens = -1e280
+	return number < aboveTokens && !math.IsInf(number, 0)
 }
 
 // validateScope returns every problem of the arguments of a function that creates a construct, other than its props.
