@@ -611,10 +611,10 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which functions can't subscribe: "+
 			"use a standard topic", *topic.Node().Path()))
 	}
-	for _, target := range t.topics {
-		if sameTopic(target, topic) {
+	for _, target := range t.targets {
+		if sameTopic(target.topic, topic) {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: "+
-				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
+				"pass the alarms' topic to AttachTopic, and a separate topic to %s", *t.Node().Path(), *topic.Node().Path(), target.prop))
 		}
 	}
 	if slices.ContainsFunc(t.alarmTopics, func(other topicSource) bool { return sameTopic(other.topic, topic) }) {

@@ -48,7 +48,7 @@ type AlarmTriage struct {
 	keyProblems          problems                // keys whose use can't be granted
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
-	topics               []awssns.ITopic          // that it and its self-alarms send to
+	targets              []target                 // topics that it and its self-alarms send to
 	reportTopics         map[string]awssns.ITopic // those of its reports, by the prop; they may be nil
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
@@ -99,7 +99,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	p := withDefaults(props)
 	t := &AlarmTriage{
 		members: memberSettings(p.Members, *awscdk.Stack_Of(scope).Account()), memberBusName: *memberBusName(p), reads: readsOf(p),
-		topics: topicsOf(p), reportTopics: map[string]awssns.ITopic{"NotificationTopic": p.NotificationTopic, "ChatCardTopic": p.ChatCardTopic},
+		targets: targetsOf(p), reportTopics: map[string]awssns.ITopic{"NotificationTopic": p.NotificationTopic, "ChatCardTopic": p.ChatCardTopic},
 		notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
 		vpc: p.Vpc, uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
 	}
@@ -192,15 +192,16 @@ func panicOn(problems []string) {
 	}
 }
 
-// topicsOf returns the topics that AlarmTriage and its self-alarms send to.
-func topicsOf(p *AlarmTriageProps) []awssns.ITopic {
-	topics := []awssns.ITopic{p.NotificationTopic}
-	for _, optional := range []awssns.ITopic{p.ChatCardTopic, p.SelfAlarmTopic} {
-		if optional != nil {
-			topics = append(topics, optional)
-		}
-	}
-	return topics
+// target is a topic that AlarmTriage or its self-alarms send to, and the prop with the topic.
+type target struct {
+	prop  string
+	topic awssns.ITopic
+}
+
+// targetsOf returns the topics that AlarmTriage and its self-alarms send to.
+func targetsOf(p *AlarmTriageProps) []target {
+	all := []target{{"NotificationTopic", p.NotificationTopic}, {"ChatCardTopic", p.ChatCardTopic}, {"SelfAlarmTopic", p.SelfAlarmTopic}}
+	return slices.DeleteFunc(all, func(t target) bool { return t.topic == nil })
 }
 
 // addTags tags every resource with the prop Tags.

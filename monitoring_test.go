@@ -31,7 +31,7 @@ func TestSelfAlarms_NotifyTheirTopicAndAreNeverInvestigated(t *testing.T) {
 	})
 	triage.AttachAll(stack, nil)
 	triage.AttachEventRule(jsii.String("Everything"), nil)
-	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform, nil) }), "can't be subscribed to it")
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform, nil) }), "can't be subscribed to it: pass the alarms' topic to AttachTopic, and a separate topic to SelfAlarmTopic")
 	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(triage.SelfAlarms()[0]) }), "can't be attached to it")
 	assert.Len(t, triage.SelfAlarms(), 8)
 

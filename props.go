@@ -130,7 +130,7 @@ type AlarmTriageProps struct {
 	// each investigation. Can't be combined with InstructionsFile. Default: none.
 	InstructionsObject *InstructionsObject
 	// Runbooks of individual alarms. An alarm names its runbook with the tag `runbook`, or with a line
-	// `runbook: KEY` in its description, where KEY is the key below Prefix or a whole s3:// URI. The first
+	// `runbook: KEY` in its description, where KEY is the key, with or without Prefix, or a whole s3:// URI. The first
 	// 64 KB of the runbook are read at each investigation of that alarm. Default: none.
 	Runbooks *Runbooks
 

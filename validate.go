@@ -29,6 +29,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
 )
@@ -235,7 +236,7 @@ func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
 	check := func(prop string, id *string) {
 		switch {
 		case id == nil || !unresolved(id) && !isModelName(*id):
-			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q", prop, deref(id))
+			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q%s", prop, deref(id), idOfName(deref(id)))
 		case slices.Contains(ids, *id):
 			l.add("%s must name each model once, got %q twice", prop, *id)
 		default:
@@ -263,8 +264,35 @@ func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
 
 // isModelName reports whether a text can name a model. Commas separate the models in the function's
 // environment.
+// idOfName returns the ID of a model of the catalog that somebody named as its provider does, such as "Claude Sonnet 4.5"; else
+// an example of an ID.
+func idOfName(name string) string {
+	for _, model := range models.All() {
+		if strings.EqualFold(strings.TrimSpace(name), model.Name) && !isRetired(model) {
+			id := model.ID + model.Suffix
+			if len(model.Profiles) > 0 && !model.InRegion {
+				id = model.Profiles[0] + "." + id
+			}
+			return fmt.Sprintf(": the ID of this model is %s (other profiles: docs/models.md)", id)
+		}
+	}
+	defaults, _ := models.Defaults("us-east-1")
+	return fmt.Sprintf(": use an ID such as %s (docs/models.md)", defaults[0])
+}
+
 func isModelName(id string) bool {
 	return id != "" && !strings.ContainsAny(id, ", \t\n") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+}
+
+// lookaround finds what other regular expressions have and RE2 does not.
+var lookaround = regexp.MustCompile(`\(\?(<?[=!]|>)|\\[1-9]`)
+
+// adviceOfPattern returns what to do about a pattern that RE2 rejects, or "".
+func adviceOfPattern(pattern string) string {
+	if lookaround.MatchString(pattern) {
+		return "; RE2 has no lookarounds, atomic groups, and references to groups: match the text around the secret, too"
+	}
+	return ""
 }
 
 func (l *problems) prices(p *AlarmTriageProps) {
@@ -596,7 +624,7 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 		} else if deref(pattern) == "" {
 			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which replaces nothing: remove it")
 		} else if re, err := regexp.Compile(*pattern); err != nil {
-			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", *pattern, err)
+			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v%s", *pattern, err, adviceOfPattern(*pattern))
 		} else if replacesEverything(re) {
 			l.add("RedactPatterns must match secrets only, got %q, which matches every word, so that the model and the readers would see "+
 				"nothing else: describe the form of the secrets", *pattern)

@@ -422,7 +422,7 @@ type Action struct {
 type NotSeen struct {
 	What string `json:"what"` // such as "logs:FilterLogEvents"
 	Why  string `json:"why"`  // such as "access denied"
-	Call int    `json:"call"` // number of the tool call
+	Call int    `json:"call"` // number of the tool call; 0 if the orchestrator itself could not read it
 }
 
 // Past is an earlier investigation of the same alarm.

@@ -133,7 +133,11 @@ func ruledOutOf(rec *investigation.Record, _ Links) content {
 func notSeenOf(rec *investigation.Record, _ Links) content {
 	entries := slices.Clone(rec.Report.NotSeen)
 	for _, n := range rec.NotSeen {
-		entries = append(entries, fmt.Sprintf("%s: %s (tool call %d)", n.What, n.Why, n.Call))
+		entry := fmt.Sprintf("%s: %s", n.What, n.Why)
+		if n.Call > 0 {
+			entry += fmt.Sprintf(" (tool call %d)", n.Call)
+		}
+		entries = append(entries, entry)
 	}
 	for _, problem := range rec.Alarm.NotUnderstood {
 		entries = append(entries, "In the alarm's event: "+problem)

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -33,13 +31,14 @@ type attempt struct {
 	// the investigation one after another.
 	background sync.WaitGroup
 
-	fired     chan struct{} // closed when the alarm is recorded for correlation with other alarms
-	texts     string        // the instructions, if they were already read
-	off       *dedupe.Off   // what the kill switch turns off; nil: not read yet
-	stop      string        // why no model may be asked again
-	conclude  string        // why the model has to conclude
-	resumed   bool          // the record comes from a checkpoint
-	maybeCopy bool          // an earlier attempt may have sent the notification
+	fired     chan struct{}           // closed when the alarm is recorded for correlation with other alarms
+	texts     string                  // the instructions, if they were already read
+	unread    []investigation.NotSeen // objects with instructions that could not be read
+	off       *dedupe.Off             // what the kill switch turns off; nil: not read yet
+	stop      string                  // why no model may be asked again
+	conclude  string                  // why the model has to conclude
+	resumed   bool                    // the record comes from a checkpoint
+	maybeCopy bool                    // an earlier attempt may have sent the notification
 }
 
 // proceed investigates the claimed alarm, delivers the report, and settles the claim. It skips the steps that
@@ -227,10 +226,19 @@ func (r *attempt) instructions(ctx context.Context) string {
 // changes to runbooks effective without a deployment.
 func (r *attempt) readInstructions(ctx context.Context) string {
 	var more, runbook string
+	var unread [2]*investigation.NotSeen
 	var reads sync.WaitGroup
-	reads.Go(func() { more = r.moreInstructions(ctx) })
-	reads.Go(func() { runbook = r.runbook(ctx) })
+	if uri := r.Config.InstructionsURI; uri != "" {
+		reads.Go(func() { more, unread[0] = r.object(ctx, "instructions", uri) })
+	}
+	reads.Go(func() { runbook, unread[1] = r.runbook(ctx) })
 	reads.Wait()
+	r.unread = nil
+	for _, one := range unread {
+		if one != nil {
+			r.unread = append(r.unread, *one)
+		}
+	}
 	var texts []string
 	for _, text := range []string{r.Config.Instructions, more, runbook} {
 		if text != "" {
@@ -238,21 +246,6 @@ func (r *attempt) readInstructions(ctx context.Context) string {
 		}
 	}
 	return strings.Join(texts, "\n\n")
-}
-
-// moreInstructions returns the text of the instructions object, or "".
-func (r *attempt) moreInstructions(ctx context.Context) string {
-	if r.Config.InstructionsURI == "" {
-		return ""
-	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	text, err := r.Store.Text(quick, r.Config.InstructionsURI, config.MaxInstructions)
-	if err != nil {
-		r.log.Warn("instructions not read", "error", err, "advice", awsapi.Advice(err))
-		return ""
-	}
-	return text
 }
 
 // fallBack prepares the record for rendering without a conclusion.

@@ -646,8 +646,12 @@ func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 	b := newHarness(t)
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
-	b.mustInvestigate(t, "request-1", action("a", 1))
+	result := b.mustInvestigate(t, "request-1", action("a", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object does not exist")
+	if unread := b.record(t, result).NotSeen; assert.Len(t, unread, 1, "the report says that nobody read it") {
+		assert.Equal(t, "the instructions s3://runbooks/orders.md", unread[0].What)
+		assert.Contains(t, unread[0].Why, "NoSuchKey")
+	}
 	b.Config.InstructionsURI = "not a URI"
 	b.mustInvestigate(t, "request-2", action("b", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)

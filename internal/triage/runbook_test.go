@@ -21,6 +21,7 @@ func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
 	}{
 		{"a line of the description", `{"description": "Orders fail.\nRunbook: orders.md\nAsk sam."}`, `{}`, found},
 		{"the whole URI", `{"description": "runbook: s3://runbooks/team/orders.md"}`, `{}`, found},
+		{"the whole key", `{"description": "runbook: team/orders.md"}`, `{}`, found},
 		{"the tag", `{}`, `{"runbook": "orders.md"}`, found},
 		{"the tag before the line", `{"description": "runbook: gone.md"}`, `{"runbook": "orders.md"}`, found},
 		{"no runbook line", `{"description": "see the runbook"}`, `{}`, ""},
