@@ -242,13 +242,15 @@ func (i item) investigated(transition, id string) *Duplicate {
 }
 
 // wasCovered reports whether a composite alarm covered the alarm when the composite alarm fired, at the time of the transition or
-// after it, and was reported. The item of a composite alarm that gave way has no report.
+// after it, and was reported, or whether the transition was counted as a repeat of that. The item of a composite alarm that gave
+// way has no report.
 func (i item) wasCovered(transition string) bool {
 	if i.text(attrState) != stateDone || i.text(attrCoveredBy) == "" || i.text(attrReport) == "" {
 		return false
 	}
 	of := i.text(attrTransition)
-	return isSameTransition(transition, of) || isTransitionTime(transition) && isTransitionTime(of) && transition < of
+	return isSameTransition(transition, of) || isTransitionTime(transition) && isTransitionTime(of) && transition < of ||
+		i.isRepeat(i.text(attrID), transition)
 }
 
 // isRepeat reports whether the transition was counted as a repeat of the investigation with this id.
