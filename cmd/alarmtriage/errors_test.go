@@ -16,6 +16,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
+// profileARN is that of an application inference profile, whose model and price nobody can know.
+const profileARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6"
+
 // Every error is one line with a remedy, and has the exit code that docs/command.md lists.
 func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 	t.Parallel()
@@ -50,6 +53,10 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"no model":                      {[]string{"investigate", "x", "--model", ""}, model.Script{}, []string{"AWS_ACCESS_KEY_ID="}, 2, []string{"--model must be the ID or ARN of a model"}},
 		"one model and none":            {[]string{"ask", "x", "Why?", "--model", "a,,b"}, model.Script{}, nil, 2, []string{"--model must be the ID or ARN of a model"}},
 		"a replay with no model":        {[]string{"replay", "x", "--model", " "}, model.Script{}, nil, 2, []string{"--model must be the ID or ARN of a model"}},
+		"no known price":                {[]string{"investigate", "x", "--model", profileARN}, model.Script{}, nil, 2, []string{"no price of the model " + profileARN + " is known", "add --max-cost 0"}},
+		"no known price of the second":  {[]string{"ask", "x", "Why?", "--model", "us.amazon.nova-2-lite-v1:0,my-model", "--max-cost", "1"}, model.Script{}, nil, 2, []string{"no price of the model my-model is known"}},
+		"a replay without a price":      {[]string{"replay", "x", "--model", profileARN}, model.Script{}, nil, 2, []string{"no price of the model " + profileARN + " is known", "add --max-cost 0"}},
+		"no price and no limit":         {[]string{"investigate", "x", "--model", profileARN, "--max-cost", "0"}, model.Script{}, nil, 5, []string{`there is no alarm "x"`}},
 		"a misspelled Region":           {[]string{"investigate", "x", "--region", "eu-wst-1"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID="}, 2, []string{`"eu-wst-1" is not the name of an AWS Region: write it as in us-east-1`}},
 		"a Region of the environment":   {[]string{"reports", "list"}, model.Script{}, []string{"AWS_REGION=us-est-1", "AWS_ACCESS_KEY_ID="}, 2, []string{`"us-est-1" is not the name of an AWS Region`}},
 		"an invalid time":               {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},

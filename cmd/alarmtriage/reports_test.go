@@ -17,6 +17,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
@@ -182,4 +183,37 @@ func TestReports_ReadsTheFolderOfTheCommand(t *testing.T) {
 	ran = b.run("investigate", alarmName, "--out", "reports [prod]/again", "--json")
 	require.Equal(t, 0, ran.code, ran.stderr)
 	assert.Len(t, decoded(t, ran.stdout)["seen_before"], 1)
+}
+
+// Whoever searches for what a report says finds it, wherever the report says it.
+func TestReports_SearchFindsWhatAReportMentions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, model.Script{})
+	rec := recordOf("aaa1", "orders-errors", 2*time.Hour, 0.10, "The role lost dynamodb:GetItem.")
+	rec.Fallbacks = []investigation.Fallback{{Model: "m", Why: "AccessDeniedException: no Bedrock."}}
+	rec.Alarm.Tags = map[string]string{"team": "Checkout", "tier": "gold"}
+	rec.Alarm.Unconfirmed = "the alarm is in another account"
+	rec.Alarm.Metrics = []alarmevent.Metric{{Namespace: "Shop/Orders", Dimensions: map[string]string{"Queue": "inbox"}}}
+	rec.SeenBefore = []investigation.Past{{Cause: "c", Feedback: &investigation.Feedback{Cause: "The certificate had expired.", By: "Ana"}}}
+	rec.Evidence = investigation.Evidence{
+		Missing: []string{"CloudTrail was throttled"}, Definition: json.RawMessage(`{"InsightRule": "rule-of-orders"}`),
+		Call: &investigation.ToolCall{Command: "code of the evidence"},
+	}
+	rec.Rounds = []investigation.Round{{Text: "I look at the queue.", Calls: []investigation.ToolCall{
+		{Command: "print('code of a round')", Answer: &toolcall.Answer{Stdout: "output of a round"}},
+	}}}
+	body, err := json.Marshal(rec)
+	require.NoError(t, err)
+	folder := filepath.Join(b.dir, "kept", "one")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "report.json"), body, 0o600))
+	for text, isFound := range map[string]bool{
+		"accessdenied": true, "checkout": true, "TIER": true, "another account": true, "shop/orders": true, "inbox": true,
+		"certificate had": true, "ana": true, "throttled": true, "rule-of-orders": true, "look at the queue": true, "getitem": true,
+		"code of a round": false, "output of a round": false, "code of the evidence": false, "insightrule": false,
+	} {
+		found := b.run("reports", "search", text, "--folder", "kept")
+		require.Equal(t, 0, found.code, found.stderr)
+		assert.Equal(t, isFound, strings.Contains(found.stdout, "orders-errors"), text)
+	}
 }

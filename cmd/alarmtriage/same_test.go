@@ -169,6 +169,7 @@ var differing = []struct {
 	{regexp.MustCompile(`own_names(\\*(?:"|&#34;)):\[[^\]]*\]`), "own_names$1:[]"}, // of the deployed functions
 	{regexp.MustCompile(`"(collected_at|time|started_at|ended_at|at)": "[^"]*"`), `"$1": ""`},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|\+00:?00)?`), "TIME"},
+	{regexp.MustCompile(`(still in ALARM at) \d\d:\d\d UTC`), "$1 TIME"}, // each report is sent at its own time
 	{regexp.MustCompile(`<time>[\d:]+</time>`), "<time></time>"},
 	{regexp.MustCompile(`"(duration_ms|execution_time)": [\d.]+`), `"$1": 0`},
 	{regexp.MustCompile(`\d+(\.\d+)? ?(ms|s)\b`), "DURATION"},

@@ -132,10 +132,11 @@ func asList(alarm Alarm, err error) ([]Alarm, error) {
 	return []Alarm{alarm}, nil
 }
 
-// parseRecords returns the alarms of the valid records, and the errors of the others.
+// parseRecords returns the alarms of the valid records, and the errors of the others. [ErrIgnored] is only among them if no
+// record has an alarm or another error.
 func parseRecords(records []any) ([]Alarm, error) {
 	var alarms []Alarm
-	var problems []error
+	var problems, ignored []error
 	for i, r := range records {
 		record := object(r)
 		sns := object(record.get("Sns"))
@@ -149,11 +150,17 @@ func parseRecords(records []any) ([]Alarm, error) {
 		if err == nil {
 			err = checkFiltered([]byte(message), found)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrIgnored):
+			ignored = append(ignored, fmt.Errorf("SNS record %d: %w", i, err))
+		case err != nil:
 			problems = append(problems, fmt.Errorf("SNS record %d: %w", i, err))
-			continue
+		default:
+			alarms = append(alarms, found...)
 		}
-		alarms = append(alarms, found...)
+	}
+	if len(alarms) == 0 && len(problems) == 0 {
+		problems = ignored
 	}
 	return alarms, errors.Join(problems...)
 }

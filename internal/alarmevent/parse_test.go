@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,6 +182,34 @@ func TestParse_BadRecordDoesNotHideGoodRecord(t *testing.T) {
 func TestParse_IgnoresConfigurationChanges(t *testing.T) {
 	_, err := alarmevent.Parse(fixture(t, "eventbridge-configuration-change"))
 	assert.ErrorIs(t, err, alarmevent.ErrIgnored)
+}
+
+// Only an event all of whose records are ignored is ignored as a whole.
+func TestParse_IgnoredRecordHidesNoOther(t *testing.T) {
+	const (
+		ignored = `{"Sns":{"Message":"{\"detail-type\":\"CloudWatch Alarm Configuration Change\"}"}}`
+		bad     = `{"Sns":{"Message":"hello"}}`
+		good    = `{"Sns":{"Message":"{\"AlarmName\":\"a\",\"NewStateValue\":\"ALARM\",\"AlarmArn\":\"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a\"}"}}`
+	)
+	for _, parser := range []alarmevent.Parser{{}, {Redact: func(text string) (string, int) { return text, 0 }}} {
+		parse := func(records ...string) ([]alarmevent.Alarm, error) {
+			return parser.Parse([]byte(`{"Records":[` + strings.Join(records, ",") + `]}`))
+		}
+		_, err := parse(ignored, ignored)
+		assert.ErrorIs(t, err, alarmevent.ErrIgnored)
+		for _, records := range [][]string{{ignored, bad}, {bad, ignored}} {
+			_, err = parse(records...)
+			require.Error(t, err)
+			assert.NotErrorIs(t, err, alarmevent.ErrIgnored)
+		}
+		alarms, err := parse(ignored, good)
+		require.NoError(t, err)
+		assert.Len(t, alarms, 1)
+		alarms, err = parse(good, ignored, bad)
+		assert.Len(t, alarms, 1)
+		require.ErrorContains(t, err, "SNS record 2")
+		assert.NotErrorIs(t, err, alarmevent.ErrIgnored)
+	}
 }
 
 func TestParse_RejectsOtherEventsWithClearError(t *testing.T) {

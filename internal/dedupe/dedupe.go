@@ -226,8 +226,12 @@ func (t *Table) claimOne(
 }
 
 // investigated returns the finished investigation of the transition, or with this id, if it is one of the alarm's past ones.
-// The repeats of the last one belong to it: if their events arrive again after its window, they begin no other window.
+// The repeats of the last one belong to it: if their events arrive again after its window, they begin no other window. The same
+// applies to the transitions before a composite alarm whose investigation covered the alarm: their events can wait for hours.
 func (i item) investigated(transition, id string) *Duplicate {
+	if i.wasCovered(transition) {
+		return duplicateOf(values(i))
+	}
 	transitions := i.pastTransitions()
 	for _, p := range i.past() {
 		if p.ID == id || isSameTransition(transitions[p.ID], transition) || i.isRepeat(p.ID, transition) {
@@ -235,6 +239,18 @@ func (i item) investigated(transition, id string) *Duplicate {
 		}
 	}
 	return nil
+}
+
+// wasCovered reports whether a composite alarm covered the alarm when the composite alarm fired, at the time of the transition or
+// after it, and was reported, or whether the transition was counted as a repeat of that. The item of a composite alarm that gave
+// way has no report.
+func (i item) wasCovered(transition string) bool {
+	if i.text(attrState) != stateDone || i.text(attrCoveredBy) == "" || i.text(attrReport) == "" {
+		return false
+	}
+	of := i.text(attrTransition)
+	return isSameTransition(transition, of) || isTransitionTime(transition) && isTransitionTime(of) && transition < of ||
+		i.isRepeat(i.text(attrID), transition)
 }
 
 // isRepeat reports whether the transition was counted as a repeat of the investigation with this id.

@@ -84,12 +84,15 @@ func (i item) text(name string) string {
 	return ""
 }
 
+// whole returns a whole number. People write the item of the kill switch, where a time may have fractions of a second.
 func (i item) whole(name string) int64 {
-	if v, ok := i[name].(*types.AttributeValueMemberN); ok {
-		n, _ := strconv.ParseInt(v.Value, 10, 64)
-		return n
+	v, ok := i[name].(*types.AttributeValueMemberN)
+	if !ok {
+		return 0
 	}
-	return 0
+	number, _, _ := strings.Cut(v.Value, ".")
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return n
 }
 
 func (i item) time(name string) time.Time {

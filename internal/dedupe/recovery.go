@@ -26,6 +26,19 @@ type Recovery struct {
 	Number    int // of the recoveries of this investigation; 1 for the first
 }
 
+// ClaimParked takes the lease of the alarm until leaseUntil for owner if a finished record is parked there: whoever reports that
+// the alarm is OK again delivers it first. It returns nil if there is none, or if another invocation delivers it.
+func (t *Table) ClaimParked(ctx context.Context, alarm *alarmevent.Alarm, owner string, leaseUntil time.Time) (*Claim, error) {
+	current, err := t.read(ctx, alarm.ARN)
+	if err != nil || len(current.bytes(attrParked)) == 0 || !takeable(current, owner, t.now()) {
+		return nil, err
+	}
+	ofAlarm := *alarm
+	ofAlarm.IsUpdate = false // whatever the event is, the record belongs to the alarm
+	claim, _, err := t.takeOver(ctx, &ofAlarm, current, owner, current.text(attrID), current.text(attrTransition), leaseUntil)
+	return claim, err
+}
+
 // Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
 // not investigated, its recovery was already recorded and it did not fire since, it has fired again since it was OK, it
 // recovered [MaxRecoveries] times, or another alarm's investigation covered it. Until [Table.FollowedUp], an owner that calls

@@ -253,6 +253,16 @@ func TestKillSwitch_Settings(t *testing.T) {
 	}
 }
 
+// A program may write its end with fractions of a second.
+func TestKillSwitch_EndsAtAFractionOfASecond(t *testing.T) {
+	b := withTable(newHarness(t))
+	runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", "model"))
+	writeItem(t, &b.DB, "off-switch", "expires_at", &dynamodbtypes.AttributeValueMemberN{Value: fmt.Sprintf("%d.25", b.clock.now().Unix()+60)})
+	assert.Equal(t, investigation.OutcomeFallback, b.mustInvestigate(t, "before", action("a", 1)).Outcome)
+	b.clock.advance(2 * time.Minute)
+	assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, "after", action("b", 1)).Outcome)
+}
+
 func TestKillSwitch_StopsARetryBeforeItsModel(t *testing.T) {
 	b := withTable(newHarness(t))
 	b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {

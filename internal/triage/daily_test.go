@@ -14,6 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
@@ -43,6 +44,26 @@ func TestDailyLimit_ReportsFurtherAlarmsWithEvidenceOnly(t *testing.T) {
 	assert.EqualValues(t, 1, b.metric(t, emf.EvidenceOnly))
 	assert.EqualValues(t, 3, b.metric(t, emf.Investigations))
 	assert.Equal(t, "&{done {}}", b.state("arn:aws:cloudwatch:us-east-1:123456789012:alarm:a2"), "the claim is settled")
+}
+
+// A FIFO topic drops a message with the ID of another one for five minutes.
+func TestDailyLimit_NoticesOfTwoTriagesDifferOnOneFIFOTopic(t *testing.T) {
+	const fifo = topicARN + ".fifo"
+	ids := map[string]bool{}
+	for _, function := range []string{"shop", "bank"} {
+		b := newDailyHarness(t, 1)
+		b.FunctionName = function
+		b.Topic = notify.New(&b.SNS, fifo)
+		for i := range 3 {
+			b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
+		}
+		for _, in := range b.SNS.Published(fifo) {
+			if _, isNotice := in.MessageAttributes["limit"]; isNotice {
+				ids[*in.MessageDeduplicationId] = true
+			}
+		}
+	}
+	assert.Len(t, ids, 2, ids)
 }
 
 func TestDailyLimit_ZeroIsNoLimit(t *testing.T) {

@@ -342,6 +342,41 @@ func TestKilled_EveryFollowUpIsNotified(t *testing.T) {
 	}
 }
 
+// The report of an alarm whose attempts all failed is delivered before its recovery, wherever an invocation is killed.
+func TestKilled_ParkedReportIsDeliveredBeforeItsRecovery(t *testing.T) {
+	run := func(how death) *queue {
+		q := newQueue(t, time.Hour)
+		q.Config.NotifyRecovery = true
+		q.handsOver(0)
+		q.SNS.Fail(awsapitest.ErrDown, -1)
+		q.send("request-0", stateChange("orders", "ALARM", 0, ""))
+		q.drain()
+		require.Len(t, q.failed, 1)
+		q.SNS.Fail(nil, 0)
+		q.killIn, q.kill = q.started+1, how
+		q.send("request-1", stateChange("orders", "OK", 5*time.Minute, ""))
+		q.drain()
+		return q
+	}
+	undisturbed := run(death{})
+	require.Len(t, undisturbed.notifications(), 2)
+	for n := 1; n <= undisturbed.requests[undisturbed.started-1]; n++ {
+		for _, after := range []bool{false, true} {
+			q := run(death{n, after})
+			how := fmt.Sprintf("killed at request %d, after: %v", n, after)
+			sent := q.notifications()
+			require.GreaterOrEqual(t, len(sent), 2, how)
+			assert.LessOrEqual(t, len(sent), 3, how)
+			assert.Contains(t, sent[0], "cause: ", how)
+			assert.Contains(t, sent[len(sent)-1], "is OK again", how)
+			assert.Equal(t, 1, q.reports(), how)
+			assert.Contains(t, q.state(arnPrefix+"orders"), "done", how)
+			assert.Len(t, q.failed, 1, how)
+			assert.Equal(t, 1, q.agent.calls, how)
+		}
+	}
+}
+
 // causeOf returns the line with the cause of a notification.
 func causeOf(body string) string {
 	for line := range strings.SplitSeq(body, "\n") {

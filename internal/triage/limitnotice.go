@@ -60,7 +60,7 @@ func (h *Handler) limitNotification(limit dedupe.Limit, at time.Time, why string
 		Body:       b.String(),
 		Attributes: map[string]string{"outcome": "limit", "limit": string(limit), "region": h.Region},
 		Group:      "limit",
-		ID:         day + "/" + string(limit),
+		ID:         strings.Join([]string{h.Region, h.FunctionName, day, string(limit)}, "/"), // several triages can share a FIFO topic
 	}
 }
 

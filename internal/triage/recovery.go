@@ -13,8 +13,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// notifyRecovery notifies that an investigated alarm is OK again.
+// notifyRecovery notifies that an investigated alarm is OK again. If its report could not be delivered, it delivers that first:
+// the alarm may not go to ALARM again for a long time.
 func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Result, error) {
+	if err := h.deliverParked(ctx, alarm, owner); err != nil {
+		return Result{}, err
+	}
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
 	recovery, err := h.Table.Recovered(quick, alarm, owner)
@@ -39,6 +43,30 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm, o
 	h.recordFollowUp(quick, alarm, owner)
 	h.Log.Info("recovery notified", "alarm", alarm.Name, "investigation_id", recovery.ID)
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
+}
+
+// deliverParked delivers the parked report of an alarm, if there is one. A report that people have, and that still cannot be
+// stored, stays parked and does not delay what follows.
+func (h *Handler) deliverParked(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
+	r := &attempt{Handler: h, owner: owner, budget: budgetOf(ctx, h.Now())}
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	claim, err := h.Table.ClaimParked(quick, alarm, owner, r.leaseUntil())
+	if err != nil || claim == nil {
+		return err
+	}
+	r.claim, r.maybeCopy, r.log = claim, claim.MaybeSent, h.Log.With("investigation_id", claim.ID, "alarm", alarm.Name)
+	if r.rec, err = unpark(claim.Parked); err != nil {
+		r.log.Warn("parked report cannot be read; the alarm's next transition is investigated", "error", err)
+		return h.Table.Free(quick, claim, claim.Stored, claim.Notified)
+	}
+	r.alarm = &r.rec.Alarm
+	defer r.background.Wait()
+	if _, err = r.deliver(ctx, nil); err != nil && claim.Notified {
+		r.log.Warn("parked report still not stored", "error", err)
+		return nil
+	}
+	return err
 }
 
 // notifyFiredAgain notifies that an alarm fires again after a notification that it is OK. Otherwise that would be the last
@@ -117,6 +145,7 @@ func (h *Handler) sendFollowUpCard(ctx context.Context, alarm *alarmevent.Alarm,
 		err = h.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: alarm.ARN, ID: followUpID(r, outcome) + "/card"})
 	}
 	if err != nil {
-		h.Log.Error("card of the follow-up not sent", "alarm", alarm.Name, "error", err)
+		h.emit(map[string]float64{emf.NotificationFailures: 1})
+		h.Log.Error("card of the follow-up not sent", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
 	}
 }

@@ -659,3 +659,41 @@ func TestSkip_NamesTheStateIfRecoveriesAreNotNotified(t *testing.T) {
 	b.mustBeSkipped(t, "2", stateChange("orders", "INSUFFICIENT_DATA", 0, ""), "state is INSUFFICIENT_DATA, not ALARM")
 	b.mustBeSkipped(t, "3", stateChange("alarmtriage-self-x", "OK", 0, ""), "monitors AlarmTriage itself")
 }
+
+// In a storm, the events of the alarms below a composite alarm can wait in Lambda's queue for longer than the window.
+func TestComposite_EventsOfCoveredTransitionsCanArriveLate(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	parent := b.mustInvestigate(t, "parent", stateChange("p", "ALARM", 0, "ALARM(a) OR ALARM(b)", triggers("ALARM", "a", "b")...))
+	b.mustBeDuplicate(t, "a", stateChange("a", "ALARM", -20*time.Second, ""))
+	b.clock.advance(30 * time.Minute)
+	b.mustBeDuplicate(t, "a fires again", stateChange("a", "ALARM", 30*time.Minute, ""))
+	b.clock.advance(3 * time.Hour)
+	b.mustBeDuplicate(t, "the same", stateChange("a", "ALARM", 30*time.Minute, ""))
+	assert.Equal(t, parent.ID, b.mustBeDuplicate(t, "a, again", stateChange("a", "ALARM", -20*time.Second, "")).ID)
+	late := b.mustBeDuplicate(t, "b, for the first time", stateChange("b", "ALARM", -10*time.Second, ""))
+	assert.Equal(t, parent.ID, late.ID)
+	assert.Equal(t, parent.ReportURI, late.ReportURI)
+	late = b.mustBeDuplicate(t, "b, through a topic", notification("b", fields{"StateChangeTime": transition.Add(-10 * time.Second).Format(time.RFC3339Nano)}))
+	assert.Equal(t, parent.ID, late.ID)
+	b.mustInvestigate(t, "b, at another time", stateChange("b", "ALARM", 2*time.Hour, ""))
+	b.mustInvestigate(t, "a, at another time", stateChange("a", "ALARM", time.Second, ""))
+}
+
+// Nobody has a report about the alarms below a composite alarm whose own report could not be delivered.
+func TestComposite_LateEventsAreInvestigatedIfItsReportWasNotDelivered(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	_, err := b.invoke(t, "parent", stateChange("p", "ALARM", 0, "ALARM(a)", trigger("a", "ALARM")))
+	require.Error(t, err)
+	b.SNS.Fail(nil, 0)
+	b.clock.advance(3 * time.Hour)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", -20*time.Second, ""))
+}
+
+// A composite alarm that gave way is not covered by the report of another investigation, except for that transition.
+func TestComposite_OlderTransitionOfOneThatGaveWayIsInvestigated(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.mustBeDuplicate(t, "parent", stateChange("p", "ALARM", 10*time.Second, "ALARM(a)", trigger("a", "ALARM")))
+	b.mustInvestigate(t, "parent, before", stateChange("p", "ALARM", -time.Hour, "ALARM(b)", trigger("b", "ALARM")))
+}

@@ -44,6 +44,9 @@ sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{region}:{a
 orchestrator = f"arn:aws:lambda:{region}:{account}:function:{stack}-orchestrator"
 alarms = sns.create_topic(Name=stack + "-alarms")["TopicArn"]
 sns.subscribe(TopicArn=alarms, Protocol="lambda", Endpoint=orchestrator)
+filtered = sns.create_topic(Name=stack + "-filtered")["TopicArn"]
+sns.subscribe(TopicArn=filtered, Protocol="lambda", Endpoint=orchestrator, Attributes={  # as NamePrefixes of AttachTopic
+    "FilterPolicy": json.dumps({"AlarmName": [{"prefix": "prod-"}, {"prefix": "stage-"}]}), "FilterPolicyScope": "MessageBody"})
 other = sns.create_topic(Name=stack + "-other")["TopicArn"]
 
 events = boto3.client("events")
@@ -56,6 +59,7 @@ cloudwatch = boto3.client("cloudwatch")
 for name, actions, enabled in [
     ("orders-errors", [orchestrator], True), ("orders-latency", [orchestrator + ":live"], True), ("stock-errors", [alarms], True),
     ("payments-errors", [other], True), ("mail-errors", [other], True), ("it's-quiet", [orchestrator], False),
+    ("prod-errors", [filtered], True), ("dev-errors", [filtered], True),
     ("alarmtriage-self-failures", [other], True),
 ]:
     cloudwatch.put_metric_alarm(

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/localtool"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 )
 
 const (
@@ -53,7 +54,7 @@ type modelFlags struct {
 
 func (f *modelFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.models, "model", nil, "Bedrock model or inference profile; more are asked if the first fails (default: the Region's default models)")
-	c.Flags().Float64Var(&f.maxCost, "max-cost", defaultMaxCost, "what the model may cost, in US dollars; 0: no limit")
+	c.Flags().Float64Var(&f.maxCost, "max-cost", defaultMaxCost, "what the model may cost, in US dollars; 0: no limit, which a model without a known price needs")
 	c.Flags().IntVar(&f.maxRounds, "max-rounds", config.MaxRounds, "after how many rounds the model has to conclude")
 	c.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "after which time the model has to conclude")
 }
@@ -69,6 +70,18 @@ func hasNoName(models []string) bool {
 	return models != nil && (len(models) == 0 || slices.ContainsFunc(models, isBlank))
 }
 
+// checkPrices returns an error if --max-cost cannot limit the cost of one of the models, because its price is not known. The
+// price of an application inference profile or a custom model never is.
+func checkPrices(ids []string, maxCost float64) error {
+	prices, _ := pricing.Parse("") // without an override, it cannot fail
+	for _, id := range ids {
+		if _, known := prices.Lookup(id); maxCost > 0 && !known {
+			return fmt.Errorf("no price of the model %s is known, so --max-cost cannot limit its cost: to ask it without a limit, add --max-cost 0", id)
+		}
+	}
+	return nil
+}
+
 // check returns what is wrong with the flags.
 func (f *modelFlags) check() error {
 	switch {
@@ -81,5 +94,5 @@ func (f *modelFlags) check() error {
 	case f.timeout < 2*concludeTime:
 		return fmt.Errorf("--timeout must be at least %s", 2*concludeTime)
 	}
-	return nil
+	return checkPrices(f.models, f.maxCost)
 }

@@ -68,6 +68,9 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 	if hasNoName(flags.models) {
 		return &Problem{Code: Usage, What: errNoModel.Error(), Remedy: "see `alarmtriage replay --help`"}
 	}
+	if err := checkPrices(flags.models, flags.maxCost); err != nil {
+		return &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage replay --help`", Err: err}
+	}
 	texts, err := readTexts(flags.instructions, flags.runbook)
 	if err != nil {
 		return err

@@ -58,43 +58,48 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}}
-	var rest []alarm
-	for _, one := range all {
-		direct := slices.ContainsFunc(one.actions, d.isOrchestrator)
-		topic := slices.ContainsFunc(one.actions, func(action string) bool { return topics[action] })
-		switch {
-		case direct && one.enabled:
-			sorted.ByAction = append(sorted.ByAction, one.name)
-		case topic && one.enabled:
-			sorted.ByTopic = append(sorted.ByTopic, one.name)
-		default:
-			rest = append(rest, one)
-		}
-	}
-	matches := make([]bool, len(rest))
+	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
-	for i := range rest {
+	for i, one := range all {
 		group.Go(func() error {
 			var err error
-			matches[i], err = d.matches(ctx, rest[i], patterns)
+			lists[i], err = d.listOf(ctx, one, sorted, topics, patterns)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, unread("EventBridge cannot compare the rules with the alarms", err)
+		return nil, unread("EventBridge cannot compare the rules and the filters with the alarms", err)
 	}
-	for i, one := range rest {
-		switch {
-		case matches[i]:
-			sorted.ByRule = append(sorted.ByRule, one.name)
-		case slices.ContainsFunc(one.actions, func(action string) bool { return d.isOrchestrator(action) || topics[action] }):
-			sorted.Disabled = append(sorted.Disabled, one.name)
-		default:
-			sorted.Without = append(sorted.Without, one.name)
-		}
+	for i, one := range all {
+		*lists[i] = append(*lists[i], one.name)
 	}
 	return sorted, judgeAlarms(*sorted, d.region)
+}
+
+// listOf returns the list to which an alarm belongs.
+func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics map[string][]string, patterns []string) (*[]string, error) {
+	direct := slices.ContainsFunc(one.actions, d.isOrchestrator)
+	if direct && one.enabled {
+		return &sorted.ByAction, nil
+	}
+	topic, err := d.passes(ctx, one, topics)
+	switch {
+	case err != nil:
+		return nil, err
+	case topic && one.enabled:
+		return &sorted.ByTopic, nil
+	}
+	rule, err := d.matches(ctx, one, patterns)
+	switch {
+	case err != nil:
+		return nil, err
+	case rule:
+		return &sorted.ByRule, nil
+	case direct || topic:
+		return &sorted.Disabled, nil
+	}
+	return &sorted.Without, nil
 }
 
 // judgeAlarms returns the check of the lists.
@@ -201,9 +206,13 @@ func (d *Doctor) isOrchestrator(action string) bool {
 	return action == d.found.ARN || strings.HasPrefix(action, d.found.ARN+":")
 }
 
-// subscribedTopics returns those topics of the alarms to which the orchestrator is subscribed.
-func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string]bool, error) {
-	found := map[string]bool{}
+// noFilter is the filter policy of a subscription that has none.
+const noFilter = ""
+
+// subscribedTopics returns those topics of the alarms to which the orchestrator is subscribed, with the filter policies of its
+// subscriptions as patterns of EventBridge, which has the same operators.
+func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string][]string, error) {
+	found := map[string][]string{}
 	for _, one := range all {
 		for _, action := range one.actions {
 			if _, known := found[action]; known || !strings.Contains(action, ":sns:") {
@@ -213,16 +222,66 @@ func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string]
 			if err != nil && !isNotFound(err) {
 				return nil, err
 			}
-			found[action] = slices.ContainsFunc(subscriptions, func(s subscription) bool { return d.isOrchestrator(s.endpoint) })
+			found[action] = nil
+			for _, s := range subscriptions {
+				if s.pending || !d.isOrchestrator(s.endpoint) {
+					continue
+				}
+				filter, err := d.filterOf(ctx, s.arn)
+				if err != nil {
+					return nil, err
+				}
+				found[action] = append(found[action], filter)
+			}
 		}
 	}
 	return found, nil
 }
 
+// filterOf returns the filter policy of a subscription as a pattern of an event whose detail is the message, or [noFilter]. One
+// that filters by attributes is compared with a message without any, since CloudWatch sends none.
+func (d *Doctor) filterOf(ctx context.Context, subscription string) (string, error) {
+	out, err := d.topics.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: &subscription})
+	if err != nil {
+		return "", err
+	}
+	policy := out.Attributes["FilterPolicy"]
+	if policy == "" || policy == "{}" {
+		return noFilter, nil
+	}
+	member := "attributes"
+	if out.Attributes["FilterPolicyScope"] == "MessageBody" {
+		member = "body"
+	}
+	return `{"detail": {"` + member + `": ` + policy + `}}`, nil
+}
+
+// passes reports whether the message of an alarm reaches the orchestrator through one of the topics that the alarm notifies.
+func (d *Doctor) passes(ctx context.Context, one alarm, topics map[string][]string) (bool, error) {
+	event, err := d.envelope(one, map[string]any{"attributes": map[string]any{}, "body": map[string]any{
+		"AlarmName": one.name, "AlarmArn": one.arn, "AWSAccountId": d.account, "NewStateValue": "ALARM",
+	}})
+	if err != nil {
+		return false, err
+	}
+	for _, action := range one.actions {
+		for _, filter := range topics[action] {
+			if filter == noFilter {
+				return true, nil
+			}
+			out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &filter, Event: &event})
+			if err != nil || out.Result {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
+}
+
 // subscription is a subscription of a topic.
 type subscription struct {
-	protocol, endpoint string
-	pending            bool
+	arn, protocol, endpoint string
+	pending                 bool
 }
 
 func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscription, error) {
@@ -234,8 +293,8 @@ func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscri
 			return nil, err
 		}
 		for _, one := range page.Subscriptions {
-			found = append(found, subscription{aws.ToString(one.Protocol), aws.ToString(one.Endpoint),
-				!strings.HasPrefix(aws.ToString(one.SubscriptionArn), "arn:")})
+			arn := aws.ToString(one.SubscriptionArn)
+			found = append(found, subscription{arn, aws.ToString(one.Protocol), aws.ToString(one.Endpoint), !strings.HasPrefix(arn, "arn:")})
 		}
 	}
 	return found, nil
@@ -299,6 +358,11 @@ func (d *Doctor) event(ctx context.Context, one alarm, withTags bool) (string, e
 		}
 		detail["alarmTags"] = tags
 	}
+	return d.envelope(one, detail)
+}
+
+// envelope returns an event about an alarm.
+func (d *Doctor) envelope(one alarm, detail map[string]any) (string, error) {
 	event, err := json.Marshal(map[string]any{
 		"version": "0", "id": "00000000-0000-0000-0000-000000000000", "source": alarmevent.EventSource,
 		"detail-type": alarmevent.DetailTypeStateChange, "account": d.account, "region": d.region,

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -239,42 +240,50 @@ func (f Folder) Form(_ context.Context, report Report, ext string) ([]byte, erro
 // Contains reports whether a report mentions a text, ignoring case: in its alarm, in a text of the model, or in its evidence, but
 // not in the code and the output of its rounds.
 func (r Report) Contains(text string) bool {
-	text = strings.ToLower(text)
-	rec := &r.Record
-	texts := []string{rec.ID, rec.Alarm.Name, rec.Alarm.ARN, rec.Alarm.Account, rec.AccountName, rec.Alarm.Region, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact, rec.Report.FreeText}
-	texts = append(texts, rec.Alarm.Reason, rec.Alarm.Description, rec.Alarm.Rule, rec.OutcomeWhy, rec.Model)
-	texts = slices.Concat(texts, rec.Report.Prevention, rec.Report.Monitoring, rec.Report.NotSeen, rec.Evidence.LogLines, rec.Alarm.LogLines)
-	quotes := func(evidence []investigation.Citation) {
-		for _, citation := range evidence {
-			texts = append(texts, citation.Quote)
+	return mentions(reflect.ValueOf(r.Record), strings.ToLower(text))
+}
+
+// What of a record is not searched: the code and the output of its rounds, data points, and the version of the format.
+var (
+	unsearchedTypes  = []reflect.Type{reflect.TypeFor[investigation.ToolCall](), reflect.TypeFor[investigation.OtherCall]()}
+	unsearchedFields = []string{"ReasonData", "SchemaVersion"}
+)
+
+// mentions reports whether a text of a value contains a text in lower case. Values with a type of their own, such as an outcome,
+// are no texts.
+func mentions(v reflect.Value, text string) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return v.Type() == reflect.TypeFor[string]() && strings.Contains(strings.ToLower(v.String()), text)
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && mentions(v.Elem(), text)
+	case reflect.Struct:
+		if slices.Contains(unsearchedTypes, v.Type()) {
+			return false
+		}
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if field.IsExported() && !slices.Contains(unsearchedFields, field.Name) && mentions(v.Field(i), text) {
+				return true
+			}
+		}
+	case reflect.Map:
+		isDocument := v.Type().Elem().Kind() == reflect.Interface // whose keys are names of fields
+		for _, key := range v.MapKeys() {
+			if !isDocument && mentions(key, text) || mentions(v.MapIndex(key), text) {
+				return true
+			}
+		}
+	case reflect.Slice:
+		if raw, ok := v.Interface().(json.RawMessage); ok {
+			var document any
+			return json.Unmarshal(raw, &document) == nil && document != nil && mentions(reflect.ValueOf(document), text)
+		}
+		for i := range v.Len() {
+			if mentions(v.Index(i), text) {
+				return true
+			}
 		}
 	}
-	for _, finding := range rec.Report.Findings {
-		texts = append(texts, finding.Statement)
-		quotes(finding.Evidence)
-	}
-	for _, refuted := range rec.Report.RuledOut {
-		texts = append(texts, refuted.Hypothesis, refuted.Reason)
-		quotes(refuted.Evidence)
-	}
-	for _, unread := range rec.NotSeen {
-		texts = append(texts, unread.What, unread.Why)
-	}
-	for _, other := range slices.Concat(rec.Together, rec.Evidence.Related) {
-		texts = append(texts, other.Name, other.Reason)
-	}
-	for _, earlier := range rec.SeenBefore {
-		texts = append(texts, earlier.Cause)
-	}
-	for _, action := range rec.Report.Actions {
-		texts = append(texts, action.Text, action.Command)
-	}
-	for _, seen := range rec.Evidence.Seen {
-		texts = append(texts, seen.About, seen.Text)
-	}
-	for _, change := range rec.Evidence.Changes {
-		texts = append(texts, change.Event, change.User, change.Actor)
-		texts = append(texts, change.Resources...)
-	}
-	return slices.ContainsFunc(texts, func(one string) bool { return strings.Contains(strings.ToLower(one), text) })
+	return false
 }
