@@ -33,7 +33,7 @@ func TestDailyLimit_EndsInANotificationWithEvidenceOnly(t *testing.T) {
 			assert.Contains(t, m.Body, fmt.Sprintf("aws dynamodb put-item --region us-east-1 --table-name %s --item '", w.table))
 		} else if body := unwrapped(m.Body); strings.Contains(body, "the limit of MaxInvestigationsPerDay") {
 			limited++
-			assert.Contains(t, body, "Evidence only: no model was asked")
+			assert.Contains(t, body, "Not investigated: no model was asked, and there is no evidence", "the stub collects none")
 			assert.NotContains(t, body, cause)
 		} else {
 			assert.Contains(t, body, cause)
