@@ -49,6 +49,12 @@ func hasOtherLanguage(ops []*operation, r *http.Request, body []byte) bool {
 
 func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
 
+// returnsAnyLines reports whether an operation returns lines of log groups that its request does not name. IAM only checks the
+// anomaly detector.
+func returnsAnyLines(op *operation) bool {
+	return op.service.prefix == logsService && op.name == "ListAnomalies"
+}
+
 // newDeniedResources returns the resources of ARNs with IAM's wildcards. It skips texts that are not ARNs, which the
 // construct rejects.
 func newDeniedResources(arns []string) []deniedResource {
@@ -165,6 +171,10 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 		}
 		if i := slices.IndexFunc(values, resource.isNamed); i >= 0 {
 			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny the resource %q (ToolDeniedResources)", bounded(values[i])))
+		}
+		if resource.service == logsService && slices.ContainsFunc(ops, returnsAnyLines) {
+			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and its answer could contain lines "+
+				"of them; read the log groups that you need by name")
 		}
 		if resource.service == logsService && slices.ContainsFunc(values, hasSource) {
 			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query with SOURCE could "+

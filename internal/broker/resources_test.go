@@ -54,6 +54,9 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		logs("… first of two members", "FilterLogEvents", `{"logGroupName":"audit","logGroupName":"other"}`, refused),
 		logs("… selected by a query", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"SOURCE logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
 		logs("… selected by a query in wide letters", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"ＳＯＵＲＣＥ logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
+		logs("… among the samples of anomalies", "ListAnomalies", `{}`, refused),
+		logs("… among the samples of one detector", "ListAnomalies", `{"anomalyDetectorArn":"arn:aws:logs:us-east-1:123456789012:anomaly-detector:a-1"}`, refused),
+		logs("detectors have no lines", "ListLogAnomalyDetectors", `{}`, ""),
 		logs("… selected by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"queryString\":\"SELECT `@message` FROM `/shop/payments-eu`\"}", refused),
 		logs("… joined by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"logGroupName\":\"/a\",\"queryString\":\"SELECT B.`@message` FROM `/a` A JOIN `audit` B ON A.x = B.x\"}", refused),
 		logs("… selected by SQL in a function", "StartQuery", "{\"queryLanguage\":\"sql\",\"queryString\":\"SELECT `@message` FROM `logGroups(logGroupIdentifier: ['audit'])`\"}", refused),
@@ -297,6 +300,13 @@ func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 	assert.Contains(t, send(own).Error, refused, "before the query was started")
 	require.Empty(t, send(logQueryText("", "fields @message", "").at(logsURL)).Error)
 	assert.Empty(t, send(own).Error)
+}
+
+// Without a denied log group, lines of any log group pass.
+func TestResources_AnomaliesPassWithoutADeniedLogGroup(t *testing.T) {
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
+		jsonRequest("no log group is denied", "logs", "Logs_20140328.ListAnomalies", `{}`, "").at(logsURL),
+	})
 }
 
 // Without a denied log group, a query may be in any language.
