@@ -426,20 +426,25 @@ func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
 	}
 }
 
-// allowHandOver lets the orchestrator invoke itself. This needs a separate policy: the function depends on
-// its role's default policy, so that policy can't name the function.
+// allowHandOver lets the orchestrator invoke itself.
 func (t *AlarmTriage) allowHandOver() {
-	statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+	t.addSeparately("HandOver", t.orchestratorRole, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:       jsii.String("HandOver"),
 		Actions:   jsii.Strings("lambda:InvokeFunction"),
 		Resources: &[]*string{t.orchestrator.FunctionArn()},
-	})
-	if t.orchestratorRole.Node().DefaultChild() == nil { // a role of Role_CustomizeRoles, whose policies CDK only reports
-		t.orchestratorRole.AddToPolicy(statement)
+	}))
+}
+
+// addSeparately adds a statement that names a function to the function's role, in a policy of its own: the function depends on
+// its role's default policy, so that policy can't name the function. A role of Role_CustomizeRoles gets no policy in the
+// template; CDK reports the statement.
+func (t *AlarmTriage) addSeparately(id string, role awsiam.Role, statement awsiam.PolicyStatement) {
+	if role.Node().DefaultChild() == nil { // a role of Role_CustomizeRoles
+		role.AddToPolicy(statement)
 		return
 	}
-	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
-		Roles:      &[]awsiam.IRole{t.orchestratorRole},
+	awsiam.NewPolicy(t, jsii.String(id), &awsiam.PolicyProps{
+		Roles:      &[]awsiam.IRole{role},
 		Statements: &[]awsiam.PolicyStatement{statement},
 	})
 }
@@ -455,8 +460,7 @@ var networkActions = []string{
 // allowNetworkToLambda lets Lambda connect the functions to the VPC, and denies the same actions to the
 // functions' own code. A request from a function's code carries the ARN of the function, and a request from
 // Lambda doesn't (Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC").
-// The tool's code may still describe networks. The denies are separate policies for the same reason as the
-// policy of allowHandOver.
+// The tool's code may still describe networks.
 func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 	if p.Vpc == nil {
 		return
@@ -472,16 +476,13 @@ func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 		f.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid: jsii.String("NetworkOfTheFunction"), Actions: jsii.Strings(networkActions...), Resources: jsii.Strings("*"),
 		}))
-		awsiam.NewPolicy(t, jsii.String(f.id), &awsiam.PolicyProps{
-			Roles: &[]awsiam.IRole{f.role},
-			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Sid:        jsii.String("NotByItsCode"),
-				Effect:     awsiam.Effect_DENY,
-				Actions:    jsii.Strings(f.denied...),
-				Resources:  jsii.Strings("*"),
-				Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": f.function.FunctionArn()}},
-			})},
-		})
+		t.addSeparately(f.id, f.role, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String("NotByItsCode"),
+			Effect:     awsiam.Effect_DENY,
+			Actions:    jsii.Strings(f.denied...),
+			Resources:  jsii.Strings("*"),
+			Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": f.function.FunctionArn()}},
+		}))
 	}
 }
 

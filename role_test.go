@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -563,7 +564,13 @@ func TestRoles_CreatedBeforehandHaveNoPoliciesInTheTemplate(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &directory, Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	awsiam.Role_CustomizeRoles(app, &awsiam.CustomizeRolesOptions{UsePrecreatedRoles: &map[string]*string{
 		"S/Triage/ToolRole": jsii.String("alarmtriage-tool-role"), "S/Triage/OrchestratorRole": jsii.String("my-orchestrator")}})
-	triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf("444455556666") })
+	stack := stackIn(app, "S", "eu-west-1")
+	triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+		p.Members = membersOf("444455556666")
+		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{RestrictDefaultSecurityGroup: jsii.Bool(false)})
+		p.Tracing = awslambda.Tracing_ACTIVE
+		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failures"), nil)
+	}).AttachTopic(awssns.NewTopic(stack, jsii.String("Incoming"), nil), nil)
 	app.Synth(nil)
 	template, err := os.ReadFile(filepath.Join(directory, "S.template.json"))
 	require.NoError(t, err)
@@ -571,7 +578,7 @@ func TestRoles_CreatedBeforehandHaveNoPoliciesInTheTemplate(t *testing.T) {
 	assert.Contains(t, string(template), ":role/my-orchestrator")
 	report, err := os.ReadFile(filepath.Join(directory, "iam-policy-report.txt"))
 	require.NoError(t, err)
-	for _, sid := range []string{"HandOver", "AssumeMembers"} {
-		assert.Contains(t, string(report), `"Sid": "`+sid+`"`)
+	for sid, roles := range map[string]int{"HandOver": 1, "AssumeMembers": 1, "NetworkOfTheFunction": 2, "NotByItsCode": 2, "ConfirmAlarms": 1} {
+		assert.Equal(t, roles, strings.Count(string(report), `"Sid": "`+sid+`"`), "%s", sid)
 	}
 }

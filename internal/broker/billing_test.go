@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -327,6 +328,33 @@ func TestBilling_StopsQueriesWhoseAnswerNobodyReads(t *testing.T) {
 	assert.Equal(t, 1, m.count("StopQuery"))
 	_, stopped := session.Billed()
 	assert.Equal(t, 1, stopped)
+}
+
+// People compare the log with CloudTrail. A request of the role that the log does not list would look like one of a thief.
+func TestBilling_LogsTheRequestsOfTheBroker(t *testing.T) {
+	m := newMeteredAWS(t)
+	logged := &logBuffer{}
+	b := staticBroker(t, Options{Endpoints: []string{m.URL}, Log: slog.New(slog.NewJSONHandler(logged, nil))})
+	b.logQueryPause = time.Millisecond
+	connect, end := serve(t, b.NewSession(0.25))
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { return m.count("GetQueryResults") > 1 }, 5*time.Second, time.Millisecond)
+	end()
+	listed := map[string]int{}
+	for text := range strings.Lines(logged.String()) {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &line), text)
+		if line["msg"] == logOfRequest {
+			listed[line["operation"].(string)]++
+			assert.Equal(t, line["operation"] != "StartQuery", line["by"] == "broker", text)
+			assert.Equal(t, []any{"logs", "eu-west-1"}, []any{line["service"], line["region"]}, text)
+		}
+	}
+	for _, operation := range []string{"StartQuery", "GetQueryResults", "StopQuery"} {
+		assert.GreaterOrEqual(t, listed[operation], m.count(operation), operation) // one may be canceled before it arrives
+		assert.Positive(t, m.count(operation), operation)
+	}
 }
 
 // The call ends before AWS has answered that it started the query.

@@ -146,13 +146,13 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	if response.StatusCode >= http.StatusBadRequest {
 		q.failed(c, response.StatusCode < http.StatusInternalServerError)
 	} else {
-		q.started(c, *request.URL, answer)
+		q.started(request.Context(), c, *request.URL, answer)
 	}
 	return response, nil
 }
 
 // started records a query that AWS has started.
-func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
+func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answer []byte) {
 	var body struct {
 		QueryID string `json:"queryId"`
 	}
@@ -168,7 +168,7 @@ func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c}
 	if !q.watching {
 		q.watching = true
-		q.watcher.Go(q.watch)
+		q.watcher.Go(func() { q.watch(context.WithoutCancel(ctx)) })
 	}
 }
 
@@ -183,10 +183,10 @@ func (q *logQueries) failed(c *charge, refund bool) {
 }
 
 // watch looks at the running queries until the session ends.
-func (q *logQueries) watch() {
+func (q *logQueries) watch(ctx context.Context) {
 	pause := time.NewTicker(q.session.broker.logQueryPause)
 	defer pause.Stop()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := make(chan struct{})
 	defer close(stop)
@@ -212,13 +212,13 @@ func (q *logQueries) watch() {
 
 // finish takes a last look at the running queries and stops those that did not end. The look takes half of the time at most,
 // so that a slow answer does not prevent the stop.
-func (q *logQueries) finish() {
+func (q *logQueries) finish(ctx context.Context) {
 	close(q.done)
 	q.watcher.Wait()
 	if len(q.list()) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), logQueryFinish)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logQueryFinish)
 	defer cancel()
 	looking, looked := context.WithTimeout(ctx, logQueryFinish/2)
 	defer looked()
@@ -328,6 +328,11 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 	if err := b.sign(ctx, request, query.charge.scope, query.charge.signer.credentials, body); err != nil {
 		return nil, err
 	}
+	about := []any{"service", logsService, "operation", operation, "region", query.charge.scope.region, "by", "broker"}
+	if signer := query.charge.signer; signer.isMember {
+		about = append(about, "account", signer.account)
+	}
+	b.log.InfoContext(ctx, logOfRequest, about...)
 	answer, err := b.transport.RoundTrip(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask CloudWatch Logs for %s: %w", operation, err)

@@ -16,7 +16,7 @@ import (
 
 // deniedResource is a resource that the settings deny.
 type deniedResource struct {
-	service string         // in the ARN and in IAM actions, such as logs
+	service string         // in the ARN, such as logs
 	named   *regexp.Regexp // matches the values of a request that name it
 	typed   *regexp.Regexp // matches what can precede the name, with any type of the service; nil: the service has no types
 }
@@ -48,6 +48,12 @@ func hasOtherLanguage(ops []*operation, r *http.Request, body []byte) bool {
 }
 
 func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
+
+// returnsAnyLines reports whether an operation returns lines of log groups that its request does not name. IAM only checks the
+// anomaly detector.
+func returnsAnyLines(op *operation) bool {
+	return op.service.prefix == logsService && op.name == "ListAnomalies"
+}
 
 // newDeniedResources returns the resources of ARNs with IAM's wildcards. It skips texts that are not ARNs, which the
 // construct rejects.
@@ -134,12 +140,27 @@ func wildcards(text string) string {
 	return strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(text))
 }
 
+// actionsOf are the prefixes of IAM actions for the services in ARNs that have another name there, in addition to that name
+// ("Service Authorization Reference"). Requests for directory buckets are operations of S3.
+var actionsOf = map[string][]string{
+	"catalog":                  {"servicecatalog"},
+	"opensearch":               {"es"},
+	"route53-recovery-control": {"route53-recovery-control-config", "route53-recovery-cluster"},
+	"s3-object-lambda":         {"s3"},
+	"s3express":                {"s3"},
+}
+
+// isOf reports whether an operation is one of the resource's service.
+func (d deniedResource) isOf(op *operation) bool {
+	prefix, _, _ := strings.Cut(op.action, ":")
+	return prefix == d.service || slices.Contains(actionsOf[d.service], prefix)
+}
+
 // checkResources returns why a request that names a denied resource is refused, or an empty string.
 func checkResources(denied []deniedResource, ops []*operation, r *http.Request, body []byte, at place) string {
 	var values []string
 	for _, resource := range denied {
-		ofService := func(op *operation) bool { return strings.HasPrefix(op.action, resource.service+":") }
-		if !slices.ContainsFunc(ops, ofService) {
+		if !slices.ContainsFunc(ops, resource.isOf) {
 			continue
 		}
 		if values == nil {
@@ -150,6 +171,10 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 		}
 		if i := slices.IndexFunc(values, resource.isNamed); i >= 0 {
 			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny the resource %q (ToolDeniedResources)", bounded(values[i])))
+		}
+		if resource.service == logsService && slices.ContainsFunc(ops, returnsAnyLines) {
+			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and its answer could contain lines "+
+				"of them; read the log groups that you need by name")
 		}
 		if resource.service == logsService && slices.ContainsFunc(values, hasSource) {
 			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query with SOURCE could "+

@@ -54,6 +54,9 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		logs("… first of two members", "FilterLogEvents", `{"logGroupName":"audit","logGroupName":"other"}`, refused),
 		logs("… selected by a query", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"SOURCE logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
 		logs("… selected by a query in wide letters", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"ＳＯＵＲＣＥ logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
+		logs("… among the samples of anomalies", "ListAnomalies", `{}`, refused),
+		logs("… among the samples of one detector", "ListAnomalies", `{"anomalyDetectorArn":"arn:aws:logs:us-east-1:123456789012:anomaly-detector:a-1"}`, refused),
+		logs("detectors have no lines", "ListLogAnomalyDetectors", `{}`, ""),
 		logs("… selected by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"queryString\":\"SELECT `@message` FROM `/shop/payments-eu`\"}", refused),
 		logs("… joined by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"logGroupName\":\"/a\",\"queryString\":\"SELECT B.`@message` FROM `/a` A JOIN `audit` B ON A.x = B.x\"}", refused),
 		logs("… selected by SQL in a function", "StartQuery", "{\"queryLanguage\":\"sql\",\"queryString\":\"SELECT `@message` FROM `logGroups(logGroupIdentifier: ['audit'])`\"}", refused),
@@ -210,6 +213,50 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 	}
 }
 
+// Some services have another name in ARNs than in IAM actions.
+func TestResources_OfServicesWithTwoNamesAreRefused(t *testing.T) {
+	json11 := func(service, target, body, refusal string) forgedRequest {
+		return jsonRequest(target+" "+body, service, target, body, refusal)
+	}
+	get := func(service, address, refusal string) forgedRequest {
+		return forgedRequest{Name: address, Service: service, Method: "GET", URL: address, Refusal: refusal}
+	}
+	const refused = "ToolDeniedResources"
+	const portfolios, recovery = "AWS242ServiceCatalogService.DescribePortfolio", "https://route53-recovery-control-config.us-west-2.amazonaws.com/controlpanel/"
+	const bucket, points = "https://s3express-control.us-east-1.amazonaws.com/orders--use1-az4--x-s3?policy", "https://123456789012.s3-control.us-east-1.amazonaws.com/v20180820/accesspointforobjectlambda/"
+	for arn, requests := range map[string][]forgedRequest{
+		"arn:aws:catalog:us-east-1:123456789012:portfolio/port-abc": {
+			json11("servicecatalog", portfolios, `{"Id":"port-abc"}`, refused), json11("servicecatalog", portfolios, `{"Id":"port-abd"}`, "")},
+		"arn:aws:opensearch:us-east-1:123456789012:application/a1b2": {
+			get("es", "https://es.us-east-1.amazonaws.com/2021-01-01/opensearch/application/a1b2", refused),
+			get("es", "https://es.us-east-1.amazonaws.com/2021-01-01/opensearch/application/a1b3", "")},
+		"arn:aws:route53-recovery-control::123456789012:controlpanel/c1": {
+			get("route53-recovery-control-config", recovery+"arn%3Aaws%3Aroute53-recovery-control%3A%3A123456789012%3Acontrolpanel%2Fc1", refused),
+			get("route53-recovery-control-config", recovery+"arn%3Aaws%3Aroute53-recovery-control%3A%3A123456789012%3Acontrolpanel%2Fc2", "")},
+		"arn:aws:s3express:us-east-1:123456789012:bucket/orders--use1-az4--x-s3": {
+			get("s3express", bucket, refused), get("s3express", strings.Replace(bucket, "orders", "other", 1), "")},
+		"arn:aws:s3-object-lambda:us-east-1:123456789012:accesspoint/orders": {
+			get("s3", points+"orders/configuration", refused), get("s3", points+"other/configuration", "")},
+	} {
+		assertForged(t, func(o *Options) { o.DeniedResources = []string{arn} }, requests)
+	}
+}
+
+// The names of services are those of the tables: each service of an ARN has operations, or is listed with those that it has.
+func TestResources_ServicesWithTwoNamesAreInTheTables(t *testing.T) {
+	prefixes := map[string]bool{}
+	for id := range theTables().blocks {
+		prefixes[theTables().service(id).prefix] = true
+	}
+	for service, others := range actionsOf {
+		assert.Contains(t, theTables().arns, service)
+		assert.False(t, prefixes[service], "%s has operations of its own name", service)
+		for _, other := range others {
+			assert.True(t, prefixes[other], "%s has operations", other)
+		}
+	}
+}
+
 // The results of somebody else's query can be those of a denied log group.
 func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 	const refused = "results of queries that it has started itself"
@@ -253,6 +300,13 @@ func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 	assert.Contains(t, send(own).Error, refused, "before the query was started")
 	require.Empty(t, send(logQueryText("", "fields @message", "").at(logsURL)).Error)
 	assert.Empty(t, send(own).Error)
+}
+
+// Without a denied log group, lines of any log group pass.
+func TestResources_AnomaliesPassWithoutADeniedLogGroup(t *testing.T) {
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
+		jsonRequest("no log group is denied", "logs", "Logs_20140328.ListAnomalies", `{}`, "").at(logsURL),
+	})
 }
 
 // Without a denied log group, a query may be in any language.

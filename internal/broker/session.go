@@ -88,7 +88,7 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer s.closeIdle()
-	defer s.queries.finish()
+	defer s.queries.finish(ctx)
 	defer connections.Wait()
 	defer cancel()
 	socket, err := control.SyscallConn()
@@ -128,6 +128,10 @@ func (s *Session) closeIdle() {
 	}
 }
 
+// logOfRequest is the message that is logged for each request when it is sent, those of the broker itself included: a request of
+// the role in CloudTrail that the log does not list is one of somebody else.
+const logOfRequest = "AWS request"
+
 // logSent logs a request when it is sent, so that the log lists it even if the tool's answer is lost.
 func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host string) {
 	about := []any{"service", call.Service, "operation", call.Operation, "region", call.Region}
@@ -137,7 +141,7 @@ func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host strin
 	if call.Account != "" {
 		about = append(about, "account", call.Account)
 	}
-	s.broker.log.InfoContext(ctx, "AWS request", about...)
+	s.broker.log.InfoContext(ctx, logOfRequest, about...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.hosts) <= maxKeptHosts {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,6 +125,26 @@ func TestSession_UnreachableEndpointRaisesErrorInTheCode(t *testing.T) {
 
 	assert.Equal(t, "EndpointConnectionError", answer.ErrorType, answer.Output)
 	assert.True(t, w.run("1+1", 10).Success)
+}
+
+// The broker closes the connection of a request beyond its limits, which looked like a failure of AWS and was repeated.
+func TestSession_RequestsBeyondTheLimitsAreExplained(t *testing.T) {
+	server := httptest.NewServer(&fakeAWS{})
+	t.Cleanup(server.Close)
+	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)
+	answer := w.run(strings.Join([]string{
+		"import botocore.awsrequest, botocore.httpsession",
+		"session = botocore.httpsession.URLLib3Session()",
+		"def sent(url, body):",
+		"    try: session.send(botocore.awsrequest.AWSRequest('POST', url, data=body, headers={'Content-Type': 'text/plain'}).prepare())",
+		"    except Exception as e: return f'{type(e).__name__}: {e}'",
+		"result = [sent('" + server.URL + "/', b'x' * (16 << 20 | 1)), sent('" + server.URL + "/' + 'x' * (1 << 20), b'')]"}, "\n"), 30)
+	require.True(t, answer.Success, answer.Output)
+	var got []string
+	require.NoError(t, json.Unmarshal(answer.Result, &got))
+	assert.Equal(t, "RequestRefused: a request with 16777217 bytes of body is not possible here; the limit is 16 MB", got[0])
+	assert.Regexp(t, `^RequestRefused: a request with 10\d{5} bytes of URL and headers is not possible here; the limit is 1 MB$`, got[1])
+	assert.Empty(t, answer.AWSCalls, "nothing reaches the broker")
 }
 
 // cloudWatch answers PromQL queries and log alarms as AWS documents them, and records the requests.

@@ -40,6 +40,7 @@ from botocore.exceptions import (
 from . import place
 
 _MAX_HEADER = 1 << 20
+_MAX_BODY = 16 << 20  # of a request; the broker closes the connection beyond these limits
 _BUFFER = 1 << 15
 _BODY_BLOCK = 1 << 18
 
@@ -293,6 +294,10 @@ def _write_request(connection: _Connection, request: Any) -> None:
     headers = [[_text(name), _text(value)] for name, value in request.headers.items()]
     body = _whole(request.body)
     head = _encode({"m": request.method, "u": request.url, "h": headers, "n": len(body)}).encode()
+    for part, size, limit in (("body", len(body), _MAX_BODY), ("URL and headers", len(head), _MAX_HEADER)):
+        if size > limit:
+            reason = f"a request with {size} bytes of {part} is not possible here; the limit is {limit >> 20} MB"
+            raise RequestRefused(reason=reason)
     try:
         connection.send(b"".join((_pack_size(len(head)), head, body)))
     except OSError:
