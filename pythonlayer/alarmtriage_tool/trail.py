@@ -56,7 +56,7 @@ def changes(
             found.append(change)
         else:
             routine[str(change["event"])] += 1
-    oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=since)
+    oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=until)  # pages can be empty although more follow
     return {"changes": found, "from": stamp(since if complete else oldest), "complete": complete, "routine": dict(routine)}
 
 

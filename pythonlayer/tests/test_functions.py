@@ -272,6 +272,12 @@ class Changes(FakeAWS):
         found = trail.changes(end=MOMENT)
         self.assertEqual(("2026-08-04T12:31:00Z", False), (found["from"], found["complete"]))
 
+    def test_empty_pages_are_not_the_end_of_the_period(self) -> None:
+        count = iter(range(1000))
+        self.answers["lookup_events"] = lambda request: {"Events": [], "NextToken": str(next(count))}
+        found = trail.changes(end=MOMENT)
+        self.assertEqual(("2026-08-04T12:36:00Z", False), (found["from"], found["complete"]))
+
     def test_odd_details_are_no_error(self) -> None:
         for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
             self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
