@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from alarmtriage_tool import trail
+from alarmtriage_tool.words import beginning
 
 from .context import BEFORE, Context, stamp
 
@@ -51,7 +52,7 @@ def changes(
         try:
             found, complete = answer.result()
         except Exception as error:
-            failures.append(f"{type(error).__name__}: {str(error)[:200]}")
+            failures.append(f"{type(error).__name__}: {beginning(str(error), 200)}")
             continue
         read += len(found)
         if not complete:

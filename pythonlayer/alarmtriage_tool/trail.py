@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from . import place
+from .words import beginning
 
 PAGE = 50  # events of one lookup, which is CloudTrail's limit
 PAUSE = 0.5  # seconds between lookups; CloudTrail allows two per second
@@ -94,7 +95,7 @@ def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, An
     names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources}
     return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
             "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode"), "resources": resources[:5],
-            "parameters": text[:MAX_PARAMETERS] + ("…" if len(text) > MAX_PARAMETERS else ""),
+            "parameters": beginning(text, MAX_PARAMETERS) + ("…" if len(text) > MAX_PARAMETERS else ""),
             "own": any(name in names or f'"{name}"' in text for name in own)}
 
 
