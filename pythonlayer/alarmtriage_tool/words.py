@@ -2,13 +2,13 @@
 
 import re
 
-_BORDER = re.compile(r"[\s\"']|[^\x00-\x7f]")  # what no secret contains
+_BORDER = re.compile(r"[\s\"']|[^\x00-\x7f]")  # between words; few secrets contain it
 
 
 def beginning(text: str, most: int) -> str:
     """Returns at most `most` characters of a text, without a part of a word at the end.
 
-    The redaction may not recognize a part of a secret. A text without a border between words is cut anyway.
+    The redaction may not recognize a part of a secret. A text that is one word is cut anyway.
     """
     if len(text) <= most:
         return text
