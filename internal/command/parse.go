@@ -318,8 +318,11 @@ var secretVariable = regexp.MustCompile(`(?i)secret|token|passw|pass_?(?:phrase|
 	`(?:api|access|signing|encryption|decryption|master|root|ssh|ssl|tls|gpg|pgp|hmac|aes|rsa|jwt|shared|service|account|deploy|stream|license|webhook)_?key|` +
 	`jwt|bearer|cookie|(?:^|_)pin$|(?:^|_)dsn$|(?:database|db|redis|mongo|mongodb|postgres|mysql|amqp|broker|webhook)_?ur[il]$|conn(?:ection)?_?str`)
 
+// leastSecretVariable is the length of the shortest of these names, such as PWD.
+const leastSecretVariable = 3
+
 func variableEffect(name string) Effect {
-	if secretVariable.MatchString(name) && name != "PWD" && name != "OLDPWD" {
+	if len(name) >= leastSecretVariable && secretVariable.MatchString(name) && name != "PWD" && name != "OLDPWD" {
 		return ShowsSecrets
 	}
 	return 0

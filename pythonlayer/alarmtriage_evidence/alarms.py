@@ -4,6 +4,7 @@ import re
 from typing import Any, Dict, List, Mapping
 
 from alarmtriage_tool import cloudwatch
+from alarmtriage_tool.words import beginning
 
 from .context import Context, stamp
 
@@ -53,14 +54,14 @@ def history(ctx: Context) -> List[Dict[str, Any]]:
         items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
                            AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY)
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
-             "summary": (i.get("HistorySummary") or "")[:300]} for i in items]
+             "summary": beginning(i.get("HistorySummary") or "", 300)} for i in items]
 
 
 def contributors(ctx: Context) -> List[Dict[str, Any]]:
     """Returns the time series that put an alarm on several of them into ALARM."""
     found = ctx.pages("contributors", ctx.client("cloudwatch").describe_alarm_contributors, "AlarmContributors",
                       MAX_CONTRIBUTORS, AlarmName=ctx.alarm["name"])
-    return [{"attributes": c.get("ContributorAttributes"), "reason": (c.get("StateReason") or "")[:200],
+    return [{"attributes": c.get("ContributorAttributes"), "reason": beginning(c.get("StateReason") or "", 200),
              "since": stamp(c.get("StateTransitionedTimestamp"))} for c in found]
 
 
@@ -78,7 +79,7 @@ def related(ctx: Context) -> List[Dict[str, Any]]:
     if len(others) > MAX_RELATED:
         ctx.note(f"alarms in ALARM: only the newest {MAX_RELATED} of {len(others)} are listed")
     return [{"name": a["AlarmName"], "arn": a.get("AlarmArn"), "state": a.get("StateValue"), "since": since[id(a)],
-             "reason": (a.get("StateReason") or "")[:200]} for a in others[:MAX_RELATED]]
+             "reason": beginning(a.get("StateReason") or "", 200)} for a in others[:MAX_RELATED]]
 
 
 def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:

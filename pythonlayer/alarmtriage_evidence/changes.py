@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from alarmtriage_tool import trail
+from alarmtriage_tool.words import beginning
 
 from .context import BEFORE, Context, stamp
 
@@ -44,24 +45,25 @@ def changes(
         used = related()
     own = {name for _, name in names}
     routine: Counter = Counter()
-    back_to: Optional[datetime] = None
+    back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
     read = 0
     for (_, attribute, _), answer in reads:
         is_general = attribute["AttributeKey"] == "ReadOnly"
         try:
             found, complete = answer.result()
         except Exception as error:
-            failures.append(f"{type(error).__name__}: {str(error)[:200]}")
+            failures.append(f"{type(error).__name__}: {beginning(str(error), 200)}")
             continue
         read += len(found)
         if not complete:
             oldest = min((e["EventTime"] for e in found if e.get("EventTime")), default=None)
+            since = stamp(oldest or ctx.fired_at)  # pages can be empty although more follow
             if is_general:
-                back_to = oldest
-                ctx.note(f"changes: of the {_hours(BEFORE)} before the alarm, CloudTrail was read back to {stamp(oldest)} only "
+                back_to = oldest or ctx.fired_at
+                ctx.note(f"changes: of the {_hours(BEFORE)} before the alarm, CloudTrail was read back to {since} only "
                          f"({len(found)} write events); earlier changes are not listed")
             else:
-                ctx.note(f"changes: of the events of {attribute['AttributeValue']}, only those since {stamp(oldest)} were read")
+                ctx.note(f"changes: of the events of {attribute['AttributeValue']}, only those since {since} were read")
         for event in found:
             if str(event.get("ReadOnly", "")).lower() == "true":
                 continue

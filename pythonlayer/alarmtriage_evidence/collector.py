@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
+from alarmtriage_tool.words import beginning
+
 from . import alarms, queries, series, services, text
 from .changes import changes
 from .context import Context, Metric, Observation, metrics_of, stamp
@@ -195,8 +197,8 @@ def _described(error: Exception) -> str:
     if isinstance(answer, dict) and answer.get("Error"):
         code, message = str(answer["Error"].get("Code")), str(answer["Error"].get("Message"))
         where = f"{'HTTP ' if code.isdigit() else ''}{code} in {getattr(error, 'operation_name', 'a call')}"
-        return where if "<" in message[:20] else f"{where}: {message}"[:450]  # a proxy's page says no more than its status
-    return f"{type(error).__name__}: {str(error)[:250]}"
+        return where if "<" in message[:20] else beginning(f"{where}: {message}", 450)  # a proxy's page says no more than its status
+    return f"{type(error).__name__}: {beginning(str(error), 250)}"
 
 
 def _encode(value: Any) -> Any:

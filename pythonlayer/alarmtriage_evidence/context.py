@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from alarmtriage_tool import place
 from alarmtriage_tool.trail import stamp
+from alarmtriage_tool.words import beginning
 
 __all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
 
@@ -132,7 +133,7 @@ class Context:
 
     def note(self, text: str) -> None:
         """Records one line about what was not seen. Each line is recorded once."""
-        text = " ".join(text.split())[:MAX_NOTE]
+        text = beginning(" ".join(text.split()), MAX_NOTE)
         with self._lock:
             if text not in self.notes:
                 self.notes.append(text)

@@ -4,6 +4,8 @@ import json
 import time
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from alarmtriage_tool.words import beginning
+
 from .context import Context
 from .series import moment_of
 
@@ -96,5 +98,5 @@ def _lines(ctx: Context, rows: Sequence[Sequence[Mapping[str, str]]]) -> List[st
         fields = {cell.get("field"): cell.get("value") for cell in row}
         rest = " ".join(f"{name}={value}" for name, value in fields.items() if name not in ("@ptr", "@timestamp"))
         text = fields.get("@message") or rest
-        found.append(f"{fields.get('@timestamp') or ''} {text.rstrip()}".strip()[:MAX_LINE])
+        found.append(beginning(f"{fields.get('@timestamp') or ''} {text.rstrip()}".strip(), MAX_LINE))
     return found

@@ -4,6 +4,8 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping
 
+from alarmtriage_tool.words import beginning
+
 from .context import Context, figure
 
 MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
@@ -39,7 +41,7 @@ def of(ctx: Context, evidence: Mapping[str, Any]) -> str:
 def _one_line(text: str) -> str:
     """Returns a line of the text. Its data cannot begin another line, which could look like a line of this module."""
     blank = "\n" if isinstance(text, _Heading) else ""
-    return blank + " ".join(text.split())[:MAX_LINE]
+    return blank + beginning(" ".join(text.split()), MAX_LINE)
 
 
 class _Heading(str):

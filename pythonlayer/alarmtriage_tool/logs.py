@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import place
+from .words import beginning
 
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
@@ -225,15 +226,15 @@ def summary_of(message: str) -> str:
         status = _failed_status(text, fields)
         found = _request_of(status, fields) if status else _from_fields(fields)
         if found:
-            return found[:MAX_TEXT]
+            return beginning(found, MAX_TEXT)
     parts = [line.strip() for line in re.split(r"[\n\r\u00a0]+", text) if line.strip()]
     if not parts:
         return ""
     first = _LAMBDA_PREFIX.sub(r"\1 ", parts[0])
     last = _exception_of(text)
     if last and last not in first:
-        return f"{first[:max(140, MAX_TEXT - len(last) - 3)]} … {last}"[:MAX_TEXT]
-    return first[:MAX_TEXT]
+        return beginning(f"{beginning(first, max(140, MAX_TEXT - len(last) - 3))} … {last}", MAX_TEXT)
+    return beginning(first, MAX_TEXT)
 
 
 def _exception_of(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from . import place
+from .words import beginning
 
 PAGE = 50  # events of one lookup, which is CloudTrail's limit
 PAUSE = 0.5  # seconds between lookups; CloudTrail allows two per second
@@ -56,7 +57,7 @@ def changes(
             found.append(change)
         else:
             routine[str(change["event"])] += 1
-    oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=since)
+    oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=until)  # pages can be empty although more follow
     return {"changes": found, "from": stamp(since if complete else oldest), "complete": complete, "routine": dict(routine)}
 
 
@@ -94,7 +95,7 @@ def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, An
     names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources}
     return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
             "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode"), "resources": resources[:5],
-            "parameters": text[:MAX_PARAMETERS] + ("…" if len(text) > MAX_PARAMETERS else ""),
+            "parameters": beginning(text, MAX_PARAMETERS) + ("…" if len(text) > MAX_PARAMETERS else ""),
             "own": any(name in names or f'"{name}"' in text for name in own)}
 
 

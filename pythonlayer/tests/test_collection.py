@@ -109,6 +109,13 @@ class Partial(unittest.TestCase):
         found, text, _ = collected(answers, fallback=lambda_alarm())
         self.assertNotIn("no lines that look like errors", text)
 
+    def test_empty_pages_of_cloudtrail_are_no_complete_list(self) -> None:
+        tokens = iter(range(1000))
+        for fallback in ({}, lambda_alarm()):
+            found, _, _ = collected({"cloudtrail.lookup_events": lambda request: {"Events": [], "NextToken": str(next(tokens))}}, fallback=fallback)
+            self.assertEqual((False, "2026-08-04T12:36:00Z"), (found["trail"]["complete"], found["trail"]["from"]))
+            self.assertTrue(any("CloudTrail was read back to 2026-08-04T12:36:00Z only" in p for p in found["problems"]), found["problems"])
+
     def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
         from alarmtriage_tool.trail import ROUTINE
         events = [{"EventId": name, "EventName": name, "EventTime": FIRED} for name in ROUTINE]

@@ -86,7 +86,7 @@ class LogPatterns(FakeAWS):
             (f"ERROR order failed\n{trace}shop.NoStock: sku 7", "ERROR order failed … shop.NoStock: sku 7"),
             (f"{trace}KeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\n{trace}ValueError: b",
              "Traceback (most recent call last): … ValueError: b"),
-            (f"ERROR {'x' * 600}\n{trace}KeyboardInterrupt", f"ERROR {'x' * (logs.MAX_TEXT - 26)} … KeyboardInterrupt"),
+            (f"ERROR {'no stock ' * 70}\n{trace}KeyboardInterrupt", f"ERROR {'no stock ' * 63}no … KeyboardInterrupt"),
             ("java.lang.IllegalStateException: no pool\n\tat shop.Pool.get(Pool.java:7)\n\tat java.lang.Thread.run(Error.java:8)",
              "java.lang.IllegalStateException: no pool"),
         ):
@@ -272,9 +272,39 @@ class Changes(FakeAWS):
         found = trail.changes(end=MOMENT)
         self.assertEqual(("2026-08-04T12:31:00Z", False), (found["from"], found["complete"]))
 
+    def test_empty_pages_are_not_the_end_of_the_period(self) -> None:
+        count = iter(range(1000))
+        self.answers["lookup_events"] = lambda request: {"Events": [], "NextToken": str(next(count))}
+        found = trail.changes(end=MOMENT)
+        self.assertEqual(("2026-08-04T12:36:00Z", False), (found["from"], found["complete"]))
+
     def test_odd_details_are_no_error(self) -> None:
         for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
             self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
+
+
+class Beginnings(unittest.TestCase):
+    def test_no_part_of_a_word_remains(self) -> None:
+        from alarmtriage_tool.words import beginning
+
+        for text, most, want in (
+            ("a bc", 4, "a bc"), ("a bcd", 4, "a"), ("a bcd e", 5, "a bcd"), ("a bcd", 1, "a"), ('{"a":"bcd"}', 8, '{"a":"'),
+            ("接続エラー ghp_123", 9, "接続エラー"), ("接続エラー", 3, "接続エ"), ("abcdef", 3, "abc"), ("", 3, ""), ("a 'b", 3, "a '"),
+        ):
+            self.assertEqual(want, beginning(text, most), (text, most))
+
+    def test_first_looks_show_no_part_of_a_secret_at_the_end_of_a_text(self) -> None:
+        secret = "ghp_Kq8vN3xB6wZt7Lm2Rp9Yc4HdSf5Jg1Wa0eVu"
+        for before in range(logs.MAX_TEXT - len(secret), logs.MAX_TEXT + 3):
+            message = f"ERROR {'x ' * ((before - 5) // 2)}{'x' * (before % 2)} {secret} was refused"
+            self.assertNotRegex(logs.summary_of(message).replace(secret, ""), "ghp|Kq8", before)
+        for before in range(trail.MAX_PARAMETERS - len(secret) - 20, trail.MAX_PARAMETERS + 3):
+            event = self.parameters({"a": "x" * before, "b": f"use {secret} now"})
+            self.assertNotRegex(trail.change_of(event)["parameters"].replace(secret, ""), "ghp|Kq8", before)
+
+    @staticmethod
+    def parameters(given: Dict[str, Any]) -> Dict[str, Any]:
+        return {"EventName": "PutRule", "CloudTrailEvent": json.dumps({"requestParameters": given})}
 
 
 class Bound(unittest.TestCase):

@@ -428,6 +428,17 @@ class S3(Looks):
         self.first(texts, "it has no bucket policy")
 
 
+class ECSLogs(unittest.TestCase):
+    def test_log_groups_that_are_not_read_are_noted(self) -> None:
+        for count, notes in ((4, []), (6, ["log groups of ECS service shop web: only 4 of 6 were read: /ecs/0, /ecs/1, /ecs/2, /ecs/3"])):
+            containers = [{"name": f"c{i}", "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": f"/ecs/{i}"}}} for i in range(count)]
+            ctx = context(FakeAWS({
+                "ecs.describe_services": {"services": [{"serviceName": "web", "taskDefinition": "web:1"}]}, "logs.filter_log_events": {"events": []},
+                "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 1, "containerDefinitions": containers}}}))
+            list(ecs.logs(ctx, "shop web"))
+            self.assertEqual(notes, ctx.notes)
+
+
 class CloudFront(Looks):
     def test_a_change_and_server_errors(self) -> None:
         empty = {"Quantity": 0}
@@ -441,6 +452,19 @@ class CloudFront(Looks):
         }, {"5xxErrorRate": (0, 60)})
         self.first(texts, "its configuration was last changed (status InProgress) at 2026-08-04T12:32:00Z", "highest share of server errors in percent: 60",
                    "invalidation I1 (Completed) was created", "origin shop.s3.amazonaws.com")
+
+    def test_invalidations_are_read_back_to_the_searched_period(self) -> None:
+        def listed(request: Dict[str, Any]) -> Dict[str, Any]:
+            first, size = int(request.get("Marker") or 0), int(request["MaxItems"])
+            rest = {"IsTruncated": True, "NextMarker": str(first + size)} if first + size < count else {"IsTruncated": False}
+            return {"InvalidationList": {"Marker": str(first), "MaxItems": size, "Quantity": size, **rest, "Items": [
+                {"Id": f"I{i}", "CreateTime": FIRED - i * distance, "Status": "Completed"} for i in range(first, min(first + size, count))]}}
+
+        for count, distance, seen, notes in ((15, MINUTES, 15, []), (50, 20 * MINUTES, 10, []),
+                                             (50, MINUTES, 20, ["invalidations of E123: only the first 20 were read, and there are more"])):
+            ctx = context(FakeAWS({"cloudfront.list_invalidations": listed}))
+            self.assertEqual(seen, len(list(cloudfront.invalidations(ctx, "E123"))))
+            self.assertEqual(notes, ctx.notes)
 
     def test_what_it_uses(self) -> None:
         hosts = ("shop.images.s3.eu-west-1.amazonaws.com", "site.s3-website-us-east-1.amazonaws.com", "plain.s3.amazonaws.com", "a1b2c3.execute-api.eu-west-1.amazonaws.com",

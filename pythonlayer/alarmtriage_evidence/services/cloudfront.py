@@ -9,6 +9,7 @@ from ..looks import metrics, recent
 KIND = "CloudFront distribution"
 READS = ("cloudfront:GetDistribution", "cloudfront:ListInvalidations", "cloudwatch:GetMetricData")
 COST = "four metrics of GetMetricData"
+MAX_INVALIDATIONS = 20
 _BUCKET = re.compile(r"(.+?)\.s3(?:-website)?[.-][\w.-]*amazonaws\.com")
 _API = re.compile(r"(\w+)\.execute-api\.")
 _BALANCER = re.compile(r"(?:dualstack\.|internal-)?([\w-]+)-\d+\.[\w-]+\.elb\.amazonaws\.com")
@@ -33,7 +34,12 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def invalidations(ctx: Context, name: str) -> Iterator[Observation]:
-    listed = (ctx.client("cloudfront").list_invalidations(DistributionId=name, MaxItems="10").get("InvalidationList") or {}).get("Items") or []
+    def read(**request: Any) -> Mapping[str, Any]:
+        found = ctx.client("cloudfront").list_invalidations(**request).get("InvalidationList") or {}
+        return {"Items": found.get("Items"), "NextMarker": found.get("NextMarker")}  # its Marker is that of the request
+
+    listed = ctx.pages(f"invalidations of {name}", read, "Items", MAX_INVALIDATIONS, newest_first="CreateTime",
+                       DistributionId=name, MaxItems=str(MAX_INVALIDATIONS))
     for found in listed:
         yield from recent(ctx, f"{KIND} {name}", f"invalidation {found.get('Id')} ({found.get('Status')}) was created", found.get("CreateTime"), 75)
 

@@ -106,7 +106,10 @@ def logs(ctx: Context, name: str) -> Iterator[Observation]:
         options = (container.get("logConfiguration") or {}).get("options") or {}
         if options.get("awslogs-group"):
             groups.append(options["awslogs-group"])
-    for group in list(dict.fromkeys(groups))[:MAX_CONTAINERS]:
+    groups = list(dict.fromkeys(groups))
+    if len(groups) > MAX_CONTAINERS:
+        ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(groups[:MAX_CONTAINERS])}")
+    for group in groups[:MAX_CONTAINERS]:
         yield from log_errors(ctx, f"{KIND} {name}", group)
 
 

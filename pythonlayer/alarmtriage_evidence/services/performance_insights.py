@@ -7,6 +7,8 @@ password of CREATE USER, so a statement ends here at its first quoted text. The 
 import re
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
+from alarmtriage_tool.words import beginning
+
 from ..context import Context, Observation, stamp
 from ..looks import minutes, numbers, rose
 
@@ -121,4 +123,4 @@ def _shown(statement: str, instance: Mapping[str, Any]) -> str:
     quote = None if _is_docdb(instance) else (_MYSQL_QUOTE if "mysql" in engine or "mariadb" in engine else _QUOTE).search(text)
     if quote:
         text = text[:quote.start() if not quote[0].endswith(" ") else quote.end()] + "…"
-    return text if len(text) <= MAX_STATEMENT else text[:MAX_STATEMENT - 1] + "…"
+    return text if len(text) <= MAX_STATEMENT else beginning(text, MAX_STATEMENT - 1) + "…"

@@ -4,6 +4,7 @@ import json
 from typing import Any, Dict, Iterator, List, Set
 
 from alarmtriage_tool import logs
+from alarmtriage_tool.words import beginning
 
 from ..context import Context, Metric, Observation, stamp
 from ..looks import MAX_LOGS, keys_of, metrics, stack_events
@@ -71,11 +72,11 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
             reason = f"to {delivery.get('destination')}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"
         except (ValueError, AttributeError):
             continue
-        reasons.setdefault(logs.pattern_of(reason[:MAX_REASON]), []).append(reason)
+        reasons.setdefault(logs.pattern_of(beginning(reason, MAX_REASON)), []).append(reason)
     about = f"{KIND} {name}"
     ranked = sorted(reasons.values(), key=lambda found: -len(found))[:MAX_REASONS]
     for found in ranked:
-        yield Observation(about, "errors", f"{len(found)} failed deliveries since {stamp(since)} {found[0][:MAX_REASON]}", 87)
+        yield Observation(about, "errors", f"{len(found)} failed deliveries since {stamp(since)} {beginning(found[0], MAX_REASON)}", 87)
     yield from keys_of(ctx, about, [found[0] for found in ranked])
 
 

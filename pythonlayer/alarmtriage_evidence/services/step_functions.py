@@ -2,6 +2,8 @@
 
 from typing import Any, Iterator, List
 
+from alarmtriage_tool.words import beginning
+
 from ..context import Context, Metric, Observation
 from ..looks import metrics, recent, stack_events
 
@@ -35,7 +37,7 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
                     step = f" in step {event['stateEnteredEventDetails']['name']}"
                     break
             yield from recent(ctx, about, f"execution {found.get('name')} ended as {status}{step}: {detail.get('error') or 'no error name'}: "
-                                          f"{(detail.get('cause') or '')[:250]}", found.get("stopDate"), 88)
+                                          f"{beginning(detail.get('cause') or '', 250)}", found.get("stopDate"), 88)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
