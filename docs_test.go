@@ -20,10 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
@@ -251,6 +253,124 @@ func TestReadme_SnippetsUseTheAPI(t *testing.T) {
 		}
 	}
 	assert.Greater(t, fields, 20)
+}
+
+// toolPropsIn returns the texts of the props ToolDeniedActions, ToolAllowedActions, and ToolDeniedResources in a snippet, which
+// consists of fields, statements, or declarations. It skips what the snippet does not spell out, such as the ARN of a variable.
+func toolPropsIn(t *testing.T, snippet string) map[string][]string {
+	t.Helper()
+	var node ast.Node
+	node, err := parser.ParseExpr("Props{\n" + snippet + "\n}")
+	for _, around := range [][2]string{{"func f() {\n", "\n}"}, {}} { // statements, or declarations
+		if err != nil {
+			node, err = parser.ParseFile(token.NewFileSet(), "", "package p\n"+around[0]+snippet+around[1], parser.SkipObjectResolution)
+		}
+	}
+	require.NoError(t, err, snippet)
+	found := map[string][]string{}
+	ast.Inspect(node, func(node ast.Node) bool {
+		field, ok := node.(*ast.KeyValueExpr)
+		if !ok {
+			return true
+		}
+		name := fmt.Sprint(field.Key)
+		if !slices.Contains([]string{"ToolDeniedActions", "ToolAllowedActions", "ToolDeniedResources"}, name) {
+			return true
+		}
+		ast.Inspect(field.Value, func(node ast.Node) bool {
+			if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				text, err := strconv.Unquote(literal.Value)
+				require.NoError(t, err)
+				found[name] = append(found[name], text)
+			}
+			return true
+		})
+		return false
+	})
+	return found
+}
+
+// What a page recommends must not be what the synth warns about.
+func TestDocs_ToolPropsOfSnippetsGiveNoWarning(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	snippets := 0
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, snippet := range regexp.MustCompile("(?s)```go\n(.*?)\n *```").FindAllStringSubmatch(string(text), -1) {
+			props := toolPropsIn(t, snippet[1])
+			if len(props) == 0 {
+				continue
+			}
+			snippets++
+			stack := newStack()
+			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings(props["ToolDeniedActions"]...), jsii.Strings(props["ToolAllowedActions"]...)
+				p.ToolDeniedResources = jsii.Strings(props["ToolDeniedResources"]...)
+			})
+			triage.AttachEventRule(jsii.String("All"), nil)
+			assert.Empty(t, messagesOf(stack), "%s: %s", page, snippet[1])
+		}
+	}
+	assert.GreaterOrEqual(t, snippets, 3)
+}
+
+// notInIAM are names in the pages that look like actions: the broker's names of PromQL reads, and an action that IAM's
+// documentation lacks.
+var notInIAM = []string{"cloudwatch:QueryMetrics", "cloudwatch:GetSeries", "cloudwatch:GetLabels", "cloudwatch:DescribeAlarmContributors"}
+
+// Users copy the actions that the pages name into props and policies.
+func TestDocs_ActionsExist(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	actions := 0
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, action := range regexp.MustCompile("`([a-z0-9-]+:[A-Z][A-Za-z0-9]*\\*?)`").FindAllStringSubmatch(string(text), -1) {
+			if strings.HasPrefix(action[1], "aws:") || slices.Contains(notInIAM, action[1]) { // aws: is the prefix of condition keys
+				continue
+			}
+			actions++
+			assert.NotEmpty(t, iamactions.Matching(action[1]), "%s names %s", page, action[1])
+		}
+	}
+	assert.Greater(t, actions, 50)
+}
+
+// A note is acknowledged in another way than a warning, so the table must say which messages are notes.
+func TestDocs_NotesAreMarkedInTheTableOfWarnings(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	notes, warnings := map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		code, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, call := range regexp.MustCompile(`\b(inform|warn)\((?:\w+, )?"([a-z-]+)"`).FindAllStringSubmatch(string(code), -1) {
+			if call[1] == "inform" {
+				notes[call[2]] = true
+			} else {
+				warnings[call[2]] = true
+			}
+		}
+	}
+	page, err := os.ReadFile("docs/construct.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, notes)
+	rows := regexp.MustCompile("(?m)^\\| `alarmtriage:([a-z-]+)` \\| (.*?) \\|").FindAllStringSubmatch(string(page), -1)
+	require.NotEmpty(t, rows)
+	for _, row := range rows {
+		id, meaning := row[1], row[2]
+		assert.Equal(t, notes[id] && !warnings[id], strings.HasPrefix(meaning, "a note: "), id)
+		assert.Equal(t, notes[id], strings.Contains(meaning, "a note"), id)
+		assert.Equal(t, notes[id] && warnings[id], strings.Contains(meaning, "a warning"), id)
+		delete(notes, id)
+	}
+	assert.Empty(t, notes, "notes without a row")
 }
 
 // anchorsOf returns the anchors that GitHub gives the headings of a page.

@@ -863,6 +863,31 @@ func TestSynth_WarningsCanBeAcknowledged(t *testing.T) {
 	assert.Empty(t, messagesOf(stack))
 }
 
+// CDK acknowledges notes in another way than warnings. docs/construct.md describes both.
+func TestSynth_NotesCanBeAcknowledged(t *testing.T) {
+	const global, attached = "alarmtriage:global-profile", "alarmtriage:attached"
+	messages := func(acknowledge func(triage constructs.Construct, id string)) []string {
+		stack := stackIn(newTestApp(), "Test", "eu-west-1")
+		triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String("global.anthropic.claude-sonnet-4-5-20250929-v1:0"), &[]*string{}
+		})
+		newAlarm(stack, "One")
+		triage.AttachAll(stack, nil)
+		for _, id := range []string{global, attached} {
+			acknowledge(triage, id)
+		}
+		var ids []string
+		for _, message := range messagesOf(stack) {
+			ids = append(ids, strings.Fields(message)[1])
+		}
+		return ids
+	}
+	assert.Equal(t, []string{attached + ":", global + ":"}, messages(func(constructs.Construct, string) {}))
+	assert.Empty(t, messages(func(triage constructs.Construct, id string) {
+		awscdk.Annotations_Of(triage).AcknowledgeInfo(jsii.String(id), jsii.String("it is intended"))
+	}))
+}
+
 func TestSameNames_OfUnknownAccountsAreAWarning(t *testing.T) {
 	app := newTestApp()
 	for _, id := range []string{"A", "B", "C"} {

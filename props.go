@@ -213,7 +213,9 @@ type AlarmTriageProps struct {
 	// partition key must be the string `pk`, without a sort key, and its TTL attribute should be `expires_at`.
 	// Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
-	// Access log of the reports bucket. Default: off.
+	// Access log of the reports bucket. If the bucket that receives the log is imported, CDK warns that it can't change that bucket's
+	// policy: add a statement there that allows `s3:PutObject` to the service logging.s3.amazonaws.com, and acknowledge the warning
+	// `@aws-cdk/aws-s3:accessLogsPolicyNotAdded` on ReportsBucket(). Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
 	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report about a day later. A
 	// whole number of days, 1 or more. Default: indefinitely.

@@ -7,7 +7,8 @@ writes two files from the IAM authorization data in node_modules/@cloud-copilot/
     @PREFIX
     LEVEL  ACTION ...
 
-LEVEL is the first letter of the access level: Read, List, Write, Tagging, Permissions management. RESOURCES has a block per
+LEVEL is the first letter of the access level: Read, List, Write, Tagging, Permissions management. The actions that the data lacks
+and the broker forwards ("levels" in broker_exceptions.json) are added. RESOURCES has a block per
 service in ARNs, with the rest of the ARNs of its resources. Variables are asterisks:
 
     @SERVICE
@@ -23,21 +24,25 @@ from typing import Dict, List, Set
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IAM = ROOT / "node_modules" / "@cloud-copilot" / "iam-data" / "data"
+EXCEPTIONS = ROOT / "scripts" / "broker_exceptions.json"
 
 
 def main() -> None:
     files = sorted((IAM / "actions").glob("*.json"))
     if not files:
         sys.exit(f"{IAM} contains no data; run npm ci first")
-    pathlib.Path(sys.argv[1]).write_text("".join(block(path.stem, json.loads(path.read_text())) for path in files))
+    forwarded = json.loads(EXCEPTIONS.read_text())["levels"]
+    pathlib.Path(sys.argv[1]).write_text("".join(block(path.stem, json.loads(path.read_text()), forwarded.get(path.stem, {})) for path in files))
     pathlib.Path(sys.argv[2]).write_text(resources(sorted((IAM / "resourceTypes").glob("*.json"))))
 
 
-def block(prefix: str, actions: Dict[str, Dict[str, str]]) -> str:
-    """Returns the lines of one service."""
+def block(prefix: str, actions: Dict[str, Dict[str, str]], forwarded: Dict[str, str]) -> str:
+    """Returns the lines of one service: its actions, and those that only the broker knows, with their levels."""
     levels: Dict[str, List[str]] = collections.defaultdict(list)
     for action in actions.values():
         levels[action["accessLevel"][0]].append(action["name"])
+    for name, level in forwarded.items():
+        levels[level[0]].append(name)
     return f"@{prefix}\n" + "".join(f"{level}\t{' '.join(sorted(names))}\n" for level, names in sorted(levels.items()))
 
 

@@ -52,6 +52,11 @@ func main() {
 		LogLevel: alarmtriage.LogLevel_DEBUG,
 	})
 
+	// CDK can't change the policy of an imported bucket, and warns of that. The policy must allow s3:PutObject to the service
+	// logging.s3.amazonaws.com (docs/terraform.md).
+	awscdk.Annotations_Of(triage.ReportsBucket()).AcknowledgeWarning(jsii.String("@aws-cdk/aws-s3:accessLogsPolicyNotAdded"),
+		jsii.String("the policy of access-logs allows s3:PutObject to logging.s3.amazonaws.com"))
+
 	// alarm_actions = [module.alarm_triage.triage_lambda_arn]
 	alarm := awscloudwatch.NewAlarm(stack, jsii.String("Errors"), &awscloudwatch.AlarmProps{
 		Metric:    awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Errors")}),

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 )
 
 // python returns the interpreter with botocore that `make setup` prepares.
@@ -150,5 +152,16 @@ func TestTables_MatchGenerator(t *testing.T) {
 		made, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)
 		assert.True(t, string(made) == committed, "%s differs from the output of scripts/broker_tables.py with the pinned botocore and IAM data: run `make tables` and review the change", name)
+	}
+}
+
+// The construct warns about props with actions that iamactions does not know, so it must know all that the broker forwards.
+func TestTables_ActionsOfReadsAreKnownToTheConstruct(t *testing.T) {
+	for id := range theTables().blocks {
+		for _, op := range theTables().service(id).operations {
+			if op.level == levelRead || op.level == levelList {
+				assert.NotEmpty(t, iamactions.Matching(op.action), op.action)
+			}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
 
@@ -38,7 +39,8 @@ type Action struct {
 // Writes reports whether the action changes something.
 func (a Action) Writes() bool { return a.Level != Read && a.Level != List }
 
-// services holds the actions by service prefix.
+// services holds the actions by service prefix: those of IAM's documentation, those that the broker forwards, and those that the
+// library itself denies. The documentation lacks a few of them, such as logs:GetLogObject and sso:GetRoleCredentials.
 var services = sync.OnceValue(func() map[string][]Action {
 	parsed := map[string][]Action{}
 	for block := range strings.SplitSeq(strings.TrimPrefix(table, "@"), "\n@") {
@@ -48,6 +50,13 @@ var services = sync.OnceValue(func() map[string][]Action {
 			for _, name := range strings.Fields(names) {
 				parsed[prefix] = append(parsed[prefix], Action{Name: prefix + ":" + name, Level: Level(level[0])})
 			}
+		}
+	}
+	for _, name := range toolpolicy.Denied() {
+		prefix, _, _ := strings.Cut(name, ":")
+		documented := slices.ContainsFunc(parsed[prefix], func(a Action) bool { return Match(name, a.Name) })
+		if !documented && !strings.Contains(name, "*") {
+			parsed[prefix] = append(parsed[prefix], Action{Name: name, Level: Read})
 		}
 	}
 	return parsed

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 func TestMatching_UsesIAMsWildcardsAndLevels(t *testing.T) {
@@ -25,6 +27,19 @@ func TestMatching_UsesIAMsWildcardsAndLevels(t *testing.T) {
 	}
 }
 
+// IAM has actions that its documentation lacks. The construct must not warn about those that the library itself uses.
+func TestMatching_KnowsTheActionsOfTheToolPolicy(t *testing.T) {
+	assert.Equal(t, []Action{{Name: "logs:GetLogObject", Level: Read}}, Matching("logs:GetLogObject"))
+	assert.Len(t, Matching("logs:GetLogO*"), 1)
+	assert.Len(t, Matching("SSO:getrolecredentials"), 1)
+	assert.Len(t, Matching("secretsmanager:GetSecretValue"), 1, "it is documented, and not added again")
+	for _, actions := range [][]string{toolpolicy.Denied(), toolpolicy.TriageReads()} {
+		for _, action := range actions {
+			assert.NotEmpty(t, Matching(action), action)
+		}
+	}
+}
+
 func TestNearest_CorrectsTypos(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"cloudtrial:LookupEvents":  "cloudtrail:LookupEvents",
@@ -36,6 +51,7 @@ func TestNearest_CorrectsTypos(t *testing.T) {
 		"nonsense:Get":             "",
 		"cloudwatch:GetMetricDate": "cloudwatch:GetMetricData",
 		"log:FilterLogEvents":      "logs:FilterLogEvents",
+		"logs:GetLogObjects":       "logs:GetLogObject",
 	} {
 		assert.Equal(t, want, Nearest(pattern), pattern)
 	}
