@@ -200,7 +200,8 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 		if t.notifyRecovery || a.byApp > 0 {
 			problems = append(problems, t.actionProblems(a.Path, "OK", actions.OK)...)
 		}
-		if t.selectsByRule(a.Alarm) { // which needs no actions
+		isComplete := !actions.Disabled && actions.Alarm.Own > 0 && (!t.notifyRecovery || actions.OK.Own > 0)
+		if isComplete || t.selectsByRule(a.Alarm) { // a rule needs no actions
 			continue
 		}
 		if actions.Disabled {
