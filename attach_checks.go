@@ -175,6 +175,7 @@ func (s *synthCheck) Validate() *[]*string {
 	problems = append(problems, t.endpointProblems()...)
 	if !s.reported {
 		s.reported = true
+		t.warnOfIsolation()
 		t.reportAttached()
 		t.warnOfCheckpoints()
 		t.warnOfEgress()
@@ -198,6 +199,10 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
 		if t.notifyRecovery || a.byApp > 0 {
 			problems = append(problems, t.actionProblems(a.Path, "OK", actions.OK)...)
+		}
+		isComplete := !actions.Disabled && actions.Alarm.Own > 0 && (!t.notifyRecovery || actions.OK.Own > 0)
+		if isComplete || t.selectsByRule(a.Alarm) { // a rule needs no actions
+			continue
 		}
 		if actions.Disabled {
 			disabled = append(disabled, a.Path)
@@ -282,6 +287,7 @@ func (t *AlarmTriage) reportAttached() {
 	t.warnOfUnnotifiedRecoveries()
 	t.warnOfNoSources()
 	t.warnOfUnusedNames()
+	t.warnOfDefaultBus()
 	t.warnOfIsolatedRegions()
 	byMember := slices.ContainsFunc(t.all, func(a *attachAll) bool { return len(a.byMember) > 0 })
 	if len(t.all) > 0 && (len(t.attached) > 0 || byMember) {
@@ -294,7 +300,7 @@ func isOrAre(n int) string { return counted(n, "alarm") + agreeing(n, " is", " a
 // summary describes all attached alarms in one line.
 func (t *AlarmTriage) summary() string {
 	excluded := map[string]bool{}
-	var filtered, self, own, unreachable, byMember, byOther int
+	var filtered, self, own, unreachable, byMember, byOther, byRule int
 	count := func(paths []string, n *int) {
 		for _, path := range paths {
 			if !excluded[path] && !t.isAttached(path) { // another AttachAll may have attached it
@@ -312,6 +318,7 @@ func (t *AlarmTriage) summary() string {
 		count(a.self, &self)
 		count(a.own, &own)
 		count(a.byOther, &byOther)
+		count(a.byRule, &byRule)
 		for _, stack := range a.unreachable {
 			for _, path := range stack.paths {
 				if t.isAttachedToOther(path) {
@@ -326,7 +333,7 @@ func (t *AlarmTriage) summary() string {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {byOther, "investigated by another AlarmTriage"}, {unreachable, "out of reach"}} {
+	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {byRule, "investigated through an event rule"}, {byOther, "investigated by another AlarmTriage"}, {unreachable, "out of reach"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}

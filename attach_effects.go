@@ -1,9 +1,14 @@
 package alarmtriage
 
 import (
+	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 
@@ -16,9 +21,14 @@ func (t *AlarmTriage) warnOfNoSources() {
 	if len(t.attached) > 0 || len(t.all) > 0 || t.hasSources {
 		return
 	}
-	if permissions := t.otherPermissions(); len(permissions) > 0 {
-		t.warn("unchecked-source", "alarms can only start investigations through Orchestrator(), which the app lets others invoke (%s), so their sources are "+
-			"not checked, and NotifyRecovery may have no effect: use AlarmAction, AttachTopic, or AttachEventRule instead of Orchestrator()", listed(permissions))
+	users := t.otherPermissions()
+	if len(users) == 0 { // one permission of AlarmTriage covers all alarms
+		alarms := alarmjs.NotifyingOf(t, []*string{t.orchestratorARN})
+		users = pathsOf(alarms, func(alarm alarmjs.Notifying) bool { return alarm.Alarm })
+	}
+	if len(users) > 0 {
+		t.warn("unchecked-source", "alarms can only start investigations through Orchestrator(), which the app itself makes a target (%s), so their sources are "+
+			"not checked, and NotifyRecovery may have no effect: use AlarmAction, AttachTopic, or AttachEventRule instead of Orchestrator()", listed(users))
 		return
 	}
 	t.warn("nothing-attached", "no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic")
@@ -56,20 +66,46 @@ func permissionsOf(construct constructs.IConstruct) (paths []string) {
 	return paths
 }
 
-// warnOfDefaultBus adds a warning if a rule of the default bus only selects alarms of other accounts, or of other Regions.
-func (t *AlarmTriage) warnOfDefaultBus(id string, p *EventRuleProps) {
-	if p.EventBus != nil && *p.EventBus.EventBusName() != "default" {
-		return
+// warnOfDefaultBus adds a warning for each rule of the default bus that only selects alarms of other accounts, or of other Regions,
+// unless the app sends events to this bus, or lets others send them.
+func (t *AlarmTriage) warnOfDefaultBus() {
+	for _, rule := range t.rules {
+		p, id := rule.props, path.Base(rule.path)
+		if p.EventBus != nil && *p.EventBus.EventBusName() != "default" {
+			continue
+		}
+		own := accountOf(t)
+		fromAccounts := own != "" && isElsewhere(p.Accounts, own)
+		region := regionOf(t)
+		fromRegions := region != "" && isElsewhere(p.Regions, region)
+		if !fromAccounts && !fromRegions || t.receivesOnDefaultBus() {
+			continue
+		}
+		if fromAccounts {
+			t.warn("default-bus", "the rule %s only selects alarms of other accounts (%s), and the default bus only receives them if these accounts send them to it: "+
+				"set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events", id,
+				listed(stringsOf(p.Accounts)))
+		}
+		if fromRegions {
+			t.warn("default-bus", "the rule %s only selects alarms of other Regions (%s), and the default bus only receives them if rules in these Regions send them "+
+				"to it: pass a bus as EventBus to which rules in these Regions send their events", id, listed(stringsOf(p.Regions)))
+		}
 	}
-	if own := accountOf(t); own != "" && isElsewhere(p.Accounts, own) {
-		t.warn("default-bus", "the rule %s only selects alarms of other accounts (%s), and the default bus only receives them if these accounts send them to it: "+
-			"set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events", id,
-			listed(stringsOf(p.Accounts)))
-	}
-	if own := regionOf(t); own != "" && isElsewhere(p.Regions, own) {
-		t.warn("default-bus", "the rule %s only selects alarms of other Regions (%s), and the default bus only receives those of %s: pass a bus as EventBus to "+
-			"which rules in these Regions send their events", id, listed(stringsOf(p.Regions)), own)
-	}
+}
+
+// receivesOnDefaultBus reports whether the app has a policy of a default bus, or a rule that sends events to one.
+func (t *AlarmTriage) receivesOnDefaultBus() bool {
+	return slices.ContainsFunc(*t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER), func(construct constructs.IConstruct) bool {
+		switch resource := construct.(type) {
+		case awsevents.CfnEventBusPolicy:
+			name := resource.EventBusName()
+			return name == nil || *name == "default"
+		case awsevents.CfnRule:
+			targets, _ := awscdk.Stack_Of(resource).Resolve(resource.Targets()).([]any)
+			return slices.ContainsFunc(targets, func(target any) bool { return strings.Contains(fmt.Sprint(target), ":event-bus/default") })
+		}
+		return false
+	})
 }
 
 // isElsewhere reports whether an optional list only contains texts that certainly are not the own one.
@@ -77,13 +113,20 @@ func isElsewhere(list *[]*string, own string) bool {
 	return list != nil && !slices.ContainsFunc(stringsOf(list), func(text string) bool { return text == own || unresolved(text) })
 }
 
-// warnOfUnusedNames adds a warning if AccountNames has accounts whose alarms can't start an investigation.
+// warnOfUnusedNames adds a warning if AccountNames has accounts whose alarms can't start an investigation. Several AlarmTriages of an
+// app may have the same names.
 func (t *AlarmTriage) warnOfUnusedNames() {
-	own := accountOf(t)
-	if len(t.accounts) == 0 || own == "" || t.members.Organization || len(t.alarmTopics) > 0 {
+	if len(t.accounts) == 0 || len(t.alarmTopics) > 0 || len(t.otherPermissions()) > 0 {
 		return
 	}
-	used := append([]string{own}, t.members.Accounts...)
+	var used []string
+	for _, triage := range t.app.triages {
+		own := accountOf(triage)
+		if own == "" || triage.members.Organization {
+			return
+		}
+		used = append(append(used, own), triage.members.Accounts...)
+	}
 	for _, rule := range t.rules {
 		if rule.props.Accounts == nil {
 			return

@@ -57,7 +57,7 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 		return awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(0), SubnetConfiguration: &[]*awsec2.SubnetConfiguration{
 			{Name: jsii.String("inner"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}}})
 	}
-	const unchecked = "/Test/Triage alarmtriage:unchecked-source: alarmtriage: alarms can only start investigations through Orchestrator(), which the app lets others invoke ("
+	const unchecked = "/Test/Triage alarmtriage:unchecked-source: alarmtriage: alarms can only start investigations through Orchestrator(), which the app itself makes a target ("
 	const instead = "), so their sources are not checked, and NotifyRecovery may have no effect: use AlarmAction, AttachTopic, or AttachEventRule instead of Orchestrator()"
 	for _, tt := range []struct {
 		name  string
@@ -143,7 +143,7 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 			bus := awsevents.EventBus_FromEventBusName(stack, jsii.String("Default"), jsii.String("default"))
 			rule(&alarmtriage.EventRuleProps{Regions: jsii.Strings("us-east-1", "us-west-2"), EventBus: bus}, nil)(stack)
 		}, []string{
-			"/Test/Triage alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other Regions (us-east-1, us-west-2), and the default bus only receives those of eu-west-1: pass a bus as EventBus to which rules in these Regions send their events"}},
+			"/Test/Triage alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other Regions (us-east-1, us-west-2), and the default bus only receives them if rules in these Regions send them to it: pass a bus as EventBus to which rules in these Regions send their events"}},
 		{"a rule for its own account and others", rule(&alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666", "111122223333"), Regions: jsii.Strings("eu-west-1", "us-east-1")}, nil), nil},
 		{"a rule for others on another bus", func(stack awscdk.Stack) {
 			rule(&alarmtriage.EventRuleProps{EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil), Accounts: jsii.Strings("444455556666"), Regions: jsii.Strings("us-east-1")}, nil)(stack)

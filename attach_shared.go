@@ -5,9 +5,11 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
 // ruleSource is an event rule of AttachEventRule or of a member.
@@ -132,6 +134,49 @@ func (t *AlarmTriage) selectedBy(rule ruleSource) (paths []string) {
 	}
 	slices.Sort(paths)
 	return paths
+}
+
+// isSelected reports whether an event rule of an AlarmTriage of the app certainly selects an alarm, so that it needs no action.
+func (a *appState) isSelected(alarm alarmjs.Alarm) bool {
+	return slices.ContainsFunc(a.triages, func(t *AlarmTriage) bool { return t.selectsByRule(alarm) })
+}
+
+// selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus has the events of its own
+// account and Region. Another bus counts if the rule names the account or the Region of the alarm.
+func (t *AlarmTriage) selectsByRule(alarm alarmjs.Alarm) bool {
+	if len(t.rules) == 0 || strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) {
+		return false
+	}
+	place, name := placeOfAlarm(alarm)
+	alarm.Name = name
+	account, region, _ := strings.Cut(strings.TrimPrefix(place, "aws://"), "/")
+	names := func(list *[]*string, own string) bool { return list != nil && slices.Contains(stringsOf(list), own) }
+	return slices.ContainsFunc(t.rules, func(rule ruleSource) bool {
+		p := rule.props
+		byAccount, byRegion := names(p.Accounts, account), names(p.Regions, region)
+		if t.memberBus != nil && p.EventBus == t.memberBus { // only members send events to it
+			return false
+		}
+		return p.selects(alarm) && (byAccount || p.Accounts == nil) && (byRegion || p.Regions == nil) &&
+			(t.busOf(p) == place || byAccount || byRegion)
+	})
+}
+
+// placeOfAlarm returns the place of an alarm, as placeID does, and its name. Those of an imported alarm are in its ARN.
+func placeOfAlarm(alarm alarmjs.Alarm) (place, name string) {
+	if alarm.Stack != nil {
+		return placeID(alarm.Stack), alarm.Name
+	}
+	imported, isAlarm := alarm.Construct.(awscloudwatch.IAlarm)
+	if !isAlarm {
+		return "", ""
+	}
+	const region, account, last, all = 3, 4, 6, 7
+	parts := strings.SplitN(*imported.AlarmArn(), ":", all)
+	if len(parts) < all || unresolved(parts[account]) || unresolved(parts[region]) {
+		return placeID(awscdk.Stack_Of(imported)), ""
+	}
+	return "aws://" + parts[account] + "/" + parts[region], parts[last]
 }
 
 // selects reports whether a rule certainly selects an alarm of its bus by name and tags. Only CloudFormation knows some names.

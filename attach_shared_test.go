@@ -54,7 +54,7 @@ func TestSynth_WarnsOfSharedSources(t *testing.T) {
 		{"rules for different accounts", rules(&rule{Accounts: jsii.Strings("444455556666")}, &rule{Accounts: jsii.Strings("777788889999")}), []string{
 			"/S/A " + foreignAccount("444455556666"), "/S/B " + foreignAccount("777788889999")}},
 		{"rules for different Regions", rules(&rule{Regions: jsii.Strings("eu-west-1")}, &rule{Regions: jsii.Strings("us-east-1")}), []string{
-			"/S/B alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other Regions (us-east-1), and the default bus only receives those of eu-west-1: pass a bus as EventBus to which rules in these Regions send their events"}},
+			"/S/B alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other Regions (us-east-1), and the default bus only receives them if rules in these Regions send them to it: pass a bus as EventBus to which rules in these Regions send their events"}},
 		{"rules on different buses", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
 			first.AttachEventRule(jsii.String("Rule"), nil)
 			second.AttachEventRule(jsii.String("Rule"), &rule{EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil)})

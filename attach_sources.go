@@ -36,9 +36,9 @@ type AlarmFilter struct {
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
 // prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
 // the name. The CDK CLI prints one line with the number of attached and excluded alarms. Alarms whose events an
-// AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms of another account or Region that no
-// AlarmTriage of the app investigates, those whose actions are an intrinsic function instead of a list, and those that
-// are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
+// AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms that no AlarmTriage of the app
+// investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
+// that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
 // contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which
 // AlarmTriage's stack depends. AttachAll panics if scope is nil or filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
@@ -69,6 +69,7 @@ type attachAll struct {
 	self, own   []string                      // paths of self-alarms, and of alarms that watch this AlarmTriage
 	unreachable map[string]*unreachableAlarms // by stack and problem
 	byMember    []string                      // paths of alarms whose events a member sends
+	byRule      []string                      // paths of alarms that can't be attached, and that an event rule of the app selects
 	byOther     []string                      // paths of alarms whose events a member of another AlarmTriage of the app sends to that one
 }
 
@@ -141,10 +142,14 @@ func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 // cannotReach records an alarm that can't be attached.
 func (a *attachAll) cannotReach(alarm alarmjs.Alarm, problem string) {
 	stack := awscdk.Stack_Of(alarm.Construct)
+	fatal := alarm.Stack != nil && a.triage.cycles[stack] && problem == a.triage.reach[stack]
+	if !fatal && a.triage.app.isSelected(alarm) {
+		a.byRule = append(a.byRule, alarm.Path)
+		return
+	}
 	key := *stack.Node().Path() + " " + problem
 	if a.unreachable[key] == nil {
-		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem,
-			fatal: alarm.Stack != nil && a.triage.cycles[stack] && problem == a.triage.reach[stack]}
+		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: fatal}
 	}
 	a.unreachable[key].paths = append(a.unreachable[key].paths, alarm.Path)
 }
@@ -179,7 +184,7 @@ func (a *attachAll) report() {
 	case a.matched > 0 && len(stages) == 0 && unmatched != "":
 		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
-	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(stages) > 0:
+	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(a.byRule) > 0 || len(stages) > 0:
 	case len(a.filtered) > 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
@@ -203,7 +208,7 @@ func (a *attachAll) stages() (stages []string) {
 	t := a.triage
 	for _, stage := range alarmjs.Stages(a.scope) {
 		alarms := slices.DeleteFunc(stage.Alarms, func(alarm alarmjs.Alarm) bool {
-			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path)
+			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path) || t.app.isSelected(alarm)
 		})
 		if len(alarms) > 0 {
 			stages = append(stages, fmt.Sprintf("Stage %s (%s)", stage.Path, counted(len(alarms), "alarm")))
@@ -452,7 +457,6 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	}
 	warnOfWildcards(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	warnOfCovered(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
-	t.warnOfDefaultBus(*id, props)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")

@@ -77,8 +77,12 @@ type AlarmTriage struct {
 	permissions []string               // paths of the permissions to invoke the orchestrator that AlarmTriage itself creates
 	accounts    []string               // of AccountNames, sorted
 	hasRunbooks bool
-	isolated    bool                  // the functions' subnets have no route to the internet
-	notifying   [][]alarmjs.Notifying // as topicAlarms returns it
+	isolated    bool // the functions' subnets have no route to the internet
+
+	needed         []service // those whose endpoints the app must define, because the subnets are isolated
+	functionTables []string  // IDs of the route tables of isolated subnets of the functions
+
+	notifying [][]alarmjs.Notifying // as topicAlarms returns it
 
 	app    *appState
 	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before
@@ -148,6 +152,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowAlarmState()
 	t.allowNotifications(p)
 	t.allowFromHere(p)
+	t.keyProblems = append(t.keyProblems, t.unnamedRole(p)...)
 	slices.Sort(t.keyProblems)
 	panicOn(t.keyProblems)
 	t.allowSelfCheck(p)

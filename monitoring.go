@@ -103,6 +103,9 @@ func (t *AlarmTriage) allowSelfAlarmKey(p *AlarmTriageProps) {
 	const lost = "and no alarm about AlarmTriage is delivered"
 	resource, isResource := p.SelfAlarmTopic.Node().DefaultChild().(awssns.CfnTopic)
 	key := masterKey(p.SelfAlarmTopic)
+	if key == nil && !isResource && sameTopic(p.SelfAlarmTopic, p.NotificationTopic) { // an imported topic does not know its key
+		key = firstKey(p.TopicEncryptionKey, masterKey(p.NotificationTopic))
+	}
 	switch {
 	case key != nil && isKeyOfAWS(key), isResource && strings.Contains(deref(resource.KmsMasterKeyId()), "alias/aws/"):
 		t.warn("self-alarm-key", "SelfAlarmTopic %s is encrypted with AWS's key for SNS, which CloudWatch may not use, %s: encrypt the topic with "+

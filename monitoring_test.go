@@ -165,3 +165,30 @@ func TestTopics_KeysOfAWSAndImportedKeys(t *testing.T) {
 		assert.Equal(t, tt.want != "", strings.Contains(got, "self-alarm-key"), tt.name)
 	}
 }
+
+// An imported topic does not know its key. If it also receives the reports, the key of the reports' topic is known.
+func TestSelfAlarmTopic_UsesTheKeyOfTheReportsTopic(t *testing.T) {
+	const arn = "arn:aws:sns:eu-west-1:111122223333:oncall"
+	for _, tt := range []struct {
+		name   string
+		key    func(awscdk.Stack) awskms.IKey
+		self   string // ARN of SelfAlarmTopic
+		grants bool
+		warns  bool
+	}{
+		{"a key of the app", func(stack awscdk.Stack) awskms.IKey { return awskms.NewKey(stack, jsii.String("Key"), nil) }, arn, true, false},
+		{"an imported key", func(stack awscdk.Stack) awskms.IKey { return importedKey(stack, "111122223333", "eu-west-1") }, arn, false, true},
+		{"another topic", func(stack awscdk.Stack) awskms.IKey { return awskms.NewKey(stack, jsii.String("Key"), nil) }, arn + "-self", false, false},
+	} {
+		stack := newStackIn("eu-west-1")
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Reports"), jsii.String(arn))
+			p.SelfAlarmTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Self"), jsii.String(tt.self))
+			p.TopicEncryptionKey = tt.key(stack)
+		})
+		assert.Equal(t, tt.warns, strings.Contains(strings.Join(messagesOf(stack), "\n"), "self-alarm-key"), tt.name)
+		template, err := json.Marshal(*assertions.Template_FromStack(stack, nil).FindResources(jsii.String("AWS::KMS::Key"), nil))
+		require.NoError(t, err, tt.name)
+		assert.Equal(t, tt.grants, strings.Contains(string(template), "cloudwatch.amazonaws.com"), tt.name)
+	}
+}

@@ -2,6 +2,7 @@ package alarmtriage
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -177,11 +178,13 @@ func neededEndpoints(p *AlarmTriageProps) []endpoint {
 
 // connectVpc creates the endpoints of the VPC, or warns if they may be missing.
 func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
-	t.isolated = p.Vpc != nil && inIsolatedSubnets(p)
+	if t.isolated = p.Vpc != nil && inIsolatedSubnets(p); t.isolated {
+		t.functionTables = tablesOf(*p.Vpc.SelectSubnets(p.VpcSubnets).Subnets)
+	}
 	if *p.CreateVpcEndpoints {
 		t.createVpcEndpoints(p)
 	} else if t.isolated {
-		t.warnOfIsolation(p)
+		t.needed = neededServices(p)
 	}
 }
 
@@ -271,6 +274,11 @@ func routeTablesOf(p *AlarmTriageProps) (tables []string) {
 	if p.VpcSubnets != nil {
 		subnets = *p.Vpc.SelectSubnets(p.VpcSubnets).Subnets
 	}
+	return tablesOf(subnets)
+}
+
+// tablesOf returns the route tables of subnets that CDK knows.
+func tablesOf(subnets []awsec2.ISubnet) (tables []string) {
 	for _, subnet := range subnets {
 		var table *string
 		if errorOf(func() { table = subnet.RouteTable().RouteTableId() }) == "" && table != nil {
@@ -360,15 +368,56 @@ func inIsolatedSubnets(p *AlarmTriageProps) bool {
 	return true
 }
 
-// warnOfIsolation warns that the subnets of the functions are isolated. Without endpoints, no function works
-// there, and the construct can't find out whether the VPC has endpoints.
-func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
-	names := []string{"s3", "dynamodb"}
+// service is a service that needs a VPC endpoint.
+type service struct {
+	short string
+	name  *string // in which the Region may be a token
+}
+
+// neededServices returns the services for which isolated subnets need endpoints.
+func neededServices(p *AlarmTriageProps) []service {
+	services := []service{{"s3", awsec2.GatewayVpcEndpointAwsService_S3().Name()}, {"dynamodb", awsec2.GatewayVpcEndpointAwsService_DYNAMODB().Name()}}
 	for _, needed := range neededEndpoints(p) {
-		names = append(names, *needed.service.ShortName())
+		services = append(services, service{*needed.service.ShortName(), needed.service.Name()})
 	}
-	t.warn("isolated", "the subnets are isolated: the VPC must have endpoints for %s, and for each service that the tool reads. "+
-		"CreateVpcEndpoints creates them", strings.Join(names, ", "))
+	return services
+}
+
+// warnOfIsolation warns that the subnets of the functions are isolated. Without endpoints, no function works there. The construct
+// only knows the endpoints and the routes that the app defines.
+func (t *AlarmTriage) warnOfIsolation() {
+	if t.isolated && t.hasDefaultRoute() {
+		t.isolated = false
+	}
+	if !t.isolated || len(t.needed) == 0 {
+		return
+	}
+	existing := t.endpointsOf(t.vpc)
+	var names []string
+	missing := false
+	for _, needed := range t.needed {
+		key := t.serviceKey(needed.name)
+		missing = missing || !slices.ContainsFunc(existing, func(e existingEndpoint) bool { return e.service == key })
+		names = append(names, needed.short)
+	}
+	if missing {
+		t.warn("isolated", "the subnets are isolated: the VPC must have endpoints for %s, and for each service that the tool reads. "+
+			"CreateVpcEndpoints creates them", strings.Join(names, ", "))
+	}
+}
+
+// hasDefaultRoute reports whether the app adds a route to everything, such as to a transit gateway, to the route tables of all of
+// the functions' subnets.
+func (t *AlarmTriage) hasDefaultRoute() bool {
+	routed := map[string]bool{}
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		route, isRoute := construct.(awsec2.CfnRoute)
+		if isRoute && (deref(route.DestinationCidrBlock()) == "0.0.0.0/0" || deref(route.DestinationIpv6CidrBlock()) == "::/0") {
+			routed[*route.RouteTableId()] = true
+		}
+	}
+	tables := t.functionTables
+	return len(tables) > 0 && !slices.ContainsFunc(tables, func(table string) bool { return !routed[table] })
 }
 
 // warnOfEgress warns if the security groups of the functions let them reach neither everything nor, with CreateVpcEndpoints, the
@@ -380,10 +429,8 @@ func (t *AlarmTriage) warnOfEgress() {
 		if !isResource || *group.AllowAllOutbound() {
 			return
 		}
-		for _, rule := range egressRules(group, resource) {
-			if rule.reaches(len(t.endpoints) > 0) {
-				return
-			}
+		if slices.ContainsFunc(t.egressRules(group, resource), func(rule egressRule) bool { return rule.reaches(len(t.endpoints) > 0) }) {
+			return
 		}
 		closed = append(closed, *group.Node().Path())
 	}
@@ -404,16 +451,24 @@ type egressRule struct {
 	from, to                          any
 }
 
-// egressRules returns the outbound rules of a security group: those in the group, and separate ones.
-func egressRules(group awsec2.ISecurityGroup, resource awsec2.CfnSecurityGroup) (rules []egressRule) {
+// egressRules returns the outbound rules of a security group: those in the group, and separate ones anywhere in the app.
+func (t *AlarmTriage) egressRules(group awsec2.ISecurityGroup, resource awsec2.CfnSecurityGroup) (rules []egressRule) {
 	inGroup, _ := awscdk.Stack_Of(resource).Resolve(resource.SecurityGroupEgress()).([]any)
 	for _, entry := range inGroup {
 		fields, _ := entry.(map[string]any)
 		rules = append(rules, egressRule{fields["ipProtocol"], fields["cidrIp"], fields["cidrIpv6"], fields["destinationPrefixListId"],
 			fields["fromPort"], fields["toPort"]})
 	}
-	for _, construct := range *group.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+	var separate []awsec2.CfnSecurityGroupEgress
+	groups := []*string{group.SecurityGroupId()}
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		if rule, isRule := construct.(awsec2.CfnSecurityGroupEgress); isRule {
+			separate, groups = append(separate, rule), append(groups, rule.GroupId())
+		}
+	}
+	identified := alarmjs.Identify(t, groups...)
+	for i, rule := range separate {
+		if identified[i+1] == identified[0] {
 			rules = append(rules, egressRule{*rule.IpProtocol(), textOrNil(rule.CidrIp()), textOrNil(rule.CidrIpv6()),
 				textOrNil(rule.DestinationPrefixListId()), numberOrNil(rule.FromPort()), numberOrNil(rule.ToPort())})
 		}
@@ -446,11 +501,21 @@ func (r egressRule) reaches(byGateways bool) bool {
 		return false
 	case hasFrom && hasTo && (from > https || to < https) && from >= 0:
 		return false
-	case r.prefixList != nil, r.cidr == "0.0.0.0/0", r.cidr6 == "::/0":
+	case r.prefixList != nil, isPublic(r.cidr), isPublic(r.cidr6):
 		return true
 	}
 	return !byGateways
 }
+
+// isPublic reports whether a block of addresses contains public ones. A token may be the block of the VPC.
+func isPublic(block any) bool {
+	text, _ := block.(string)
+	network, err := netip.ParsePrefix(text)
+	return err == nil && (network.Bits() == 0 || !network.Addr().IsPrivate() && !sharedAddresses.Contains(network.Addr()))
+}
+
+// sharedAddresses are those of carriers, which VPCs may also have (RFC 6598).
+var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 // gatewayEndpoint adds an endpoint to the route tables of the functions' subnets.
 func (t *AlarmTriage) gatewayEndpoint(p *AlarmTriageProps, id string, service awsec2.GatewayVpcEndpointAwsService) {

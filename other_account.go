@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -66,6 +67,48 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 	key("TableEncryptionKey", p.TableEncryptionKey)
 	key("TopicEncryptionKey", p.TopicEncryptionKey)
 	return list
+}
+
+// unnamedRole returns the queues and keys of the app in other accounts whose policies can't name the orchestrator's role, because
+// CloudFormation generates its name. CDK's own error names neither of both.
+func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
+	if physicalName(p, orchestratorRoleName) != nil {
+		return nil
+	}
+	var names []string
+	var resources []constructs.IConstruct
+	add := func(name string, resource constructs.IConstruct) {
+		if !isNil(resource) && isOfApp(resource) {
+			names, resources = append(names, name), append(resources, resource)
+		}
+	}
+	add("OnFailureQueue", p.OnFailureQueue)
+	add("ReportsEncryptionKey", p.ReportsEncryptionKey)
+	add("TableEncryptionKey", p.TableEncryptionKey)
+	add("TopicEncryptionKey", p.TopicEncryptionKey)
+	for prop, topic := range t.reportTopics {
+		add("the key of "+prop, masterKey(topic))
+	}
+	buckets := map[string]awss3.IBucket{"ReportsBucket": p.ReportsBucket}
+	if p.InstructionsObject != nil {
+		buckets["InstructionsObject"] = p.InstructionsObject.Bucket
+	}
+	if p.Runbooks != nil {
+		buckets["Runbooks"] = p.Runbooks.Bucket
+	}
+	for prop, bucket := range buckets {
+		if !isNil(bucket) {
+			add("the key of "+prop, bucket.EncryptionKey())
+		}
+	}
+	here, places := alarmjs.Places(t, resources)
+	for i, there := range places {
+		if elsewhere(here.Account, there.Account) {
+			problems = append(problems, fmt.Sprintf("%s %s is in account %s, and its policy must name the orchestrator's role, whose name CloudFormation "+
+				"generates: set ResourcePrefix or ResourceSuffix", names[i], there.Path, there.Account))
+		}
+	}
+	return problems
 }
 
 // isOfApp reports whether the app defines a queue or a key. CDK's own grants complete their policies.

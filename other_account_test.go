@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -90,4 +91,46 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 	has("AWS::S3::BucketPolicy", "PolicyDocument", like("Action", []any{"s3:PutObject", "s3:GetObject"}, "Principal", object("AWS", root("111122223330")), "Condition", byRole))
 	template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("Statement",
 		like("Action", "events:PutEvents", "Principal", object("AWS", root("111122223330")), "Condition", byRole)))
+}
+
+// The policies of queues and keys in other accounts name the role, so it needs a name. CDK's error says neither why nor how.
+func TestOtherAccount_RejectsQueuesAndKeysWithoutTheNameOfTheRole(t *testing.T) {
+	const name = ", and its policy must name the orchestrator's role, whose name CloudFormation generates: set ResourcePrefix or ResourceSuffix"
+	key := func(stack awscdk.Stack) awskms.IKey {
+		return awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{Alias: jsii.String("central")})
+	}
+	for _, tt := range []struct {
+		name  string
+		given func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps)
+		want  string
+	}{
+		{"a queue", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.OnFailureQueue = awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed")})
+		}, "OnFailureQueue Central/Queue"},
+		{"the key of a topic", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic = awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call"), MasterKey: key(central)})
+		}, "the key of NotificationTopic Central/Key"},
+		{"the key of a bucket", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.NewBucket(central, jsii.String("Texts"), &awss3.BucketProps{BucketName: jsii.String("texts"), EncryptionKey: key(central)})}
+		}, "the key of Runbooks Central/Key"},
+		{"a topic without a key", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic = awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call")})
+		}, ""},
+	} {
+		for _, prefix := range []*string{nil, jsii.String("prod")} {
+			app := newTestApp()
+			home, central := stackOf(app, "Home", "111122223333", "eu-west-1"), stackOf(app, "Central", "444455556666", "eu-west-1")
+			create := func() {
+				props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(home, jsii.String("Topic"), nil), ResourcePrefix: prefix}
+				tt.given(central, props)
+				alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), props)
+				synth(home)
+			}
+			if tt.want == "" || prefix != nil {
+				assert.NotPanics(t, create, tt.name)
+				continue
+			}
+			assert.Equal(t, "alarmtriage: "+tt.want+" is in account 444455556666"+name, panicOf(t, create), tt.name)
+		}
+	}
 }

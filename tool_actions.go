@@ -47,11 +47,18 @@ func (t *AlarmTriage) warnOfDeniedLogs(p *AlarmTriageProps) {
 		name = "/aws/lambda/" + *physical
 	}
 	for _, arn := range knownTexts(p.ToolDeniedResources) {
-		if coversLogGroup(arn, regionOf(t), accountOf(t), name) {
+		if !isOfMember(arn, t.members.Accounts) && coversLogGroup(arn, regionOf(t), accountOf(t), name) {
 			t.warn("denied-log", "ToolDeniedResources contains %q, which also covers the tool's own log group, so its requests are not logged: name the log groups more "+
 				"narrowly, or deny reads with ToolDeniedActions", arn)
 		}
 	}
+}
+
+// isOfMember reports whether an ARN names the account of a member.
+func isOfMember(arn string, members []string) bool {
+	const account, all = 4, 6
+	parts := strings.SplitN(arn, ":", all)
+	return len(parts) == all && slices.Contains(members, parts[account])
 }
 
 // coversLogGroup reports whether a denied ARN, or what is below it, covers the streams of a log group. The Region and the account

@@ -98,10 +98,10 @@ func TestMemberParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 	assertPatterns(t, memberParameters(), []patternTest{
 		{"CentralAccount", []string{"111122223333"}, []string{"", "11112222333", "prod"}},
 		{"EventBusArn", []string{"", "arn:aws:events:eu-west-1:111122223333:event-bus/alarms"}, []string{"alarms"}},
-		{"ToolRoleName", []string{"alarmtriage-tool-role"}, []string{"path/role", "*", strings.Repeat("r", 65)}},
+		{"ToolRoleName", []string{"alarmtriage-tool-role"}, []string{"", "path/role", "*", strings.Repeat("r", 65)}},
 		{"ExternalId", []string{"", "shared/1"}, []string{"a", "a b"}},
 		{"AlarmNamePrefixes", []string{"", "prod-", "a,b,c,d,e"}, []string{"*", "a, b", "a,b,c,d,e,f", ",a"}},
-		{"RoleName", []string{"alarmtriage-member"}, []string{"path/role", "*"}},
+		{"RoleName", []string{"alarmtriage-member"}, []string{"", "path/role", "*"}},
 		{"PermissionsBoundaryArn", []string{"", "arn:aws:iam::444455556666:policy/boundary"}, []string{"boundary"}},
 		{"ObservabilitySinkArn", []string{"", "arn:aws:oam:eu-west-1:111122223333:sink/1a2b"}, []string{"sink"}},
 	})
