@@ -474,10 +474,14 @@ alarmtriage: Tags must have values of at most 256 letters, digits, spaces, and c
 alarmtriage: Tags must not have keys that begin with "aws:", which AWS reserves, got "AWS:x"`},
 		{"an empty pattern of secrets", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("") }),
 			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got an empty one, which replaces nothing: remove it"},
-		{"a pattern with a lookbehind", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("(?<=key )[a-z0-9]{32}") }),
+		{"a pattern with a lookbehind", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.RedactPatterns = jsii.Strings("(?<=key )[a-z0-9]{32}")
+		}),
 			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got \"(?<=key )[a-z0-9]{32}\": error parsing regexp: invalid named capture: `(?<=key )[a-z0-9]{32}`; " +
 				"RE2 has no lookarounds, atomic groups, and references to groups: match the text around the secret, too"},
-		{"a model by its name", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("claude sonnet 4.5") }),
+		{"a model by its name", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId = jsii.String("claude sonnet 4.5")
+		}),
 			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "claude sonnet 4.5": the ID of this model is global.anthropic.claude-sonnet-4-5-20250929-v1:0 (other profiles: docs/models.md)`},
 		{"no model", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("") }),
 			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "": use an ID such as us.anthropic.claude-sonnet-5-5 (docs/models.md)`},
