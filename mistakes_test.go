@@ -440,7 +440,7 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 		{"the scope is the app", func(app awscdk.App) {
 			alarmtriage.NewAlarmTriage(app, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
 				NotificationTopic: awssns.NewTopic(stackIn(app, "S", "eu-west-1"), jsii.String("Topic"), nil)})
-		}, `alarmtriage: NewAlarmTriage needs a scope that is a stack or within one, got "", which contains the stacks: create a stack with awscdk.NewStack, and pass it`},
+		}, `alarmtriage: NewAlarmTriage needs a scope that is a stack or within one, got the app, which contains the stacks: create a stack with awscdk.NewStack, and pass it`},
 		{"an id that exists", func(app awscdk.App) {
 			stack := stackIn(app, "S", "eu-west-1")
 			awssns.NewTopic(stack, jsii.String("OnCall"), nil)
@@ -474,6 +474,10 @@ alarmtriage: Tags must have values of at most 256 letters, digits, spaces, and c
 alarmtriage: Tags must not have keys that begin with "aws:", which AWS reserves, got "AWS:x"`},
 		{"an empty pattern of secrets", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("") }),
 			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got an empty one, which replaces nothing: remove it"},
+		{"values that are not in an enumeration", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Tracing, p.RemovalPolicy = "ON", "KEEP"
+		}), `alarmtriage: RemovalPolicy must be one of RETAIN, DESTROY, RETAIN_ON_UPDATE_OR_DELETE, SNAPSHOT, got "KEEP"
+alarmtriage: Tracing must be one of ACTIVE, PASS_THROUGH, DISABLED, got "ON"`},
 		{"a pattern with a lookbehind", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.RedactPatterns = jsii.Strings("(?<=key )[a-z0-9]{32}")
 		}),
@@ -482,9 +486,9 @@ alarmtriage: Tags must not have keys that begin with "aws:", which AWS reserves,
 		{"a model by its name", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.BedrockModelId = jsii.String("claude sonnet 4.5")
 		}),
-			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "claude sonnet 4.5": the ID of this model is global.anthropic.claude-sonnet-4-5-20250929-v1:0 (other profiles: docs/models.md)`},
+			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "claude sonnet 4.5": the ID of this model is eu.anthropic.claude-sonnet-4-5-20250929-v1:0 (docs/models.md)`},
 		{"no model", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("") }),
-			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "": use an ID such as us.anthropic.claude-sonnet-5-5 (docs/models.md)`},
+			`alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "": use an ID such as eu.anthropic.claude-sonnet-5-5 (docs/models.md)`},
 		{"patterns that replace everything", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.RedactPatterns = jsii.Strings(".*", `\S+`, "(?s).+", "[A-Za-z]", "[0-9]+", "order-[a-z]+", "^.*secret.*$", "(?i)[a-f0-9]{32}")
 		}), `alarmtriage: RedactPatterns must match secrets only, got "(?s).+", which matches every word, so that the model and the readers would see nothing else: describe the form of the secrets

@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	if p.NotificationTopic == nil {
 		l.add("NotificationTopic is required: the awssns.ITopic that receives the reports")
 	}
-	l.models(p)
+	l.models(scope, p)
 	l.instructions(p)
 	l.limits(p)
 	l.functions(p)
@@ -195,14 +196,17 @@ func scopeProblem(scope constructs.Construct) string {
 	case isNil(scope):
 		return ", such as a stack, got nil"
 	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
-		return fmt.Sprintf(" that is a stack or within one, got %q, which contains the stacks: create a stack with awscdk.NewStack, and pass it",
-			*scope.Node().Path())
+		got := "the app"
+		if path := *scope.Node().Path(); path != "" {
+			got = fmt.Sprintf("%q", path)
+		}
+		return fmt.Sprintf(" that is a stack or within one, got %s, which contains the stacks: create a stack with awscdk.NewStack, and pass it", got)
 	}
 	return ""
 }
 
 // models checks the models, their guardrail, and their prices.
-func (l *problems) models(p *AlarmTriageProps) {
+func (l *problems) models(scope constructs.Construct, p *AlarmTriageProps) {
 	if g := p.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
 		l.add("Guardrail must have GuardrailId and GuardrailVersion")
 	} else if g != nil && !unresolved(g.GuardrailId) && !guardrailID.MatchString(*g.GuardrailId) { // an empty one would turn it off
@@ -211,7 +215,7 @@ func (l *problems) models(p *AlarmTriageProps) {
 		l.add("Guardrail.GuardrailVersion must be a number or DRAFT, got %q", *g.GuardrailVersion)
 	}
 	l.prices(p)
-	ids := l.modelNames(p)
+	ids := l.modelNames(p, regionOf(scope))
 	if p.MaxCostUsd != nil {
 		l.pricesFor("MaxCostUsd", "MaxTokens", p.ModelPrices, ids)
 	}
@@ -232,11 +236,11 @@ func (l *problems) pricesFor(prop, instead string, prices *map[string]*ModelPric
 }
 
 // modelNames checks the names of the models and returns the valid ones.
-func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
+func (l *problems) modelNames(p *AlarmTriageProps, region string) (ids []string) {
 	check := func(prop string, id *string) {
 		switch {
 		case id == nil || !unresolved(id) && !isModelName(*id):
-			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q%s", prop, deref(id), idOfName(deref(id)))
+			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q%s", prop, deref(id), idOfName(deref(id), region))
 		case slices.Contains(ids, *id):
 			l.add("%s must name each model once, got %q twice", prop, *id)
 		default:
@@ -265,18 +269,32 @@ func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
 // isModelName reports whether a text can name a model. Commas separate the models in the function's
 // environment.
 // idOfName returns the ID of a model of the catalog that somebody named as its provider does, such as "Claude Sonnet 4.5"; else
-// an example of an ID.
-func idOfName(name string) string {
+// an example of an ID. Both are IDs for the Region, if it is known.
+func idOfName(name, region string) string {
 	for _, model := range models.All() {
-		if strings.EqualFold(strings.TrimSpace(name), model.Name) && !isRetired(model) {
-			id := model.ID + model.Suffix
-			if len(model.Profiles) > 0 && !model.InRegion {
-				id = model.Profiles[0] + "." + id
-			}
-			return fmt.Sprintf(": the ID of this model is %s (other profiles: docs/models.md)", id)
+		if !strings.EqualFold(strings.TrimSpace(name), model.Name) || isRetired(model) {
+			continue
 		}
+		id := model.ID + model.Suffix
+		if model.InRegion {
+			return fmt.Sprintf(": the ID of this model is %s (docs/models.md)", id)
+		}
+		var ids []string // a geographic profile before the global one
+		for _, profile := range model.Profiles {
+			with := models.Parse(profile + "." + id)
+			if region == "" || with.Geographic() && with.InvokableFrom(region) {
+				ids = append(ids, profile+"."+id)
+			}
+		}
+		if len(ids) == 0 {
+			ids = []string{cmp.Or(strings.Join(idsOf(model, models.ID{}, region), " or "), id)}
+		}
+		return fmt.Sprintf(": the ID of this model is %s (docs/models.md)", strings.Join(ids, " or "))
 	}
-	defaults, _ := models.Defaults("us-east-1")
+	defaults, _ := models.Defaults(cmp.Or(region, "us-east-1"))
+	if len(defaults) == 0 {
+		return ": docs/models.md lists them"
+	}
 	return fmt.Sprintf(": use an ID such as %s (docs/models.md)", defaults[0])
 }
 
@@ -508,6 +526,8 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 
 // storage checks the report bucket and the table.
 func (l *problems) storage(p *AlarmTriageProps) {
+	l.oneOf("RemovalPolicy", string(p.RemovalPolicy), textsOf(awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY,
+		awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, awscdk.RemovalPolicy_SNAPSHOT)...)
 	if p.RemovalPolicy == awscdk.RemovalPolicy_SNAPSHOT {
 		l.add("RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
 	}
@@ -592,8 +612,29 @@ func (l *problems) tableKey(table awsdynamodb.ITable) {
 	}
 }
 
-// logs checks the log level and the log groups.
+// retentions are the values of LogRetention.
+var retentions = []awslogs.RetentionDays{
+	awslogs.RetentionDays_ONE_DAY, awslogs.RetentionDays_THREE_DAYS, awslogs.RetentionDays_FIVE_DAYS, awslogs.RetentionDays_ONE_WEEK,
+	awslogs.RetentionDays_TWO_WEEKS, awslogs.RetentionDays_ONE_MONTH, awslogs.RetentionDays_TWO_MONTHS, awslogs.RetentionDays_THREE_MONTHS,
+	awslogs.RetentionDays_FOUR_MONTHS, awslogs.RetentionDays_FIVE_MONTHS, awslogs.RetentionDays_SIX_MONTHS, awslogs.RetentionDays_ONE_YEAR,
+	awslogs.RetentionDays_THIRTEEN_MONTHS, awslogs.RetentionDays_EIGHTEEN_MONTHS, awslogs.RetentionDays_TWO_YEARS,
+	awslogs.RetentionDays_THREE_YEARS, awslogs.RetentionDays_FIVE_YEARS, awslogs.RetentionDays_SIX_YEARS, awslogs.RetentionDays_SEVEN_YEARS,
+	awslogs.RetentionDays_EIGHT_YEARS, awslogs.RetentionDays_NINE_YEARS, awslogs.RetentionDays_TEN_YEARS, awslogs.RetentionDays_INFINITE,
+}
+
+// textsOf returns the values of an enumeration as texts.
+func textsOf[T ~string](values ...T) []string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = string(value)
+	}
+	return texts
+}
+
+// logs checks the log level, the log groups, and the traces.
 func (l *problems) logs(p *AlarmTriageProps) {
+	l.oneOf("LogRetention", string(p.LogRetention), textsOf(retentions...)...)
+	l.oneOf("Tracing", string(p.Tracing), textsOf(awslambda.Tracing_ACTIVE, awslambda.Tracing_PASS_THROUGH, awslambda.Tracing_DISABLED)...)
 	l.oneOf("LogLevel", string(p.LogLevel), string(LogLevel_ERROR), string(LogLevel_INFO), string(LogLevel_DEBUG))
 	l.oneOf("LogClass", string(p.LogClass), string(awslogs.LogGroupClass_STANDARD),
 		string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
