@@ -141,8 +141,8 @@ func (a *appState) isSelected(alarm alarmjs.Alarm) bool {
 	return slices.ContainsFunc(a.triages, func(t *AlarmTriage) bool { return t.selectsByRule(alarm) })
 }
 
-// selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus has the events of its own
-// account and Region. Another bus counts if the rule names the account or the Region of the alarm.
+// selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus only has events of the
+// account and Region that it is in. Another bus counts if the rule names the account or the Region of the alarm.
 func (t *AlarmTriage) selectsByRule(alarm alarmjs.Alarm) bool {
 	if len(t.rules) == 0 || strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) {
 		return false

@@ -178,7 +178,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.warnOfStorage(p)
 	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
 	annotateResources(t, p.ToolDeniedResources)
-	t.warnOfDeniedLogs(p)
+	t.warnOfDeniedTraces(p)
 	t.warnOfMemberRole(p.Members)
 	t.permissions = permissionsOf(t)
 	t.hasRunbooks = p.Runbooks != nil

@@ -205,7 +205,7 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			triageNamed(unknown, "Triage", func(p *alarmtriage.AlarmTriageProps) {
 				p.Members, p.ToolDeniedResources = membersOf("444455556666"), jsii.Strings("arn:aws:logs:*:*:log-group:*")
 			})
-		}, "denied-log"},
+		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stack := stackIn(newTestApp(), "Test", "eu-west-1")

@@ -109,7 +109,7 @@ func (t *AlarmTriage) allowSelfAlarmKey(p *AlarmTriageProps) {
 	switch {
 	case key != nil && isKeyOfAWS(key), isResource && strings.Contains(deref(resource.KmsMasterKeyId()), "alias/aws/"):
 		t.warn("self-alarm-key", "SelfAlarmTopic %s is encrypted with AWS's key for SNS, which CloudWatch may not use, %s: encrypt the topic with "+
-			"a key of your own", *p.SelfAlarmTopic.Node().Path(), lost)
+			"a customer managed key", *p.SelfAlarmTopic.Node().Path(), lost)
 		return
 	case key == nil:
 		return

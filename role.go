@@ -435,7 +435,7 @@ func (t *AlarmTriage) allowHandOver() {
 	}))
 }
 
-// addSeparately adds a statement that names a function to the function's role, in a policy of its own: the function depends on
+// addSeparately adds a statement that names a function to the function's role, in a separate policy: the function depends on
 // its role's default policy, so that policy can't name the function. A role of Role_CustomizeRoles gets no policy in the
 // template; CDK reports the statement.
 func (t *AlarmTriage) addSeparately(id string, role awsiam.Role, statement awsiam.PolicyStatement) {

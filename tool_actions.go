@@ -2,11 +2,8 @@ package alarmtriage
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 
@@ -27,57 +24,15 @@ func annotateActions(c constructs.Construct, p *AlarmTriageProps, denied, allowe
 	}
 }
 
-// warnOfDeniedLogs adds warnings about denies of the user that also cover what the tool writes itself: its log, and with Tracing
-// its traces.
-func (t *AlarmTriage) warnOfDeniedLogs(p *AlarmTriageProps) {
+// warnOfDeniedTraces adds a warning for each deny of the user that keeps the tool from writing its own traces. Its log is exempt from
+// such denies.
+func (t *AlarmTriage) warnOfDeniedTraces(p *AlarmTriageProps) {
 	for _, action := range knownTexts(p.ToolDeniedActions) {
-		if iamactions.Match(action, "logs:PutLogEvents") || iamactions.Match(action, "logs:CreateLogStream") {
-			t.warn("denied-log", "ToolDeniedActions contains %q, which also denies the tool to write its own log, so its requests are not logged: deny reads "+
-				"instead, such as \"logs:Get*\", \"logs:FilterLogEvents\", and \"logs:StartQuery\"", action)
-		}
 		if p.Tracing != awslambda.Tracing_DISABLED && iamactions.Match(action, "xray:PutTraceSegments") {
-			t.warn("denied-log", "ToolDeniedActions contains %q, which also denies the tool to write its own traces, although Tracing is on: deny reads instead, "+
+			t.warn("denied-traces", "ToolDeniedActions contains %q, which also denies the tool to write its own traces, although Tracing is on: deny reads instead, "+
 				"such as \"xray:Get*\" and \"xray:BatchGet*\"", action)
 		}
 	}
-	stack := awscdk.Stack_Of(t)
-	// CloudFormation's generated names have this form.
-	name := fmt.Sprintf("%s-%s-Abcdefgh1234", *stack.StackName(), *stack.GetLogicalId(t.toolLogGroup.Node().DefaultChild().(awscdk.CfnElement)))
-	if physical := physicalName(p, "tool-lambda"); physical != nil {
-		name = "/aws/lambda/" + *physical
-	}
-	for _, arn := range knownTexts(p.ToolDeniedResources) {
-		if !isOfMember(arn, t.members.Accounts) && coversLogGroup(arn, regionOf(t), accountOf(t), name) {
-			t.warn("denied-log", "ToolDeniedResources contains %q, which also covers the tool's own log group, so its requests are not logged: name the log groups more "+
-				"narrowly, or deny reads with ToolDeniedActions", arn)
-		}
-	}
-}
-
-// isOfMember reports whether an ARN names the account of a member.
-func isOfMember(arn string, members []string) bool {
-	const account, all = 4, 6
-	parts := strings.SplitN(arn, ":", all)
-	return len(parts) == all && slices.Contains(members, parts[account])
-}
-
-// coversLogGroup reports whether a denied ARN, or what is below it, covers the streams of a log group. The Region and the account
-// of the log group are empty if they are not known.
-func coversLogGroup(arn, region, account, name string) bool {
-	const service, regionPart, accountPart, resource, all = 2, 3, 4, 5, 6
-	parts := strings.SplitN(arn, ":", all)
-	if len(parts) < all || parts[service] != "logs" || region != "" && !matchesARN(parts[regionPart], region) || account != "" && !matchesARN(parts[accountPart], account) {
-		return false
-	}
-	streams := "log-group:" + name + ":log-stream:stream"
-	return slices.ContainsFunc(stringsOf(withParts([]*string{&parts[resource]})), func(pattern string) bool { return matchesARN(pattern, streams) })
-}
-
-// matchesARN reports whether a pattern with IAM's wildcards matches a part of an ARN.
-func matchesARN(pattern, text string) bool {
-	expression := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
-	matched, err := regexp.MatchString("^"+expression+"$", text)
-	return err == nil && matched
 }
 
 // unknownAction describes an action that IAM does not have.

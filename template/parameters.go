@@ -176,7 +176,7 @@ func triageParameters() []parameter {
 		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "Number", value: "10", off: "0", optional: true,
 			description: "The most investigations that may run at the same time. 0: no reserved concurrency, for accounts whose quota of concurrent executions is less than 110.",
 			set: func(d *deployment, value awscdk.CfnParameter) {
-				d.after(func(triage *alarmtriage.AlarmTriage) { // the prop would add a condition of its own
+				d.after(func(triage *alarmtriage.AlarmTriage) { // the prop would add a separate condition
 					override(triage.Orchestrator(), "ReservedConcurrentExecutions", value.ValueAsNumber())
 				})
 			}},

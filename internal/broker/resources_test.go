@@ -250,7 +250,7 @@ func TestResources_ServicesWithTwoNamesAreInTheTables(t *testing.T) {
 	}
 	for service, others := range actionsOf {
 		assert.Contains(t, theTables().arns, service)
-		assert.False(t, prefixes[service], "%s has operations of its own name", service)
+		assert.False(t, prefixes[service], "%s is also an IAM prefix", service)
 		for _, other := range others {
 			assert.True(t, prefixes[other], "%s has operations", other)
 		}
@@ -289,7 +289,7 @@ func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 	o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:audit"}
 	b, err := New(o)
 	require.NoError(t, err)
-	send := func(test forgedRequest) answerHead { // in a call of its own
+	send := func(test forgedRequest) answerHead { // in a separate call
 		connect, end := serve(t, b.NewSession(1))
 		defer end()
 		headers := append(test.Headers, authorization(DummyAccessKey, test.Service))

@@ -108,7 +108,7 @@ func whyOff(s dedupe.Switch) string {
 }
 
 // reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
-// Events that are not confirmed as transitions have a limit of their own, so that forged events do not use up these. If the
+// Events that are not confirmed as transitions have a separate limit, so that forged events do not use up these. If the
 // table is unavailable, the alarm is investigated.
 func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	day := dedupe.Day{Investigations: r.Config.MaxPerDay, CostUSD: r.Config.MaxCostUSDPerDay}

@@ -249,8 +249,8 @@ var (
 	unsearchedFields = []string{"ReasonData", "SchemaVersion"}
 )
 
-// mentions reports whether a text of a value contains a text in lower case. Values with a type of their own, such as an outcome,
-// are no texts.
+// mentions reports whether a text of a value contains a text in lower case. A value of a named type, such as an
+// outcome, is not a text.
 func mentions(v reflect.Value, text string) bool {
 	switch v.Kind() {
 	case reflect.String:
