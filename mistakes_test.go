@@ -382,7 +382,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		{"an embeddings model", model("amazon.titan-embed-text-v2:0"), []string{
 			"/Test/Triage alarmtriage:no-conversation: alarmtriage: BedrockModelId amazon.titan-embed-text-v2:0 is not a model for conversations, so every request fails: choose a model of docs/models.md"}},
 		{"a model that needs a profile", model("anthropic.claude-sonnet-5-5"), []string{
-			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
+			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use eu.anthropic.claude-sonnet-5-5 or global.anthropic.claude-sonnet-5-5"}},
 		{"a model that is retired and misspelled", model("us.amazon.nova-premire-v1:0"), []string{
 			"/Test/Triage alarmtriage:geography: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is an inference profile of another geography and can't be invoked from eu-west-1: set it to a model or a profile of this Region",
 			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is not in this version's catalog (docs/models.md), but us.amazon.nova-premier-v1:0 is, which reached the end of its life: choose another model, or acknowledge this warning if the model is new"}},

@@ -283,7 +283,7 @@ func hasProfile(m models.Model, profile string) bool {
 }
 
 // idsOf returns the exact IDs of a model: the one with the profile of an ID if the model has it, and otherwise those that
-// the Region can use.
+// the Region can use. A global profile is the last one: with it, data can leave the geography.
 func idsOf(m models.Model, id models.ID, region string) (ids []string) {
 	name := m.ID + m.Suffix
 	if isRetired(m) || hasProfile(m, id.Profile) {
@@ -297,7 +297,16 @@ func idsOf(m models.Model, id models.ID, region string) (ids []string) {
 			ids = append(ids, with)
 		}
 	}
+	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(globalLast(a), globalLast(b)) })
 	return ids
+}
+
+// globalLast returns the rank of an ID by whether its profile is global.
+func globalLast(id string) int {
+	if models.Parse(id).Profile == models.GlobalProfile {
+		return 1
+	}
+	return 0
 }
 
 // warnOfID warns about an ID that is not in the catalog, but is probably meant to be that of a model in it.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/bench/internal/checkout"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
@@ -55,7 +56,7 @@ func newWorld(ctx context.Context, directory, before string, s settings) (*world
 	w := &world{settings: s}
 	if before != "" {
 		root := filepath.Join(directory, "before")
-		if err := checkout(ctx, before, root); err != nil {
+		if err := checkout.Write(ctx, before, root); err != nil {
 			return nil, err
 		}
 		if err := w.compile(ctx, "before ("+before+")", root, directory); err != nil {
@@ -80,21 +81,6 @@ func newWorld(ctx context.Context, directory, before string, s settings) (*world
 		return nil, fmt.Errorf("create the account: %w\n%s", err, out)
 	}
 	return w, nil
-}
-
-// checkout writes the files of a commit into a new directory.
-func checkout(ctx context.Context, commit, root string) error {
-	if err := os.Mkdir(root, 0o755); err != nil {
-		return err
-	}
-	archive := exec.CommandContext(ctx, "git", "archive", "--output", root+".tar", commit)
-	archive.Dir = moto.Root()
-	for _, cmd := range []*exec.Cmd{archive, exec.CommandContext(ctx, "tar", "-x", "-f", root+".tar", "-C", root)} {
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("check out %s: %w\n%s", commit, err, out)
-		}
-	}
-	return nil
 }
 
 // compile adds the functions of a checkout to the versions.

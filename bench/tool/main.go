@@ -2,15 +2,16 @@
 // the code in its own warm process, and a fresh python3 per call. It measures all of them in one run on one
 // machine.
 //
-//	go run ./bench/tool -python python3 -calls 50
+//	go run ./bench/tool -python python3 -calls 50 -before REF
 //
 // The tool is the real binary with all its layers, the redaction, and the broker's guard. The tool and the
 // handler each run behind a Runtime API. AWS is a small server on this machine, so the times do not include a
-// network. The ways alternate, because other load on the machine must affect all of them. The command prints
-// a Markdown table of medians.
+// network. The ways alternate, because other load on the machine must affect all of them. With -before, the tool of an
+// earlier commit is one of the ways. The command prints a Markdown table of medians.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/bench/internal/checkout"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // Snippets whose execution time is measured.
@@ -55,13 +59,14 @@ func main() {
 	python := flag.String("python", "python3", "interpreter with boto3")
 	calls := flag.Int("calls", 50, "calls per row")
 	starts := flag.Int("starts", 9, "cold starts per row")
+	before := flag.String("before", "", "commit whose tool to compare with; none if empty")
 	flag.Parse()
-	if err := run(*python, *calls, *starts); err != nil {
+	if err := run(*python, *before, *calls, *starts); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(python string, calls, starts int) error {
+func run(python, before string, calls, starts int) error {
 	directory, err := os.MkdirTemp("", "alarmtriage-bench-")
 	if err != nil {
 		return err
@@ -81,10 +86,10 @@ func run(python string, calls, starts int) error {
 	}
 	defer secure.Close()
 	s.plain, s.secure = plain.URL, secure.URL
-	if err := s.build(); err != nil {
+	b := &bench{stage: s, calls: calls, starts: starts, series: map[string]*[byBefore + 1][]float64{}}
+	if err := b.addWays(before); err != nil {
 		return err
 	}
-	b := &bench{stage: s, calls: calls, starts: starts, series: map[string]*[3][]float64{}}
 	for _, part := range []func() error{b.coldStarts, b.warmCalls, b.warmSecureCalls} {
 		if err := part(); err != nil {
 			return err
@@ -94,27 +99,53 @@ func run(python string, calls, starts int) error {
 	return nil
 }
 
-// bench collects the values of the three ways for each measurement.
+// bench collects the values of the ways for each measurement.
 type bench struct {
 	stage         *stage
 	calls, starts int
-	series        map[string]*[3][]float64 // milliseconds, or MB
+	ways          []kindOfWay
+	series        map[string]*[byBefore + 1][]float64 // milliseconds, or MB
 }
 
+// kindOfWay starts a way to execute code with AWS at an endpoint.
+type kindOfWay struct {
+	name  string
+	start func(endpoint string) (way, error)
+}
+
+// Indexes of the ways. The last one is optional.
 const (
 	byTool = iota
 	byHandler
 	byFresh
+	byBefore
 )
 
-func (b *bench) start(i int, endpoint string) (way, error) {
-	return []func(string) (way, error){b.stage.startTool, b.stage.startHandler, b.stage.startFresh}[i](endpoint)
+// addWays builds the tool, also that of an earlier commit if there is one.
+func (b *bench) addWays(before string) error {
+	add := func(name, root, directory string) error {
+		tool, err := b.stage.build(root, directory)
+		b.ways = append(b.ways, kindOfWay{name, func(endpoint string) (way, error) { return b.stage.startTool(tool, endpoint) }})
+		return err
+	}
+	if err := add("this tool", moto.Root(), "now"); err != nil {
+		return err
+	}
+	b.ways = append(b.ways, kindOfWay{"handler in-process", b.stage.startHandler}, kindOfWay{"fresh python3 per call", b.stage.startFresh})
+	if before == "" {
+		return nil
+	}
+	root := b.stage.path("checkout")
+	if err := checkout.Write(context.Background(), before, root); err != nil {
+		return err
+	}
+	return add("tool of "+before, root, "before")
 }
 
 // note adds a value to a series of a way.
 func (b *bench) note(name string, by int, value float64) {
 	if b.series[name] == nil {
-		b.series[name] = &[3][]float64{}
+		b.series[name] = &[byBefore + 1][]float64{}
 	}
 	b.series[name][by] = append(b.series[name][by], value)
 }
@@ -123,12 +154,12 @@ func (b *bench) note(name string, by int, value float64) {
 func (b *bench) measure(name string, by int, w way, code string) error {
 	d, result, err := w.call(code)
 	if err != nil {
-		return fmt.Errorf("%s, %s: %w", ways[by], name, err)
+		return fmt.Errorf("%s, %s: %w", b.ways[by].name, name, err)
 	}
 	value := milliseconds(d)
 	if code == codeWarmCall || code == codeFirstCall {
 		if err := json.Unmarshal(result, &value); err != nil {
-			return fmt.Errorf("%s, %s: %w", ways[by], name, err)
+			return fmt.Errorf("%s, %s: %w", b.ways[by].name, name, err)
 		}
 	}
 	b.note(name, by, value)
@@ -136,8 +167,6 @@ func (b *bench) measure(name string, by int, w way, code string) error {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-var ways = []string{"this tool", "handler in-process", "fresh python3 per call"}
 
 // Names of the measurements.
 const (
@@ -151,7 +180,7 @@ const (
 // coldStarts measures the first calls in a new process, and the first use of a service in it.
 func (b *bench) coldStarts() error {
 	for range b.starts {
-		for by := range ways {
+		for by := range b.ways {
 			if err := b.coldStart(by); err != nil {
 				return err
 			}
@@ -166,13 +195,13 @@ func (b *bench) coldStarts() error {
 func (b *bench) coldStart(by int) error {
 	time.Sleep(pause)
 	begin := time.Now()
-	w, err := b.start(by, b.stage.plain)
+	w, err := b.ways[by].start(b.stage.plain)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", ways[by], err)
+		return fmt.Errorf("start %s: %w", b.ways[by].name, err)
 	}
 	defer w.close()
 	if _, _, err := w.call(codeSum); err != nil {
-		return fmt.Errorf("%s: %w", ways[by], err)
+		return fmt.Errorf("%s: %w", b.ways[by].name, err)
 	}
 	b.note(coldSum, by, milliseconds(time.Since(begin)))
 	if err := b.measure(coldLogs, by, w, codeLogs); err != nil {
@@ -183,13 +212,13 @@ func (b *bench) coldStart(by int) error {
 
 func (b *bench) coldSecureStart(by int) error {
 	time.Sleep(pause)
-	w, err := b.start(by, b.stage.secure)
+	w, err := b.ways[by].start(b.stage.secure)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", ways[by], err)
+		return fmt.Errorf("start %s: %w", b.ways[by].name, err)
 	}
 	defer w.close()
 	if _, _, err := w.call(codeSum); err != nil {
-		return fmt.Errorf("%s: %w", ways[by], err)
+		return fmt.Errorf("%s: %w", b.ways[by].name, err)
 	}
 	return b.measure(coldSecure, by, w, codeFirstCall)
 }
@@ -263,11 +292,11 @@ func (b *bench) warm(endpoint string) (running []way, stop func(), err error) {
 			w.close()
 		}
 	}
-	for by := range ways {
-		w, err := b.start(by, endpoint)
+	for by := range b.ways {
+		w, err := b.ways[by].start(endpoint)
 		if err != nil {
 			stop()
-			return nil, nil, fmt.Errorf("start %s: %w", ways[by], err)
+			return nil, nil, fmt.Errorf("start %s: %w", b.ways[by].name, err)
 		}
 		running = append(running, w)
 	}
@@ -333,21 +362,41 @@ var rows = []row{
 }
 
 func (b *bench) print(python string) {
+	var names []string
+	for _, kind := range b.ways {
+		names = append(names, kind.name)
+	}
+	hasBefore := len(b.ways) > byBefore
 	fmt.Printf("%s, boto3 of %s, %d CPUs, %d cold starts, %d calls:\n\n", b.version(), python, runtime.NumCPU(), b.starts, b.calls)
-	fmt.Printf("| measurement | %s | tool ÷ handler | target |\n|---|---|---|---|---|---|\n", strings.Join(ways, " | "))
+	fmt.Printf("| measurement | %s | tool ÷ handler | target |%s\n|---|---|---|---|---|---|%s\n", strings.Join(names, " | "),
+		onlyIf(hasBefore, " tool ÷ tool before |"), onlyIf(hasBefore, "---|---|"))
 	for _, r := range rows {
-		var values [3]float64
-		var cells []string
-		for by, name := range r.cells {
+		values, cells := make([]float64, len(b.ways)), make([]string, len(b.ways))
+		for by := range b.ways {
+			name := r.cells[byTool]
+			if by < byBefore {
+				name = r.cells[by]
+			}
 			values[by] = b.quantile(name, by, r.quantile)
-			cells = append(cells, formatNumber(values[by]))
+			cells[by] = formatNumber(values[by])
 		}
 		target := "–"
 		if r.met != nil {
 			target = r.target + ": " + map[bool]string{true: "met", false: "missed"}[r.met(values[byTool], values[byHandler])]
 		}
-		fmt.Printf("| %s | %s | %.2f | %s |\n", r.name, strings.Join(cells, " | "), values[byTool]/values[byHandler], target)
+		fmt.Printf("| %s | %s | %.2f | %s |", r.name, strings.Join(cells, " | "), values[byTool]/values[byHandler], target)
+		if hasBefore {
+			fmt.Printf(" %.2f |", values[byTool]/values[byBefore])
+		}
+		fmt.Println()
 	}
+}
+
+func onlyIf(condition bool, text string) string {
+	if condition {
+		return text
+	}
+	return ""
 }
 
 func (b *bench) version() string {

@@ -54,21 +54,26 @@ print(os.path.join(os.path.dirname(botocore.__file__), "cacert.pem"))`).Output()
 	return lines[2], nil
 }
 
-// build builds the tool's binary and its layer as the construct does.
-func (s *stage) build() error {
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", s.path("alarmtriage-tool"), "./lambdas/tool")
+// built is a version of the tool.
+type built struct{ binary, layer string }
+
+// build builds the tool's binary and its layer as the construct does, from a checkout of this repository.
+func (s *stage) build(root, name string) (built, error) {
+	b := built{binary: s.path(name, "alarmtriage-tool"), layer: s.path(name, "layer")}
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "./lambdas/tool")
+	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the tool (run this in the module's directory): %w", err)
+		return b, fmt.Errorf("build the tool: %w", err)
 	}
-	layer := s.path("layer", "python", "alarmtriage_tool")
-	if err := os.CopyFS(layer, os.DirFS(filepath.Join("pythonlayer", "alarmtriage_tool"))); err != nil {
-		return fmt.Errorf("stage the layer: %w", err)
+	layer := filepath.Join(b.layer, "python", "alarmtriage_tool")
+	if err := os.CopyFS(layer, os.DirFS(filepath.Join(root, "pythonlayer", "alarmtriage_tool"))); err != nil {
+		return b, fmt.Errorf("stage the layer: %w", err)
 	}
 	compile := exec.Command(s.interpreter, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", layer)
 	compile.Stderr = os.Stderr
-	return compile.Run()
+	return b, compile.Run()
 }
 
 func (s *stage) environment(endpoint string, extra ...string) []string {
@@ -89,9 +94,9 @@ type function struct {
 }
 
 // startTool starts the real tool with all its layers, the redaction, and the broker's guard.
-func (s *stage) startTool(endpoint string) (way, error) {
-	return s.startFunction([]string{s.path("alarmtriage-tool"), s.interpreter}, s.environment(endpoint,
-		"ALARMTRIAGE_LAYER="+s.path("layer"), "AWS_LAMBDA_LOG_LEVEL=ERROR", "SSL_CERT_FILE="+s.bundle))
+func (s *stage) startTool(b built, endpoint string) (way, error) {
+	return s.startFunction([]string{b.binary, s.interpreter}, s.environment(endpoint,
+		"ALARMTRIAGE_LAYER="+b.layer, "AWS_LAMBDA_LOG_LEVEL=ERROR", "SSL_CERT_FILE="+s.bundle))
 }
 
 //go:embed handler.py

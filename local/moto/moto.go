@@ -114,7 +114,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	socket, port, err := listen()
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +123,14 @@ func Start(ctx context.Context) (*Server, error) {
 		log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{}),
 	}
 	s.cmd = exec.Command(python, filepath.Join(Root(), "local", "moto", "server.py"), "-H", "127.0.0.1", "-p", strconv.Itoa(port))
-	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
+	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing",
+		"WERKZEUG_RUN_MAIN=true", "WERKZEUG_SERVER_FD=3") // moto's web server then serves an open socket
+	s.cmd.ExtraFiles = []*os.File{socket} // number 3
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.cmd.Start(); err != nil {
+	err = s.cmd.Start()
+	socket.Close() // only the server keeps it open, so requests fail if the server ends
+	if err != nil {
 		return nil, fmt.Errorf("start moto's server: %w", err)
 	}
 	go func() {
@@ -140,13 +144,16 @@ func Start(ctx context.Context) (*Server, error) {
 	return s, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// listen returns a socket that listens on a free port. The server inherits it: a port that is only known to have been free can
+// already belong to another server that starts at the same time.
+func listen() (socket *os.File, port int, err error) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	socket, err = l.File()
+	return socket, l.Addr().(*net.TCPAddr).Port, err
 }
 
 func (s *Server) waitReady(ctx context.Context) error {
