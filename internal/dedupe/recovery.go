@@ -45,6 +45,14 @@ func (t *Table) ClaimParked(ctx context.Context, alarm *alarmevent.Alarm, owner 
 // it again gets the same recovery: the owner may have been killed before it notified.
 func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*Recovery, error) {
 	at := t.timeOf(alarm)
+	isOwn := func(i item) bool { return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == i.text(attrID) }
+	before, err := t.read(ctx, alarm.ARN)
+	switch {
+	case err != nil:
+		return nil, err
+	case before.firedAfter(at) && !isOwn(before): // the write would replace the owner of a later follow-up
+		return nil, nil
+	}
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,
 		Key:              key(alarm.ARN),
@@ -57,9 +65,7 @@ func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner st
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	recovery, of, err := recoveryOf(out, err, "record the recovery", func(i item) bool {
-		return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == i.text(attrID)
-	})
+	recovery, of, err := recoveryOf(out, err, "record the recovery", isOwn)
 	if recovery != nil && of.firedAfter(at) { // read with the write, so that no repeat is recorded in between
 		return nil, t.ForgetRecovery(ctx, alarm.ARN, owner)
 	}

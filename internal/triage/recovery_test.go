@@ -109,19 +109,23 @@ func TestRecovery_CardThatIsNotSentIsCounted(t *testing.T) {
 	assert.EqualValues(t, 1, b.metric(t, emf.NotificationFailures))
 }
 
-// failingOnce is a table that fails one write: it is lost, or its answer is.
+// failingOnce is a table that fails one write: it is lost, or its answer is. Something happens before a recovery is recorded.
 type failingOnce struct {
 	awsapi.DynamoDB
 	expression string // beginning of the write's update expression
 	isDone     bool   // only the answer is lost
-	failed     *bool
+	before     func()
 }
 
-func (f failingOnce) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
-	if *f.failed || !strings.HasPrefix(*in.UpdateExpression, f.expression) {
+func (f *failingOnce) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if before := f.before; before != nil && strings.HasPrefix(*in.UpdateExpression, "SET recovery_of") {
+		f.before = nil
+		before()
+	}
+	if f.expression == "" || !strings.HasPrefix(*in.UpdateExpression, f.expression) {
 		return f.DynamoDB.UpdateItem(ctx, in, o...)
 	}
-	*f.failed = true
+	f.expression = ""
 	if f.isDone {
 		_, _ = f.DynamoDB.UpdateItem(ctx, in, o...)
 	}
@@ -129,7 +133,7 @@ func (f failingOnce) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInpu
 }
 
 func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotifiedByARetry(t *testing.T) {
-	for name, fails := range map[string]failingOnce{
+	for name, table := range map[string]*failingOnce{
 		"the record of the recovery stays":        {expression: "REMOVE recovery_of"},
 		"the answer to that record's end is lost": {expression: "REMOVE recovery_of", isDone: true},
 		"the recovery is not recorded":            {expression: "SET recovery_of"},
@@ -138,10 +142,10 @@ func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotifiedByARetry(t *testing
 		t.Run(name, func(t *testing.T) {
 			b := newHarnessAtTransition(t)
 			b.Config.NotifyRecovery = true
-			fails.DynamoDB, fails.failed = &b.DB, new(bool)
-			b.Table = dedupe.New(fails, "investigations", time.Hour, b.clock.now)
+			table.DynamoDB = &b.DB
+			b.Table = dedupe.New(table, "investigations", time.Hour, b.clock.now)
 			b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
-			b.mustBeDuplicate(t, "3", stateChange("orders", "ALARM", 10*time.Minute, ""))
+			table.before = func() { b.mustBeDuplicate(t, "3", stateChange("orders", "ALARM", 10*time.Minute, "")) }
 			late := stateChange("orders", "OK", 5*time.Minute, "")
 			_, err := b.invoke(t, "2", late)
 			require.Error(t, err)
@@ -152,6 +156,21 @@ func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotifiedByARetry(t *testing
 			assert.Equal(t, "recovered", b.followUps(), "the next recovery is notified")
 		})
 	}
+}
+
+func TestRecovery_LateEventDoesNotHideThatTheAlarmFiresAgain(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	_, err := b.invoke(t, "2", stateChange("orders", "OK", 5*time.Minute, ""))
+	require.NoError(t, err)
+	topic, again := b.Topic, stateChange("orders", "ALARM", 10*time.Minute, "")
+	b.Topic = notify.New(dyingSNS{&b.SNS}, topicARN)
+	b.invokeAndKill(t, "3", again)
+	b.Topic = topic
+	b.mustBeSkipped(t, "2b", stateChange("orders", "OK", 5*time.Minute, ""), "no investigation to follow up") // through another path
+	b.mustBeDuplicate(t, "3", again)
+	assert.Equal(t, "recovered fires_again", b.followUps())
 }
 
 // stalling is a topic on which something happens before the first notification of a recovery is published.
