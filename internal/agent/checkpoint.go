@@ -27,15 +27,15 @@ func (r *run) checkpoint(ctx context.Context) {
 	}
 }
 
-// restore continues from a checkpoint. It keeps the fields of the caller's record that describe this invocation, such
-// as how often the investigation was resumed.
+// restore continues from a checkpoint, or returns [investigation.ErrUnreadable]. It keeps the fields of the caller's record that
+// describe this invocation, such as how often the investigation was resumed.
 func (r *run) restore(resume []byte) error {
-	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
+	var saved checkpointState
 	if err := json.Unmarshal(resume, &saved); err != nil {
-		return fmt.Errorf("read the checkpoint of investigation %s: %w", r.rec.ID, err)
+		return fmt.Errorf("read the checkpoint of investigation %s: %w: %w", r.rec.ID, investigation.ErrUnreadable, err)
 	}
-	if saved.State.Talk == nil || len(saved.State.Talk.Turns) == 0 {
-		return fmt.Errorf("read the checkpoint of investigation %s: it has no conversation", r.rec.ID)
+	if saved.Record == nil || saved.State == nil || saved.State.Talk == nil || len(saved.State.Talk.Turns) == 0 {
+		return fmt.Errorf("read the checkpoint of investigation %s: %w: it has no conversation", r.rec.ID, investigation.ErrUnreadable)
 	}
 	r.state = *saved.State
 	r.rec.Alarm = saved.Record.Alarm // another transition of it may continue the investigation

@@ -263,9 +263,10 @@ func TestRun_ReturnsTheErrorOfACanceledContext(t *testing.T) {
 }
 
 func TestRun_RejectsABrokenCheckpoint(t *testing.T) {
-	for _, state := range []string{`not JSON`, `{}`, `{"state": {"talk": {"turns": []}}}`} {
+	for _, state := range []string{`not JSON`, `{}`, `{"record": null, "state": null}`, `{"record": {}, "state": {"talk": {"turns": "old"}}}`, `{"state": {"talk": {"turns": []}}}`} {
 		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10}, record("{}"), []byte(state))
 		assert.ErrorContains(t, err, "read the checkpoint of investigation 0123456789ab", state)
+		assert.ErrorIs(t, err, investigation.ErrUnreadable, state)
 	}
 }
 

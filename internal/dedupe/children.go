@@ -23,6 +23,9 @@ const (
 	// togetherFor is how old the investigation of a child may be to cover its parent too. An older one does
 	// not explain why the composite alarm fires now.
 	togetherFor = 15 * time.Minute
+
+	// deliveryTakes is how long a delivery takes at most, with a reserve. One that began earlier was killed.
+	deliveryTakes = 2 * time.Minute
 )
 
 // coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
@@ -73,7 +76,7 @@ func (t *Table) cover(
 	now := t.now()
 	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
-		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
+		"attempt = :one, investigation_id = :id, started_at = :started, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, owners = :owners, covered_by = :parent " +
 		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, parked, report_stored, notification_sent, delivering")
 	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
@@ -82,6 +85,7 @@ func (t *Table) cover(
 		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))))")
 	v := in.ExpressionAttributeValues
 	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
+	v[":started"], v[":window"] = millis(c.StartedAt), millis(c.StartedAt.Add(t.window)) // a retry or a hand-over begins no other window
 	v[":done"], v[":freed"], v[":recently"] = text(stateDone), text(stateFreed), millis(now.Add(-togetherFor))
 	_, err = t.db.UpdateItem(ctx, in)
 	if err == nil {
@@ -98,9 +102,11 @@ func (t *Table) cover(
 		}
 	}
 	isParked := len(i.bytes(attrParked)) > 0
+	delivering := i.time(attrDelivering)
+	isKilled := !delivering.IsZero() && !delivering.After(now.Add(-deliveryTakes))
 	switch i.text(attrState) {
 	case stateRunning:
-		return false, !isParked && i.time(attrUntil).After(now), nil
+		return false, !isParked && !isKilled && i.time(attrUntil).After(now), nil
 	case stateDone:
 		return false, i.time(attrStarted).After(now.Add(-togetherFor)), nil
 	}

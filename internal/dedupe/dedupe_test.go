@@ -482,7 +482,7 @@ func TestRecovered_OncePerInvestigation(t *testing.T) {
 	r, err = b.Recovered(ctx, alarm("a", 9), "ok-3")
 	require.NoError(t, err)
 	assert.Nil(t, r, "already notified")
-	require.NoError(t, b.ForgetRecovery(ctx, c.Key))
+	require.NoError(t, b.ForgetRecovery(ctx, c.Key, "ok-2"))
 	r, err = b.Recovered(ctx, alarm("a", 9), "ok-4")
 	require.NoError(t, err)
 	assert.NotNil(t, r, "the notification was not sent")

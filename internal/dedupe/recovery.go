@@ -45,6 +45,14 @@ func (t *Table) ClaimParked(ctx context.Context, alarm *alarmevent.Alarm, owner 
 // it again gets the same recovery: the owner may have been killed before it notified.
 func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*Recovery, error) {
 	at := t.timeOf(alarm)
+	isOwn := func(i item) bool { return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == i.text(attrID) }
+	before, err := t.read(ctx, alarm.ARN)
+	switch {
+	case err != nil:
+		return nil, err
+	case before.firedAfter(at) && !isOwn(before): // the write would replace the owner of a later follow-up
+		return nil, nil
+	}
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,
 		Key:              key(alarm.ARN),
@@ -57,12 +65,11 @@ func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner st
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if err == nil && item(out.Attributes).firedAfter(at) { // read with the write, so that no repeat is recorded in between
-		return nil, t.ForgetRecovery(ctx, alarm.ARN)
+	recovery, of, err := recoveryOf(out, err, "record the recovery", isOwn)
+	if recovery != nil && of.firedAfter(at) { // read with the write, so that no repeat is recorded in between
+		return nil, t.ForgetRecovery(ctx, alarm.ARN, owner)
 	}
-	return recoveryOf(out, err, "record the recovery", func(i item) bool {
-		return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == i.text(attrID)
-	})
+	return recovery, err
 }
 
 // FiredAgain records that an alarm of which a recovery was notified fires again within its window. It returns nil if there
@@ -79,38 +86,45 @@ func (t *Table) FiredAgain(ctx context.Context, alarm *alarmevent.Alarm, owner s
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	return recoveryOf(out, err, "record that the alarm fires again", func(i item) bool {
+	recovery, _, err := recoveryOf(out, err, "record that the alarm fires again", func(i item) bool {
 		return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == ""
 	})
+	return recovery, err
 }
 
-// FollowedUp records that people were notified of what [Table.Recovered] or [Table.FiredAgain] recorded for owner.
-func (t *Table) FollowedUp(ctx context.Context, arn, owner string) error {
-	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+// FollowedUp records that people were notified of what [Table.Recovered] or [Table.FiredAgain] recorded for owner about the
+// investigation with this id. firesAgain reports whether the alarm fired again in the meantime, and was not OK since.
+func (t *Table) FollowedUp(ctx context.Context, arn, id, owner string) (firesAgain bool, err error) {
+	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE follow_up_owner"),
 		ConditionExpression: aws.String("follow_up_owner = :owner"), ExpressionAttributeValues: values{":owner": text(owner)},
+
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if _, failed := awsapi.ConditionFailed(err); failed || err == nil { // a later follow-up has begun
-		return nil
+	if old, failed := awsapi.ConditionFailed(err); failed { // a later follow-up has begun
+		i := item(old)
+		return i.text(attrID) == id && i.text(attrRecoveryOf) == "", nil
 	}
-	return fmt.Errorf("record the follow-up in table %s: %w", t.name, err)
+	if err != nil {
+		return false, fmt.Errorf("record the follow-up in table %s: %w", t.name, err)
+	}
+	return false, nil
 }
 
-// recoveryOf returns the recovery of a write, or that of an earlier attempt if isRetry says so about the item.
-func recoveryOf(out *dynamodb.UpdateItemOutput, err error, what string, isRetry func(item) bool) (*Recovery, error) {
-	var i item
+// recoveryOf returns the recovery of a write, or that of an earlier attempt if isRetry says so about the item, and the item.
+func recoveryOf(out *dynamodb.UpdateItemOutput, err error, what string, isRetry func(item) bool) (r *Recovery, i item, problem error) {
 	if old, failed := awsapi.ConditionFailed(err); failed {
 		if i = item(old); !isRetry(i) {
-			return nil, nil
+			return nil, i, nil
 		}
 	} else if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
 	} else {
 		i = item(out.Attributes)
 	}
 	return &Recovery{
 		ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport), Number: int(i.whole(attrRecoveries)),
-	}, nil
+	}, i, nil
 }
 
 // timeOf returns the time of the alarm's event, or the current time if the event has none.
@@ -138,21 +152,24 @@ func isTransitionTime(transition string) bool {
 }
 
 // ForgetRecovery reverts Recovered after its notification could not be sent.
-func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
-	return t.revert(ctx, arn, "REMOVE recovery_of, follow_up_owner ADD recoveries :minusOne", values{":minusOne": whole(-1)})
+func (t *Table) ForgetRecovery(ctx context.Context, arn, owner string) error {
+	return t.revert(ctx, arn, owner, "REMOVE recovery_of, follow_up_owner ADD recoveries :minusOne", values{":minusOne": whole(-1)})
 }
 
 // ForgetFiredAgain reverts FiredAgain after its notification could not be sent.
-func (t *Table) ForgetFiredAgain(ctx context.Context, arn string) error {
-	return t.revert(ctx, arn, "SET recovery_of = investigation_id REMOVE follow_up_owner", nil)
+func (t *Table) ForgetFiredAgain(ctx context.Context, arn, owner string) error {
+	return t.revert(ctx, arn, owner, "SET recovery_of = investigation_id REMOVE follow_up_owner", values{})
 }
 
-func (t *Table) revert(ctx context.Context, arn, expression string, v values) error {
+// revert reverts what owner recorded, unless a later follow-up of the alarm has begun: that one stays.
+func (t *Table) revert(ctx context.Context, arn, owner, expression string, v values) error {
+	v[":owner"] = text(owner)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: key(arn), UpdateExpression: &expression, ExpressionAttributeValues: v,
+		TableName: &t.name, Key: key(arn), UpdateExpression: &expression,
+		ConditionExpression: aws.String("follow_up_owner = :owner"), ExpressionAttributeValues: v,
 	})
-	if err != nil {
-		return fmt.Errorf("revert the follow-up in table %s: %w", t.name, err)
+	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("revert the follow-up in table %s: %w", t.name, err)
 }

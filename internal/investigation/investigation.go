@@ -68,6 +68,9 @@ type AtDelivery struct {
 // ErrHandOver reports that the investigation continues in a fresh invocation, from its last checkpoint.
 var ErrHandOver = errors.New("the investigation continues in another invocation")
 
+// ErrUnreadable reports that the state in a checkpoint is not understood, such as that of another version.
+var ErrUnreadable = errors.New("it is not understood")
+
 // Calls returns all tool calls in order. The first is the evidence call, if there is one.
 func (r *Record) Calls() iter.Seq[*ToolCall] {
 	return func(yield func(*ToolCall) bool) {

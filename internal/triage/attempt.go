@@ -134,6 +134,15 @@ func (r *attempt) prepare(ctx context.Context) {
 // askModel lets the model investigate. done is true if another invocation continues the investigation.
 func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (handedOver Result, done bool) {
 	err := r.investigate(ctx, saver, resume)
+	if errors.Is(err, investigation.ErrUnreadable) {
+		r.log.Warn("checkpoint not understood, starting from the beginning", "error", err)
+		if r.prepare(ctx); r.rec.EvidenceOnly {
+			r.skipModel()
+			return Result{}, false
+		}
+		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
+		err = r.investigate(ctx, saver, nil)
+	}
 	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, true

@@ -34,7 +34,7 @@ type shortening struct {
 // ended.
 var shortenings = []shortening{
 	{keepAll, ""},
-	{dropStreams, ""}, // findings keep what they quote
+	{dropStreams, "the model's reasoning"}, // findings keep what they quote
 	{dropRounds, "the rounds"},
 	{dropEvidence, "the rounds and the evidence"},
 	{shortenTexts, "the rounds, the evidence, and the ends of long texts and lists"},

@@ -46,6 +46,9 @@ func TestPark_EveryRecordFits(t *testing.T) {
 		grow func(rec *investigation.Record)
 		lost string // from the report
 	}{
+		"reasoning": {func(rec *investigation.Record) {
+			rec.Rounds = []investigation.Round{{Number: 1, Reasoning: text}}
+		}, "the model's reasoning."},
 		"rounds": {func(rec *investigation.Record) {
 			rec.Rounds = []investigation.Round{{Number: 1, Text: text}}
 		}, "the rounds."},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
@@ -37,10 +38,12 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm, o
 	if err := h.Topic.Publish(bounded, h.followUpNotification(alarm, recovery, recovered)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("recovery not notified", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
-		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
+		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN, owner))
 	}
 	h.sendFollowUpCard(bounded, alarm, recovery, recovered)
-	h.recordFollowUp(quick, alarm, owner)
+	if overtaken := h.recordFollowUp(quick, alarm, recovery, owner); overtaken {
+		h.repeatFiresAgain(ctx, alarm, recovery)
+	}
 	h.Log.Info("recovery notified", "alarm", alarm.Name, "investigation_id", recovery.ID)
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
 }
@@ -86,18 +89,38 @@ func (h *Handler) notifyFiredAgain(ctx context.Context, alarm *alarmevent.Alarm,
 	if err := h.Topic.Publish(bounded, h.followUpNotification(alarm, recovery, firesAgain)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("not notified that the alarm fires again", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
-		return false, errors.Join(err, h.Table.ForgetFiredAgain(quick, alarm.ARN))
+		return false, errors.Join(err, h.Table.ForgetFiredAgain(quick, alarm.ARN, owner))
 	}
 	h.sendFollowUpCard(bounded, alarm, recovery, firesAgain)
-	h.recordFollowUp(quick, alarm, owner)
+	h.recordFollowUp(quick, alarm, recovery, owner)
 	return true, nil
 }
 
-// recordFollowUp records that a follow-up was notified. Without the record, a retry would notify it again.
-func (h *Handler) recordFollowUp(ctx context.Context, alarm *alarmevent.Alarm, owner string) {
-	if err := h.Table.FollowedUp(ctx, alarm.ARN, owner); err != nil {
+// recordFollowUp records that a follow-up was notified. Without the record, a retry would notify it again. It reports whether the
+// alarm fired again in the meantime.
+func (h *Handler) recordFollowUp(ctx context.Context, alarm *alarmevent.Alarm, r *dedupe.Recovery, owner string) (overtaken bool) {
+	overtaken, err := h.Table.FollowedUp(ctx, alarm.ARN, r.ID, owner)
+	if err != nil {
 		h.Log.Warn("follow-up not recorded", "alarm", alarm.Name, "error", err)
 	}
+	return overtaken
+}
+
+// repeatFiresAgain notifies again that an alarm fires again. Another invocation did, perhaps before a slow notification of the
+// recovery was sent, which would then be the last word.
+func (h *Handler) repeatFiresAgain(ctx context.Context, alarm *alarmevent.Alarm, r *dedupe.Recovery) {
+	bounded, stop := context.WithTimeout(ctx, maxNotify)
+	defer stop()
+	again := *alarm
+	again.State, again.Time, again.Reason = alarmevent.StateAlarm, time.Time{}, "" // those of the other event are not known here
+	n := h.followUpNotification(&again, r, firesAgain)
+	n.ID += "/after-recovery"
+	if err := h.Topic.Publish(bounded, n); err != nil {
+		h.emit(map[string]float64{emf.NotificationFailures: 1})
+		h.Log.Error("not notified again that the alarm fires again", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
+		return
+	}
+	h.sendFollowUpCard(bounded, &again, r, firesAgain)
 }
 
 // Outcomes of follow-ups, which are attributes of their notifications.
