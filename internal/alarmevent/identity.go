@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,11 +39,15 @@ func problemOfName(name string) string {
 	switch {
 	case utf8.RuneCountInString(name) > maxName:
 		return fmt.Sprintf("has a name of %d characters, and a name has at most %d", utf8.RuneCountInString(name), maxName)
-	case strings.ContainsFunc(name, unicode.IsControl):
+	case strings.ContainsFunc(name, isASCIIControl):
 		return "has control characters in its name"
 	}
 	return ""
 }
+
+// isASCIIControl reports whether a character can't be in the name of an alarm ("PutMetricAlarm"). CloudWatch accepts the control
+// characters outside ASCII.
+func isASCIIControl(r rune) bool { return r < ' ' || r == 0x7F }
 
 // checkIdentity returns an error if no alarm can have the ARN or the name of a. An alarm action and an event
 // of CloudWatch may have a name that is not the one in the ARN, since AWS's documentation contains such a

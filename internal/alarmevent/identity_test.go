@@ -62,7 +62,7 @@ func TestParse_RejectsIdentitiesThatNoAlarmCanHave(t *testing.T) {
 		"a made-up partition":  {"arn:awsx:cloudwatch:us-east-1:123456789012:alarm:a", "the partition"},
 		"a long name":          {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + long, "at most 255"},
 		"a control character":  {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\x00b", "control characters"},
-		"a C1 control":         {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\u009bb", "control characters"},
+		"a delete":             {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\x7fb", "control characters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for shape, event := range map[string]string{
@@ -82,6 +82,7 @@ func TestParse_RejectsIdentitiesThatNoAlarmCanHave(t *testing.T) {
 		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + longest, "arn:aws-us-gov:cloudwatch:us-gov-west-1:123456789012:alarm:a",
 		"arn:aws-iso-b:cloudwatch:us-isob-east-1:123456789012:alarm:a", "arn:aws-eusc:cloudwatch:eusc-de-east-1:123456789012:alarm:a",
 		"arn:aws:cloudwatch:ap-southeast-7:123456789012:alarm:a:b/c \"d\" 🚨",
+		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\u0092b", // CloudWatch only rejects control characters of ASCII
 	} {
 		assert.Equal(t, arn, one(t, fmt.Sprintf(`{"alarmArn":%s,"alarmData":{"state":{"value":"ALARM"}}}`, jsonOf(arn))).ARN)
 	}
