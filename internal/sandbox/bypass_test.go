@@ -120,12 +120,6 @@ print(attempt(os.kill, os.getppid(), signal.SIGSTOP))`},
 	{name: "memory: raising the limit", full: "ValueError", degraded: "ValueError", code: `
 import resource
 print(attempt(resource.setrlimit, resource.RLIMIT_DATA, (-1, -1)))`},
-	{name: "memory: anonymous shared mapping", full: "[Errno 1] Operation not permitted", degraded: "MemoryLimit", code: `
-import mmap
-try: m = mmap.mmap(-1, 3 << 30)
-except OSError as e: print(e)
-else:
-    for at in range(0, len(m), 4096): m[at] = 1`},
 	{name: "memory: native write to an invalid address", code: `ctypes.memset(1, 0, 1)`, full: "segmentation", degraded: "segmentation"},
 
 	{name: "time: alarms blocked in native code", full: "begun", degraded: "begun", code: `

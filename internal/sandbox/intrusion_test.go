@@ -215,6 +215,15 @@ except OSError as e: print("Operation not permitted", e)`, refused: "done", trac
 	{name: "shared: a key of the user", code: `print(call((248, 217), b"user", b"left", b"data", 4, -4))`, refused: "done", trace: traceShared},
 	{name: "shared: a key of the session", code: `print(call((248, 217), b"user", b"left2", b"data", 4, -5))`, refused: "done", trace: traceShared},
 
+	{name: "shared: memory without a file", code: `
+import mmap
+try: m = mmap.mmap(-1, 3 << 30)
+except OSError as e: print(e)
+else:
+    block = bytes(1 << 25)
+    for at in range(0, len(m), len(block)): m[at:at + len(block)] = block`, refused: "MemoryLimit",
+		plain: `import mmap; mmap.mmap(-1, 4096)`, words: "use bytearray", slow: true},
+
 	// Sockets.
 	{name: "sockets: a listening socket in a sibling", code: `
 def listen():
