@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,33 @@ func TestInvestigate_OnlyReadsWithTheCredentialsOfAnAdministrator(t *testing.T) 
 	for _, operation := range operations {
 		assert.Regexp(t, `^(Describe|Get(CallerIdentity|Metric|Function)|List|Lookup|Filter|GET )`, operation, "only reads reach AWS")
 	}
+}
+
+// The processes of an investigation answer several calls. A call must not find what an earlier one wrote beside its directory.
+func TestInvestigate_CallsShareNoFiles(t *testing.T) {
+	t.Parallel()
+	script := concluding()
+	look := script.Steps[0]
+	script.Steps[0].Tools = slices.Clone(look.Tools)
+	script.Steps[0].Tools[0].Input = map[string]any{"command": `open("../left-behind", "w").close(); print("written")`}
+	look.Tools = slices.Clone(look.Tools)
+	look.Tools[0].Input = map[string]any{"command": `print("beside:", [name for name in os.listdir("..") if not name.startswith("call-")])`}
+	look.Expect = nil
+	script.Steps = slices.Insert(script.Steps, 1, look)
+	for i := range script.Steps {
+		script.Steps[i].Expect = nil
+	}
+	script.Steps[2].Tools[0].Input = map[string]any{
+		"summary": "Nothing was done.", "root_cause": "", "confidence": "unknown", "severity": "low", "impact": "none",
+	}
+	b := newBench(t, script)
+
+	ran := b.run("investigate", alarmName)
+
+	require.Equal(t, 0, ran.code, ran.stderr)
+	output := b.file("conversation.json")
+	assert.Contains(t, output, "written")
+	assert.Contains(t, output, "beside: []")
 }
 
 // The container is tested with an engine that only claims to run containers: it records its arguments and starts the

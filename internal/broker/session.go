@@ -109,12 +109,22 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 		}
 		connections.Go(func() {
 			defer s.closeConnection()
-			stop := context.AfterFunc(ctx, func() { connection.Close() })
+			stop := context.AfterFunc(ctx, func() { shut(connection) })
 			defer stop()
 			defer connection.Close()
 			s.serveConnection(ctx, connection)
 		})
 	}
+}
+
+// shut ends a connection, and a read or a write that waits for it. The code can have the same open socket and make it blocking,
+// and then closing it here would not end what waits.
+func shut(connection net.Conn) {
+	if socket, ok := connection.(*net.UnixConn); ok {
+		_ = socket.CloseRead()
+		_ = socket.CloseWrite()
+	}
+	connection.Close()
 }
 
 // closeIdle closes the connections to AWS after a call that asked many hosts, such as every bucket. Otherwise
@@ -183,10 +193,10 @@ func receive(control rawConn) (net.Conn, error) {
 	if err = errors.Join(err, readErr); err != nil {
 		return nil, err
 	}
-	if n == 0 {
+	fds := descriptors(oob[:rights])
+	if n == 0 && len(fds) == 0 {
 		return nil, net.ErrClosed
 	}
-	fds := descriptors(oob[:rights])
 	if len(fds) != 1 || !isLocalStream(fds[0]) {
 		for _, fd := range fds {
 			unix.Close(fd)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go/encoding/cbor"
@@ -74,6 +76,79 @@ func serve(t testing.TB, session *Session) (connect func() net.Conn, end func())
 		t.Cleanup(func() { connection.Close() })
 		return connection
 	}, end
+}
+
+// The code has the sockets that it passes, too, and can make them blocking. A session with both ends of a pair must end anyway.
+func TestServe_EndsIfTheCodeMakesItsConnectionsBlocking(t *testing.T) {
+	b, err := New(Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token")})
+	require.NoError(t, err)
+	session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	control, served := startServing(t, session)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	for _, end := range pair {
+		require.NoError(t, unix.Sendmsg(control, []byte("C"), unix.UnixRights(end), nil, 0))
+	}
+	require.Eventually(t, func() bool {
+		session.mu.Lock()
+		defer session.mu.Unlock()
+		return session.open == len(pair)
+	}, 10*time.Second, time.Millisecond)
+	for _, end := range pair {
+		require.NoError(t, unix.SetNonblock(end, false))
+		_, err := unix.Write(end, []byte{0})
+		require.NoError(t, err)
+	}
+	for _, end := range pair {
+		require.Eventually(t, func() bool { // then the session waits for the rest of a request
+			unread, err := unix.IoctlGetInt(end, unix.TIOCINQ)
+			return err == nil && unread == 0
+		}, 10*time.Second, time.Millisecond)
+	}
+	for _, fd := range []int{pair[0], pair[1], control} {
+		unix.Close(fd)
+	}
+	select {
+	case <-served:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the session does not end")
+	}
+}
+
+// A message without bytes can carry descriptors, which must not stay open: a file would keep its space after it was removed.
+func TestServe_KeepsNoDescriptorOfAnEmptyMessage(t *testing.T) {
+	b, err := New(Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token")})
+	require.NoError(t, err)
+	control, served := startServing(t, b.NewSession(toolcall.DefaultQueryLimitUSD))
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	defer read.Close()
+	rights := unix.UnixRights(int(write.Fd()), int(write.Fd()))
+	message := unix.Msghdr{Control: &rights[0], Controllen: uint64(len(rights))}
+	_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(control), uintptr(unsafe.Pointer(&message)), 0) // unix.Sendmsg would add a byte
+	require.Zero(t, errno)
+	write.Close()
+	unix.Close(control)
+	<-served
+	require.NoError(t, read.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = read.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, io.EOF, "nobody has the other end of the pipe")
+}
+
+// startServing serves a session, and returns the code's end of its control socket.
+func startServing(t *testing.T, session *Session) (control int, served <-chan struct{}) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.SetNonblock(pair[0], true))
+	ours := os.NewFile(uintptr(pair[0]), "control")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer ours.Close()
+		session.Serve(context.Background(), ours)
+	}()
+	return pair[1], done
 }
 
 func ask(t *testing.T, c net.Conn, head requestHead, body string) (answerHead, string) {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,6 +32,22 @@ func TestAnswer_CleansOnlyWhatIsShown(t *testing.T) {
 	encodedShort, _ := c.fitResult(`"`+strings.Repeat("x", MaxResult-1)+`"`, 0, &whole)
 	assert.Empty(t, whole.Notes, "nothing is missing")
 	assert.Len(t, encodedShort, MaxResult+1)
+}
+
+// The first and the last 64 KB of a stream are shown, even if most of them are control sequences, which are not shown.
+func TestCapture_ShowsBothEndsOfColoredOutput(t *testing.T) {
+	c := &call{}
+	stream := newCapture(KeptOutput + CutMargin)
+	for n := range 20_000 {
+		_, _ = fmt.Fprintf(stream, "\x1b[31m\x1b[1m%06d\x1b[0m\x1b[39m\x1b[49m\n", n)
+	}
+	text, missing := stream.text(KeptOutput, c.cleaned)
+	assert.Positive(t, missing)
+	const line = 36 // bytes of a line
+	for n := range KeptOutput/line - 2 {
+		require.Contains(t, text, fmt.Sprintf("%06d\n", n))
+		require.Contains(t, text, fmt.Sprintf("%06d\n", 19_999-n))
+	}
 }
 
 // encoding/json refuses to decode an answer that is nested too deeply.

@@ -246,8 +246,8 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 			// Counting takes time. The number of used inodes shows when it is due, unless others remove files.
 			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles || n%filesPoll == 0 {
 				// The inodes of the file system include files that cannot be counted, and those of others.
-				count, hidden := countFiles(c.newFiles(s), MaxFiles)
-				if count > MaxFiles || hidden && now > atStart+MaxFiles {
+				count, hidden := countFiles(c.newFiles(s), MaxFiles+1) // with the working directory
+				if count > MaxFiles+1 || hidden && now > atStart+MaxFiles {
 					close(c.overFiles)
 					return
 				}
@@ -276,6 +276,9 @@ func (c *call) isOverMemory(s *Supervisor, unfiltered bool) bool {
 // newFiles returns the call's directory and, if the whole scratch directory is the sandbox's, what is new in it.
 func (c *call) newFiles(s *Supervisor) []string {
 	paths := []string{c.request.Directory}
+	if s.options.OwnScratch {
+		s.scratch.restoreMode(s.options.Scratch)
+	}
 	for _, name := range s.scratchFiles() {
 		if path := filepath.Join(s.options.Scratch, name); path != c.request.Directory {
 			paths = append(paths, path)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -73,7 +74,7 @@ func (c *capture) text(show int, clean func(text string, isCut bool) string) (te
 	head := clean(strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD"), true)
 	end := clean(strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD"), true)
 	// The last bytes that are kept can be a part of a secret, unless they are a mark.
-	to, from := len(head)-CutMargin, CutMargin
+	to, from := len(head)-plainLength(c.head[max(len(c.head)-CutMargin, 0):]), plainLength(tail[:min(CutMargin, len(tail))])
 	if _, last, ok := markAround(head, len(head)-1); ok && last == len(head) {
 		to = len(head)
 	}
@@ -85,6 +86,9 @@ func (c *capture) text(show int, clean func(text string, isCut bool) string) (te
 	missing = c.total - int64(len(c.head)+len(tail)) + int64(len(head)-to+from)
 	return truncate.Join(head[:to], missing, end[from:]), missing
 }
+
+// plainLength returns how long a part of a stream is in a text, which has no control sequences.
+func plainLength(part []byte) int { return len(terminal.Plain(string(part))) }
 
 // withoutMiddle is [truncate.Middle], but never cuts the mark of a secret.
 func withoutMiddle(text string, most int) (short string, missing int) {

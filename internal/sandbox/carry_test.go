@@ -59,6 +59,26 @@ func TestSupervisor_CallsShareNothing(t *testing.T) {
 	}
 }
 
+// The warm Python creates clients while a call runs. It must not take their service models from the call's files, as botocore
+// does for a user without a home directory.
+func TestSupervisor_WarmPythonReadsNoFilesOfACall(t *testing.T) {
+	const service = "sqs"
+	w := startWorkerWith(t, pythons(t)[0], roleWorker, workerOptions{Warm: []string{"logs", service}})
+	planted := w.run(`
+import botocore, gzip
+data = os.path.join(os.path.dirname(botocore.__file__), "data", "`+service+`")
+path = os.path.join(data, max(os.listdir(data)), "service-2.json.gz")
+model = json.loads(gzip.open(path).read())
+model["metadata"]["serviceFullName"] = "planted"
+os.makedirs("../~/.aws/models/`+service+`/9999-01-01")
+with open("../~/.aws/models/`+service+`/9999-01-01/service-2.json", "w") as f: json.dump(model, f)
+time.sleep(3)`, 20)
+	require.True(t, planted.Success, planted.Output)
+	found := w.run(`boto3.client("`+service+`", region_name="eu-west-1").meta.service_model.metadata["serviceFullName"]`, 20)
+	require.True(t, found.Success, found.Output)
+	assert.NotContains(t, found.Output, "planted")
+}
+
 // On a user's machine, the user's files are beside the sandbox. Landlock does not restrict all changes.
 func TestSupervisor_FilesOutsideTheScratchDirectoryStayUnchanged(t *testing.T) {
 	for _, python := range pythons(t) {

@@ -137,6 +137,7 @@ func childFilter() *program {
 	rules[unix.SYS_PRCTL] = onlyValues(0, prctlOptions)
 	rules[unix.SYS_SOCKETPAIR] = onlyConnectedPairs()
 	rules[unix.SYS_CLONE] = onlyThreads()
+	rules[unix.SYS_MMAP] = onlyCountedMemory()
 	p := newProgram()
 	p.append(decisionTree(rules))
 	return p
@@ -210,6 +211,18 @@ func onlyHonestOpens(flags uint32) *program {
 	p.load(offsetArg0 + 8*flags)
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: unix.O_TRUNC | unix.O_ACCMODE})
 	p.refuse(answerEPERM, unix.O_TRUNC|unix.O_RDONLY, unix.O_TRUNC|unix.O_ACCMODE)
+	p.answer(answerAllow)
+	return p
+}
+
+// onlyCountedMemory returns a rule for mmap that refuses shared memory without a file. It belongs to no process, so no count of the
+// process includes it once it is not mapped.
+func onlyCountedMemory() *program {
+	const shared = unix.MAP_SHARED | unix.MAP_ANONYMOUS // MAP_SHARED_VALIDATE contains MAP_SHARED
+	p := &program{}
+	p.load(offsetArg0 + 8*3)
+	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: shared})
+	p.refuse(answerEPERM, shared)
 	p.answer(answerAllow)
 	return p
 }

@@ -113,6 +113,11 @@ for path in (os.path.abspath("m/" + native), "m/" + native, of_python + "/../" *
     except (PermissionError, ImportError) as e: print(e)
 try: print("REACHED native code", __import__(name))
 except (PermissionError, ImportError) as e: print(e)`},
+	{"a network socket of the module below", `
+import _socket
+try:
+    s = _socket.socket(-1, 1); s.listen(); print("REACHED", s.getsockname())
+except PermissionError: pass`},
 	{"native code of databases and Tcl", `
 import sqlite3
 try: sqlite3.connect(":memory:").enable_load_extension(True); print("REACHED")

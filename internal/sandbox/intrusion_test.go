@@ -215,6 +215,15 @@ except OSError as e: print("Operation not permitted", e)`, refused: "done", trac
 	{name: "shared: a key of the user", code: `print(call((248, 217), b"user", b"left", b"data", 4, -4))`, refused: "done", trace: traceShared},
 	{name: "shared: a key of the session", code: `print(call((248, 217), b"user", b"left2", b"data", 4, -5))`, refused: "done", trace: traceShared},
 
+	{name: "shared: memory without a file", code: `
+import mmap
+try: m = mmap.mmap(-1, 3 << 30)
+except OSError as e: print(e)
+else:
+    block = bytes(1 << 25)
+    for at in range(0, len(m), len(block)): m[at:at + len(block)] = block`, refused: "MemoryLimit",
+		plain: `import mmap; mmap.mmap(-1, 4096)`, words: "use bytearray", slow: true},
+
 	// Sockets.
 	{name: "sockets: a listening socket in a sibling", code: `
 def listen():
@@ -366,6 +375,8 @@ for n in range(600):
     os.mkdir("d" * 200, dir_fd=fd)
     fd, last = os.open("d" * 200, os.O_RDONLY, dir_fd=fd), fd
     os.close(last)`,
+		"as many files as are allowed": `
+for n in range(20000): os.close(os.open(str(n), os.O_CREAT | os.O_WRONLY))`,
 		"many files in a directory that cannot be read": `
 os.mkdir("x")
 for n in range(2000): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))
@@ -400,6 +411,14 @@ for n in range(10**6): os.close(os.open(f"../left-{n}", os.O_CREAT | os.O_WRONLY
 open("f", "w").close()
 for n in range(10**6): os.symlink("f", str(n))`,
 		"directories, each in the last": nestMany,
+		"links in a directory that cannot be read": `
+os.mkdir("x", 0o300)
+for n in range(10**6):
+    if n % 10000 == 0: f = f"x/f{n}"; open(f, "w").close()
+    os.link(f, f"x/{n}")`,
+		"outside, where no files can be listed": `
+os.chmod("..", 0o300)
+for n in range(10**6): os.close(os.open(f"../left-{n}", os.O_CREAT | os.O_WRONLY))`,
 		"in a directory that cannot be read": `
 os.mkdir("x"); os.chmod("x", 0o300)
 for n in range(10**6): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))`,
@@ -536,7 +555,7 @@ func TestChildFilter_AllowsOnlyListedCalls(t *testing.T) {
 		}
 	}
 	judged := map[uint32]bool{unix.SYS_PRLIMIT64: true, unix.SYS_FCNTL: true, unix.SYS_IOCTL: true, unix.SYS_PRCTL: true,
-		unix.SYS_SOCKETPAIR: true, unix.SYS_CLONE: true}
+		unix.SYS_SOCKETPAIR: true, unix.SYS_CLONE: true, unix.SYS_MMAP: true}
 	for number, flags := range openCalls {
 		judged[number] = true
 		for _, c := range []struct{ flags, want uint32 }{
@@ -593,6 +612,10 @@ func TestChildFilter_AllowsOnlyListedCalls(t *testing.T) {
 		{"F_SETLEASE", unix.SYS_FCNTL, []uint32{3, unix.F_SETLEASE}, answerEPERM},
 		{"FIOSETOWN", unix.SYS_IOCTL, []uint32{3, 0x8901}, answerEPERM},
 		{"TIOCSTI", unix.SYS_IOCTL, []uint32{3, unix.TIOCSTI}, answerEPERM},
+		{"memory of the process", unix.SYS_MMAP, []uint32{0, 4096, 3, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS}, answerAllow},
+		{"a shared file", unix.SYS_MMAP, []uint32{0, 4096, 3, unix.MAP_SHARED}, answerAllow},
+		{"shared memory without a file", unix.SYS_MMAP, []uint32{0, 4096, 3, unix.MAP_SHARED | unix.MAP_ANONYMOUS | unix.MAP_POPULATE}, answerEPERM},
+		{"the same, checked", unix.SYS_MMAP, []uint32{0, 4096, 3, unix.MAP_SHARED_VALIDATE | unix.MAP_ANONYMOUS}, answerEPERM},
 		{"names of threads", unix.SYS_PRCTL, []uint32{unix.PR_SET_NAME}, answerAllow},
 		{"becoming traceable", unix.SYS_PRCTL, []uint32{unix.PR_SET_DUMPABLE}, answerEPERM},
 	} {

@@ -41,6 +41,8 @@ type attributes struct {
 	extended map[string]bool // names of extended attributes
 }
 
+const ownerMode = 0o700 // with which the owner of a directory can list and remove what is in it
+
 const maxAttributes = 64 << 10 // bytes of the names of a file's extended attributes, as Linux limits them
 
 func attributesOf(path string) attributes {
@@ -61,9 +63,7 @@ func attributesOf(path string) attributes {
 // directory belongs to another user, and then the code cannot have changed them.
 func (a attributes) restore(path string) {
 	now := attributesOf(path)
-	if a.mode != 0 && now.mode != a.mode {
-		_ = unix.Chmod(path, a.mode)
-	}
+	a.restoreMode(path)
 	for name := range now.extended {
 		if !a.extended[name] {
 			_ = unix.Removexattr(path, name)
@@ -71,6 +71,14 @@ func (a attributes) restore(path string) {
 	}
 	current := unix.Timespec{Nsec: unix.UTIME_NOW}
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{current, current}, 0)
+}
+
+// restoreMode gives the directory its mode. Without it, its files could not be listed.
+func (a attributes) restoreMode(path string) {
+	var stat unix.Stat_t
+	if unix.Stat(path, &stat) == nil && a.mode != 0 && stat.Mode&0o7777 != a.mode {
+		_ = unix.Chmod(path, a.mode)
+	}
 }
 
 // level is a directory on the way from the top to the directory that is being emptied.
@@ -134,7 +142,7 @@ func removeContents(path string, deadline time.Time) error {
 
 // openDirectory opens a directory below another one and makes it readable and writable for its owner.
 func openDirectory(at int, name string) (int, error) {
-	if err := unix.Fchmodat(at, name, 0o700, 0); err != nil {
+	if err := unix.Fchmodat(at, name, ownerMode, 0); err != nil {
 		return -1, fmt.Errorf("change the mode of %q: %w", name, err)
 	}
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -203,12 +211,13 @@ const (
 type fileCount struct {
 	files    int
 	most     int  // counting ends beyond it
-	hidden   bool // some could not be counted: a directory forbids reading it, or they are nested too deeply
+	hidden   bool // some could not be counted
 	keptOpen int
 }
 
 // countFiles counts the files and directories of the paths, and everything below them, up to one more than most. The code
-// can move them meanwhile, so it never walks up.
+// can move them meanwhile, so it never walks up. If directories are nested too deeply to count what is in them, they count as
+// too many.
 func countFiles(paths []string, most int) (count int, hidden bool) {
 	c := fileCount{most: most}
 	for _, path := range paths {
@@ -220,7 +229,12 @@ func countFiles(paths []string, most int) (count int, hidden bool) {
 
 // below counts what is below a path, which is relative to a directory.
 func (c *fileCount) below(at int, path string) {
-	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Openat(at, path, flags, 0)
+	if err == unix.EACCES {
+		permit(at, path)
+		fd, err = unix.Openat(at, path, flags, 0)
+	}
 	if err != nil {
 		c.hidden = c.hidden || err != unix.ENOENT && err != unix.ENOTDIR && err != unix.ELOOP
 		return
@@ -243,7 +257,9 @@ func (c *fileCount) below(at int, path string) {
 	}
 	if len(path) > maxRelative {
 		if c.keptOpen == maxKeptOpen {
-			c.hidden = c.hidden || len(names) > 0
+			if len(names) > 0 {
+				c.files = c.most + 1
+			}
 			return
 		}
 		c.keptOpen++
@@ -259,6 +275,17 @@ func (c *fileCount) below(at int, path string) {
 		}
 		c.below(at, path+name)
 	}
+}
+
+// permit makes a directory readable and writable for its owner. It follows no link, which the code may put there.
+func permit(at int, path string) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(at, path, &how)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	_ = unix.Chmod(fmt.Sprintf("%s/%d", ownDescriptors, fd), ownerMode)
 }
 
 // usedInodes returns the number of files on the file system of a path, or 0 if it does not count them.

@@ -72,6 +72,7 @@ type Supervisor struct {
 	condition    condition       // of this process at start
 	ancestors    map[int]bool    // process IDs of this process's ancestors
 	tolerated    []int           // process IDs of the user's other processes at start
+	lastPID      int             // that a process can have
 	keys         int             // the user's keys in the kernel at start
 	watchNetwork bool            // whether network sockets of the user must be the call's
 	opened       int             // descriptors at start
@@ -116,7 +117,10 @@ func (s *Supervisor) lookAround() (err error) {
 	if err != nil {
 		return err
 	}
-	s.emptyScratch()
+	s.lastPID = lastPID()
+	if err := s.emptyScratch(); err != nil {
+		return err
+	}
 	if s.options.OwnUser {
 		s.removeShared()
 	}
@@ -210,9 +214,14 @@ func (s *Supervisor) Close() {
 }
 
 // emptyScratch removes what an earlier run of this function left in the scratch directory, if that is the
-// sandbox's own. Files of other users stay.
-func (s *Supervisor) emptyScratch() {
+// sandbox's own. Files of other users stay. It fails if there are too many to remove them in time, because the code of a call
+// must not find them. The next start removes more.
+func (s *Supervisor) emptyScratch() error {
 	s.scratch = attributesOf(s.options.Scratch)
+	if s.options.OwnScratch && s.scratch.mode != 0 {
+		s.scratch.mode |= ownerMode // an earlier run may have ended before it restored the mode
+		s.scratch.restoreMode(s.options.Scratch)
+	}
 	s.foreign = map[string]bool{}
 	deadline := time.Now().Add(cleanTime)
 	for _, name := range s.scratchFiles() {
@@ -222,8 +231,11 @@ func (s *Supervisor) emptyScratch() {
 			s.foreign[name] = true
 			continue
 		}
-		_ = removeAll(path, deadline) // what remains is removed after the next call
+		if err := removeAll(path, deadline); errors.Is(err, errTooSlow) {
+			return err
+		}
 	}
+	return nil
 }
 
 // scratchFiles returns the names in the scratch directory that only the sandbox can have created.

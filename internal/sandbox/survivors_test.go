@@ -88,6 +88,33 @@ func (w *worker) startExtension(t *testing.T, spared string) (pid int) {
 	return cmd.Process.Pid
 }
 
+// Code without a filter can take the supervisor's right to open files, without which it cannot list processes. It must still
+// kill what the call left before it answers.
+func TestSupervisor_KillsProcessesThatItCannotList(t *testing.T) {
+	if os.Getuid() != 0 {
+		skip(t, "run the tests as root: the supervisor kills what it cannot list only if it has its own user")
+	}
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			w := startWorker(t, python, roleRefuse)
+			answer := w.run(w.processIDs(intrude+`
+def stay():
+    libc.setsid(); os.closerange(0, 256)
+    limit(%SUPERVISOR%, 7, 3)
+    time.sleep(60)
+sibling(stay)
+result = me`), 20)
+			require.True(t, answer.Success, answer.Output)
+			assert.NotEmpty(t, w.spent)
+			assert.Eventually(t, func() bool {
+				return !slices.ContainsFunc(processes(w.uid), func(p process) bool { return !p.ended() })
+			}, 2*time.Second, time.Millisecond, "a process of the call lives on")
+			w.mustWork()
+			w.mustBeClean()
+		})
+	}
+}
+
 // mustLeave kills the supervisor while code runs that has started another process, which must still run. It returns the
 // process IDs of what runs.
 func (w *worker) mustLeave(code string) (left []int) {

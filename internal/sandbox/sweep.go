@@ -23,12 +23,19 @@ type process struct {
 // ended reports whether no thread of the process runs. A process whose first thread ended is a zombie, too.
 func (p process) ended() bool { return p.zombie && p.threads == 1 }
 
-// processes lists the processes of one user. Each is looked at as soon as it is listed, because a process that forks and ends
-// all the time would otherwise be gone: process IDs ascend, so the list always comes to the latest one.
-func processes(uid int) (found []process) {
+// processes lists the processes of one user, or none if they cannot be listed.
+func processes(uid int) []process {
+	found, _ := listProcesses(uid)
+	return found
+}
+
+// listProcesses lists the processes of one user. Each is looked at as soon as it is listed, because a process that forks and ends
+// all the time would otherwise be gone: process IDs ascend, so the list always comes to the latest one. It fails if this process
+// may open no more files, which the code of a call can cause.
+func listProcesses(uid int) (found []process, err error) {
 	fd, err := unix.Open("/proc", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	defer unix.Close(fd)
 	var entries [entriesSize]byte
@@ -36,14 +43,20 @@ func processes(uid int) (found []process) {
 	for {
 		n, err := unix.Getdents(fd, entries[:])
 		if n <= 0 || err != nil {
-			return found
+			return found, err
 		}
 		_, _, names = unix.ParseDirent(entries[:n], -1, names[:0])
 		for _, name := range names {
-			if pid, err := strconv.Atoi(name); err == nil {
-				if p, ok := readProcess(pid); ok && p.uid == uid {
-					found = append(found, p)
-				}
+			pid, err := strconv.Atoi(name)
+			if err != nil {
+				continue
+			}
+			p, err := lookUp(pid)
+			switch {
+			case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+				return nil, fmt.Errorf("list processes: %w", err)
+			case err == nil && p.uid == uid:
+				found = append(found, p)
 			}
 		}
 	}
@@ -52,11 +65,17 @@ func processes(uid int) (found []process) {
 // entriesSize is the size in bytes of a few entries of /proc. The longest name there has fewer than 64 bytes.
 const entriesSize = 128
 
+// readProcess reports whether there is a process with this ID, and its facts.
 func readProcess(pid int) (process, bool) {
+	p, err := lookUp(pid)
+	return p, err == nil
+}
+
+func lookUp(pid int) (process, error) {
 	var buffer [statusSize]byte
 	text, err := processStatus(pid, buffer[:])
 	if err != nil {
-		return process{}, false
+		return process{}, err
 	}
 	state := field(text, "State:\t")
 	return process{
@@ -66,7 +85,7 @@ func readProcess(pid int) (process, bool) {
 		threads: max(number(field(text, "Threads:\t")), 1),
 		zombie:  state == "Z" || state == "X",
 		stopped: state == "T" || state == "t",
-	}, true
+	}, nil
 }
 
 const statusSize = 4096 // bytes of a process's status; the fields used here are in the first 1,024
@@ -163,7 +182,11 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
 		seen := false
 		kills := 0
-		for _, p := range s.suspects(z, child) {
+		suspects, err := s.suspects(z, child)
+		if err != nil {
+			return killed + s.killUnseen(z), false
+		}
+		for _, p := range suspects {
 			switch {
 			case p.forked && filtered:
 			case p.forked && time.Now().Before(announced):
@@ -202,8 +225,11 @@ func pause(kills int) {
 // IDs: this process, the zygote, the children that the zygote announced, and the processes that existed before
 // this one. Another process is suspect if it descends from the call's child or from the zygote, if it became an
 // orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user.
-func (s *Supervisor) suspects(z *zygote, child int) (found []suspect) {
-	list := processes(os.Getuid())
+func (s *Supervisor) suspects(z *zygote, child int) (found []suspect, err error) {
+	list, err := listProcesses(os.Getuid())
+	if err != nil {
+		return nil, err
+	}
 	own, zygotePID := os.Getpid(), z.process.Pid
 	innocent := z.announced()
 	innocent[own], innocent[zygotePID], innocent[child] = true, true, true
@@ -224,8 +250,46 @@ func (s *Supervisor) suspects(z *zygote, child int) (found []suspect) {
 			found = append(found, suspect{process: p, forked: p.parent == zygotePID})
 		}
 	}
-	return found
+	return found, nil
 }
+
+const (
+	firstUserPID = 2       // the first process of a system or a container belongs to no call
+	maxLastPID   = 1 << 22 // PID_MAX_LIMIT
+)
+
+// lastPID returns the highest process ID that the kernel gives.
+func lastPID() int {
+	text, _ := os.ReadFile("/proc/sys/kernel/pid_max")
+	if last := number(strings.TrimSpace(string(text))); last > 0 {
+		return last
+	}
+	return maxLastPID
+}
+
+// killUnseen kills every process of the user but the innocent ones, and returns how many there were. It needs no list of them,
+// which needs files: code without a filter can lower the number of files that this process may open.
+func (s *Supervisor) killUnseen(z *zygote) (killed int) {
+	if !s.options.OwnUser {
+		return 0
+	}
+	innocent := z.announced()
+	innocent[os.Getpid()], innocent[z.process.Pid] = true, true
+	for _, pid := range s.tolerated {
+		innocent[pid] = true
+	}
+	for range quietLooks { // they may fork
+		for pid := firstUserPID; pid <= s.lastPID; pid++ {
+			if !innocent[pid] && !s.ancestors[pid] && isProcess(pid) && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed++
+			}
+		}
+	}
+	return killed
+}
+
+// isProcess reports whether an ID is that of a process of this user. The ID of a thread would kill its process, too.
+func isProcess(id int) bool { return unix.Tgkill(id, id, 0) == nil }
 
 // descendants returns the process IDs and those of all processes below them.
 func descendants(list []process, pids ...int) map[int]bool {
@@ -287,7 +351,9 @@ func (s survivors) end() (tolerated []int, killed int, err error) {
 	found, needed := map[int]bool{}, 1
 	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
 		var left []int
-		tolerated, left = s.find(own)
+		if tolerated, left, err = s.find(own); err != nil {
+			return tolerated, len(found), err
+		}
 		quiet++
 		for _, pid := range left {
 			if syscall.Kill(pid, syscall.SIGKILL) == nil {
@@ -306,8 +372,11 @@ func (s survivors) end() (tolerated []int, killed int, err error) {
 
 // find returns the user's processes that are not below this one: those that it tolerates, with their children, and those
 // that an earlier call may have left.
-func (s survivors) find(own int) (tolerated, left []int) {
-	list := processes(os.Getuid())
+func (s survivors) find(own int) (tolerated, left []int, err error) {
+	list, err := listProcesses(os.Getuid())
+	if err != nil {
+		return nil, nil, err
+	}
 	ours := descendants(list, own) // with the zygote, if Seal started it
 	interpreter, _ := os.Stat(s.options.Interpreter)
 	for _, p := range list {
@@ -322,7 +391,7 @@ func (s survivors) find(own int) (tolerated, left []int) {
 	}
 	// What runs below an extension cannot come from a call, because an extension is no ancestor of a call.
 	below := descendants(list, tolerated...)
-	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] })
+	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] }), nil
 }
 
 // isSpared reports whether a process runs a program in one of the directories, and not Python. The code of a call runs in

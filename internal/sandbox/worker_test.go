@@ -53,6 +53,7 @@ type workerOptions struct {
 	MemoryMB    int
 	OwnUser     bool
 	Spared      []string
+	Warm        []string
 	Endpoint    string // used instead of AWS's own endpoints
 }
 
@@ -121,7 +122,7 @@ func work() error {
 	}
 	o := Options{
 		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, Readable: w.Readable, AccessKey: broker.DummyAccessKey,
-		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, Spared: w.Spared, OwnScratch: true, Reap: true, Stderr: os.Stderr,
+		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, Spared: w.Spared, Warm: w.Warm, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {
 		return err

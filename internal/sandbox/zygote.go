@@ -117,6 +117,7 @@ func zygoteEnvironment(accessKey string, environment []string) []string {
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + accessKey,
 		"AWS_SECRET_ACCESS_KEY=" + dummySecret,
+		"HOME=" + os.DevNull, // botocore looks for service models in it, and uses the working directory for a user without one
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null",
 		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",

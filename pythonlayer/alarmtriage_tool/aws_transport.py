@@ -100,7 +100,7 @@ class _Channel:
             raise RequestRefused(reason="AWS cannot be reached while the sandbox is starting")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with socket.socket(fileno=os.dup(self._control)) as control:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=os.dup(self._control)) as control:
                 socket.send_fds(control, [b"C"], [theirs.fileno()])
         finally:
             theirs.close()

@@ -40,6 +40,7 @@ _OTHERS = "changing the limits, priority, scheduling, group, or namespace of a p
 _DESCRIPTOR = "this command on a file descriptor is not available here, because it can affect other processes"
 _NATIVE = "native code cannot be loaded here; ctypes is disabled"
 _MEMORY = "in-memory files cannot be created here; write to the working directory, or use BytesIO"
+_UNNAMED = "memory without a file cannot be mapped here; use bytearray, or map a file in the working directory"
 _INTERPRETER = "other interpreters are not available here; use functions and threads"
 _OBJECTS = "objects of the interpreter cannot be listed here (gc.get_objects, get_referrers, get_referents)"
 _FILES = "this path is not readable here; only the working directory, /tmp, and Python's own files are"
@@ -176,13 +177,13 @@ def _hook() -> Callable[..., None]:
         devices: frozenset[str] = _DEVICES,
         commands: Mapping[str, frozenset[int]] = types.MappingProxyType({"fcntl.fcntl": _FCNTL, "fcntl.ioctl": _IOCTL}),
         own: frozenset[int] = frozenset((0, os.getpid())),
-        # -1 is the family of a socket made from an existing descriptor, such as a connection to the broker.
-        local: frozenset[int] = frozenset((1, -1)),
+        local: frozenset[int] = frozenset((1,)),
         roots: Tuple[str, ...] = roots,
         network: str = _NETWORK,
         native: str = _NATIVE,
         others: str = _OTHERS,
         descriptor: str = _DESCRIPTOR,
+        unnamed: str = _UNNAMED,
         files: str = _FILES,
         link: str = _LINK,
         # Functions of C: those of os.path call others that the code could replace.
@@ -235,6 +236,10 @@ def _hook() -> Callable[..., None]:
         if event in commands:
             if args[1] & 0xFFFFFFFF not in commands[event]:
                 raise refuse(descriptor)
+            return
+        if event == "mmap.__new__":
+            if args[0] == -1:
+                raise refuse(unnamed)
             return
         if event == "resource.prlimit":
             if args[0] not in own:

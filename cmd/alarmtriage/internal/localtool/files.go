@@ -19,6 +19,9 @@ import (
 // envReadable has the paths that code may read, as a list of paths.
 const envReadable = "ALARMTRIAGE_READABLE"
 
+// envOwnScratch is set if the directory for temporary files was made for the process alone, which then empties it.
+const envOwnScratch = "ALARMTRIAGE_OWN_SCRATCH"
+
 // systemReadable are the parts of the system that Python and boto3 read. Files of users are not among them.
 var systemReadable = []string{
 	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
@@ -69,6 +72,7 @@ func processEnvironment(o Options, python python, layer, packages, scratch strin
 		"PYTHONPATH="+packages,
 		envReadable+"="+strings.Join(readable, string(filepath.ListSeparator)),
 		"TMPDIR="+scratch,
+		envOwnScratch+"=yes",
 	)
 }
 

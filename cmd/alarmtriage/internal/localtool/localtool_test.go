@@ -124,7 +124,7 @@ func TestEnvironment_HasNoSecrets(t *testing.T) {
 	o := Options{AWS: aws.Config{Region: "eu-west-1"}, Settings: config.Tool{Redact: true}, Getenv: os.Getenv}
 	env := strings.Join(processEnvironment(o, python{Packages: []string{"/site/boto3", "/site/six.py"}, Readable: []string{"/stdlib"}}, "/layer", "/packages", "/scratch"), "\n")
 	assert.NotContains(t, env, "canary")
-	for _, want := range []string{"AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_LOGS=http://localhost:1", "TZ=Europe/Berlin", "REDACT=true", "TMPDIR=/scratch", "PYTHONPATH=/packages"} {
+	for _, want := range []string{"AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_LOGS=http://localhost:1", "TZ=Europe/Berlin", "REDACT=true", "TMPDIR=/scratch", "PYTHONPATH=/packages", envOwnScratch + "=yes"} {
 		assert.Contains(t, env, want)
 	}
 	for _, entry := range strings.Split(env, "\n") {

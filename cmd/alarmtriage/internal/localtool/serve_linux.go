@@ -73,6 +73,7 @@ func Serve(ctx context.Context, python string, in io.Reader, out io.Writer) erro
 func options(python string, log *slog.Logger) sandbox.Options {
 	o := sandbox.LambdaOptions(python, os.Getenv, os.Environ())
 	o.AccessKey, o.Log, o.Readable = broker.DummyAccessKey, log, filepath.SplitList(os.Getenv(envReadable))
+	o.OwnScratch = os.Getenv(envOwnScratch) != ""
 	return o
 }
 
