@@ -246,7 +246,7 @@ func TestReports_AreAllReadOrNone(t *testing.T) {
 	for _, arguments := range []string{"reports stats --bucket b --since 12h", "reports list --bucket b --since 12h --json"} {
 		slow.Store(0)
 		b := newBench(t, model.Script{})
-		b.set("AWS_ENDPOINT_URL=" + bucket.URL)
+		b.set("AWS_ENDPOINT_URL="+bucket.URL, "AWS_ENDPOINT_URL_S3="+bucket.URL)
 		command := b.command(strings.Fields(arguments)...)
 		var stdout, stderr syncBuffer
 		command.Stdout, command.Stderr = &stdout, &stderr
