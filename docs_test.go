@@ -496,3 +496,21 @@ func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 	}
 	assert.Greater(t, quotes, 12)
 }
+
+// botocore's models of these operations return lines or fields of log events, and ReadOnlyAccess allows them.
+func TestRecipes_DenyEveryActionThatReturnsLogTexts(t *testing.T) {
+	recipes, err := os.ReadFile("docs/recipes.md")
+	require.NoError(t, err)
+	list := regexp.MustCompile("(?s)ToolDeniedActions: jsii.Strings\\((.*?)\\),\n```").FindSubmatch(recipes)
+	require.NotNil(t, list)
+	var denied []string
+	for _, action := range regexp.MustCompile(`"([^"]+)"`).FindAllSubmatch(list[1], -1) {
+		denied = append(denied, string(action[1]))
+		assert.NotEmpty(t, iamactions.Matching(string(action[1])), "IAM has no action %s", action[1])
+	}
+	assert.Subset(t, denied, []string{
+		"logs:GetLogEvents", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:ListAnomalies",
+		"applicationinsights:DescribeObservation", "applicationinsights:DescribeProblemObservations",
+		"devops-guru:ListAnomalousLogGroups", "cloudwatch:GetInsightRuleReport",
+	})
+}

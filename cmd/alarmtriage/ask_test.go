@@ -62,6 +62,12 @@ func TestAsk_AnswersAboutALocalReport(t *testing.T) {
 	first, err := json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
 	require.NoError(t, err)
 	assert.Contains(t, string(first), "Earlier questions about this investigation")
+
+	require.NoError(t, os.Remove(filepath.Join(b.folder(), "answers", "1.json")))
+	require.Equal(t, 0, b.run("ask", b.folder(), "And since when?").code)
+	first, err = json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
+	require.NoError(t, err)
+	assert.Contains(t, string(first), "Earlier questions about this investigation", "the second one is still there")
 }
 
 func TestAsk_AnswersAboutAReportInABucket(t *testing.T) {
@@ -125,6 +131,24 @@ func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 	assert.Contains(t, string(first), "REJECTED BY A HUMAN afterwards")
 }
 
+// The folder of reports is the one around --out, however that is written.
+func TestInvestigate_ReadsEarlierReportsBesideItsFolder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	require.Equal(t, 0, b.run("investigate", alarmName, "--out", "reports/one").code)
+	require.Equal(t, 0, b.run("feedback", "reports/one", "--right").code)
+	for _, out := range []string{"reports/two", "reports/three/", "reports/four/.", "."} {
+		command := b.command("investigate", alarmName, "--out", out, "--json")
+		if out == "." {
+			command.Dir = filepath.Join(b.dir, "reports", "five")
+			require.NoError(t, os.Mkdir(command.Dir, 0o700))
+		}
+		printed, err := command.Output()
+		require.NoError(t, err)
+		assert.Len(t, decoded(t, string(printed))["seen_before"], 1, out)
+	}
+}
+
 // Another report in the same folder is not the one that somebody judged.
 func TestFeedback_IsAboutTheReportThatWasJudged(t *testing.T) {
 	t.Parallel()
@@ -142,6 +166,9 @@ func TestFeedback_IsAboutTheReportThatWasJudged(t *testing.T) {
 	require.Equal(t, 0, b.run("feedback", "alarmtriage-reports/replayed", "--wrong").code)
 	assert.Len(t, past(), 1, "a replay is no other investigation")
 	require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "alarmtriage-reports", "replayed")))
+	require.Equal(t, 0, b.run("replay", judged, "--out", "alarmtriage-reports/a-replay").code)
+	assert.Len(t, past(), 1, "a replay before it does not hide the feedback")
+	require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "alarmtriage-reports", "a-replay")))
 	require.Equal(t, 0, b.run("investigate", alarmName, "--out", judged).code)
 	assert.Empty(t, past())
 }
@@ -203,6 +230,18 @@ func TestReplay_AsksAnotherModelAndShowsWhatDiffers(t *testing.T) {
 	ran = b.run("replay", "--json", b.folder(), "--model", "us.amazon.nova-2-lite-v1:0")
 	require.Equal(t, 0, ran.code, ran.stderr)
 	assert.Equal(t, []any{}, decoded(t, ran.stdout)["not_recorded"])
+}
+
+func TestReplay_WithoutAConclusionSaysWhy(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, model.Script{Steps: []model.Step{
+		{Error: &model.Error{Status: 403, Type: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."}},
+	}, Loop: new(int)})
+	ran := b.run("replay", b.folder(), "--model", "us.amazon.nova-2-lite-v1:0", "--out", "replayed")
+	assert.Equal(t, 3, ran.code, ran.stderr)
+	assert.Contains(t, ran.stdout, "≠ outcome: completed → fallback")
+	assert.Contains(t, ran.stderr, "alarmtriage: the replay came to no conclusion: Model us.amazon.nova-2-lite-v1:0 failed: AccessDeniedException")
+	assert.FileExists(t, filepath.Join(b.dir, "replayed", "report.txt"))
 }
 
 func TestReports_MistakesHaveARemedy(t *testing.T) {

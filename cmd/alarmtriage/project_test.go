@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// nosy is code that looks for files of a project.
+// nosy is code that looks for files of a project, and for those that containers and servers have in the system's folders.
 const nosy = `def attempt(what, call):
     try: print(what, "done", call())
     except BaseException as problem: print(what, "refused:", type(problem).__name__, problem)
@@ -21,7 +21,14 @@ attempt("file", lambda: open(PROJECT + "/.env").read())
 attempt("link", lambda: open(PROJECT + "/vendor/jmespath.py").read())
 attempt("folder", lambda: os.listdir(PROJECT))
 attempt("vendor", lambda: os.listdir(PROJECT + "/vendor"))
-attempt("beside", lambda: open(PROJECT + "/vendor/token").read())`
+attempt("beside", lambda: open(PROJECT + "/vendor/token").read())
+attempt("usr", lambda: os.listdir("/usr"))
+attempt("src", lambda: os.listdir("/usr/src"))
+attempt("share", lambda: os.listdir("/usr/share"))
+attempt("settings", lambda: os.listdir("/usr/local/etc"))
+attempt("keys", lambda: os.listdir("/etc/ssl/private"))
+attempt("ssl", lambda: os.listdir("/etc/ssl"))
+attempt("pki", lambda: os.listdir("/etc/pki"))`
 
 // A project can have its own boto3, because `pip install -t .` puts it beside the other files, and can be a clone of a
 // repository that somebody else wrote.
@@ -71,7 +78,7 @@ func TestInvestigate_AProjectIsNeitherReadNorRun(t *testing.T) {
 			assert.Contains(t, string(output), "Code: runs on this machine, in the sandbox")
 			assert.NoFileExists(t, ran)
 			conversation := b.file("conversation.json")
-			for _, what := range []string{"file", "link", "folder", "vendor", "beside"} {
+			for _, what := range []string{"file", "link", "folder", "vendor", "beside", "usr", "src", "share", "settings", "keys", "ssl", "pki"} {
 				assert.Contains(t, conversation, what+" refused: ")
 				assert.NotContains(t, conversation, what+" done")
 			}

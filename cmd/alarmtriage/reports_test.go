@@ -3,9 +3,14 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,5 +220,43 @@ func TestReports_SearchFindsWhatAReportMentions(t *testing.T) {
 		found := b.run("reports", "search", text, "--folder", "kept")
 		require.Equal(t, 0, found.code, found.stderr)
 		assert.Equal(t, isFound, strings.Contains(found.stdout, "orders-errors"), text)
+	}
+}
+
+// Statistics of the reports that were read until Ctrl-C would look like those of all.
+func TestReports_AreAllReadOrNone(t *testing.T) {
+	t.Parallel()
+	first, err := json.Marshal(recordOf("aaa1", "orders-errors", time.Minute, 0.10, "The role lost dynamodb:GetItem."))
+	require.NoError(t, err)
+	var slow atomic.Int32
+	bucket := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		switch {
+		case request.URL.Query().Get("list-type") == "2":
+			prefix := request.URL.Query().Get("prefix")
+			fmt.Fprintf(w, `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents><Key>%[1]s1.json</Key></Contents>`+
+				`<Contents><Key>%[1]s2.json</Key></Contents></ListBucketResult>`, prefix)
+		case strings.HasSuffix(request.URL.Path, "/1.json"):
+			_, _ = w.Write(first)
+		default:
+			slow.Add(1)
+			<-request.Context().Done()
+		}
+	}))
+	t.Cleanup(bucket.Close)
+	for _, arguments := range []string{"reports stats --bucket b --since 12h", "reports list --bucket b --since 12h --json"} {
+		slow.Store(0)
+		b := newBench(t, model.Script{})
+		b.set("AWS_ENDPOINT_URL="+bucket.URL, "AWS_ENDPOINT_URL_S3="+bucket.URL)
+		command := b.command(strings.Fields(arguments)...)
+		var stdout, stderr syncBuffer
+		command.Stdout, command.Stderr = &stdout, &stderr
+		require.NoError(t, command.Start())
+		require.Eventually(t, func() bool { return slow.Load() > 0 }, time.Minute, 20*time.Millisecond)
+		require.NoError(t, command.Process.Signal(syscall.SIGINT))
+
+		require.Error(t, command.Wait())
+
+		assert.Equal(t, 130, command.ProcessState.ExitCode(), stderr.String())
+		assert.Empty(t, stdout.String())
 	}
 }

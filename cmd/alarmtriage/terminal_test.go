@@ -141,6 +141,28 @@ func TestInterrupt_WritesAPartialReport(t *testing.T) {
 	assert.Empty(t, left)
 }
 
+// A report that the model has to correct was found, too.
+func TestInterrupt_KeepsAReportThatWasReturnedForCorrection(t *testing.T) {
+	t.Parallel()
+	script := concluding()
+	submitted := script.Steps[1].Tools[0].Input
+	submitted["findings"] = []any{map[string]any{"statement": "The errors are denied reads.", "confidence": "confirmed",
+		"evidence": []any{map[string]any{"call": 1, "quote": "in no output of any call"}}}}
+	script.Steps = append(script.Steps, model.Step{Text: "Never.", DelayMS: 110_000})
+	b := newBench(t, script)
+	b.set("TERM=xterm")
+	c := b.console("investigate", alarmName)
+	c.until("Round 3: asking the model")
+
+	_, err := c.tty.WriteString("\x03")
+	require.NoError(t, err)
+
+	assert.Equal(t, 130, c.wait(), c.text())
+	text := b.file("report.txt")
+	assert.Contains(t, text, "dynamodb:GetItem is denied.")
+	assert.Contains(t, text, "returned for correction and never resubmitted; unverified statements are marked. The investigation was interrupted.")
+}
+
 func TestInterrupt_ASecondOneEndsTheCommandAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, concluding())

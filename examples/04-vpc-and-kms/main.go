@@ -37,7 +37,7 @@ func main() {
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Effect: awsiam.Effect_DENY, Resources: jsii.Strings("*"),
-				Actions: jsii.Strings("iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Pass*", "iam:Put*", "iam:Update*", "sts:Assume*"),
+				Actions: jsii.Strings("iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:Pass*", "iam:Put*", "iam:Remove*", "iam:Set*", "iam:Update*", "sts:Assume*"),
 			}),
 		},
 	})

@@ -475,10 +475,15 @@ func (r *run) endWithoutReport(why string) {
 	r.rec.NotSeen = notSeen(r.own())
 }
 
-// fail ends an investigation that has no model left to ask. If the context was canceled, the caller decides
-// what to do.
+// fail ends an investigation that has no model left to ask. If the context was canceled, the record has what was found until
+// then: a report that was returned for correction ends it, and without one, the caller decides what to do.
 func (r *run) fail(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+		if r.state.Returned != nil {
+			r.endWithoutReport("The investigation was interrupted.")
+			return nil
+		}
+		r.rec.NotSeen = notSeen(r.own())
 		return cause
 	}
 	r.Log.Error("no model is left to ask", "error", err)

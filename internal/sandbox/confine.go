@@ -231,7 +231,7 @@ func allowReading(ruleset int, paths []string) error {
 	for _, path := range paths {
 		access := uint64(landlockRead)
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			access = unix.LANDLOCK_ACCESS_FS_READ_FILE
+			access = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_EXECUTE // the interpreter can be one of them
 		}
 		if err := allow(ruleset, path, access); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
 			return err

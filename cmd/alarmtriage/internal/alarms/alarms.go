@@ -277,12 +277,18 @@ func InAlarm(ctx context.Context, client CloudWatch, prefix string) []string {
 	return names(ctx, client, in)
 }
 
-// names returns the names of the first alarms that a request selects, or none if CloudWatch does not answer.
+// names returns the names of the first alarms that a request selects, or none if CloudWatch does not answer. CloudWatch only
+// returns log alarms to a request for log alarms alone.
 func names(ctx context.Context, client CloudWatch, in *cloudwatch.DescribeAlarmsInput) (found []string) {
 	in.AlarmTypes, in.MaxRecords = []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}, aws.Int32(maxNames)
 	out, err := client.DescribeAlarms(ctx, in)
 	if err != nil {
 		return nil
+	}
+	onlyLogs := *in
+	onlyLogs.AlarmTypes = []types.AlarmType{types.AlarmTypeLogAlarm}
+	if logs, err := client.DescribeAlarms(ctx, &onlyLogs); err == nil { // a Region may not know log alarms
+		out.LogAlarms = logs.LogAlarms
 	}
 	add := func(name *string, state types.StateValue) {
 		if in.StateValue == "" || state == in.StateValue { // simulators of CloudWatch do not combine all filters
@@ -293,6 +299,9 @@ func names(ctx context.Context, client CloudWatch, in *cloudwatch.DescribeAlarms
 		add(a.AlarmName, a.StateValue)
 	}
 	for _, a := range out.CompositeAlarms {
+		add(a.AlarmName, a.StateValue)
+	}
+	for _, a := range out.LogAlarms {
 		add(a.AlarmName, a.StateValue)
 	}
 	return found

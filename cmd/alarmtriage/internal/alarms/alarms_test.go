@@ -280,6 +280,15 @@ func TestFind_ReturnsTheNearestTransitionBeforeATime(t *testing.T) {
 	assert.Equal(t, at.Add(-5*time.Minute), missing.Last)
 }
 
+func TestInAlarm_CompletesEveryKindOfAlarm(t *testing.T) {
+	client := &fake{
+		metric:    &types.MetricAlarm{AlarmName: aws.String("metric"), StateValue: types.StateValueAlarm},
+		composite: &types.CompositeAlarm{AlarmName: aws.String("composite"), StateValue: types.StateValueAlarm},
+		log:       &types.LogAlarm{AlarmName: aws.String("log"), StateValue: types.StateValueAlarm},
+	}
+	assert.Equal(t, []string{"metric", "composite", "log"}, alarms.InAlarm(t.Context(), client, ""))
+}
+
 func TestParseName_ReadsNamesAndARNs(t *testing.T) {
 	for text, want := range map[string]alarms.Name{
 		"orders":               {Name: "orders"},

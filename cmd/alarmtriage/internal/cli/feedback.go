@@ -146,17 +146,22 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 	var past []investigation.Past
 	for _, path := range found[max(0, len(found)-maxPastFolders):] {
 		rec, err := readRecord(path)
-		isReplay := rec != nil && slices.ContainsFunc(past, func(p investigation.Past) bool { return p.ID == rec.ID })
-		if err != nil || rec.Alarm.ARN != alarm.ARN || isReplay {
+		if err != nil || rec.Alarm.ARN != alarm.ARN {
 			continue
 		}
 		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile), rec)
-		if feedback == nil && rec.Alarm.Time.Equal(alarm.Time) {
-			continue
-		}
-		past = append(past, investigation.Past{
+		found := investigation.Past{
 			ID: rec.ID, Time: rec.StartedAt, Outcome: rec.Outcome, Cause: rec.Report.RootCause, Confidence: rec.Report.Confidence, Feedback: feedback,
-		})
+		}
+		at := slices.IndexFunc(past, func(p investigation.Past) bool { return p.ID == rec.ID })
+		switch {
+		case at >= 0: // a replay of it is in the folder, too, and the one that a human judged counts
+			if past[at].Feedback == nil && feedback != nil {
+				past[at] = found
+			}
+		case feedback != nil || !rec.Alarm.Time.Equal(alarm.Time):
+			past = append(past, found)
+		}
 	}
 	slices.SortStableFunc(past, func(x, y investigation.Past) int { return x.Time.Compare(y.Time) })
 	return past[max(0, len(past)-maxPast):]

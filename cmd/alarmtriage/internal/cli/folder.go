@@ -31,7 +31,11 @@ const reportsFolder = "alarmtriage-reports"
 // folderOfReports returns the folder in which the folders of reports are.
 func (f *investigateFlags) folderOfReports() string {
 	if f.out != "" {
-		return filepath.Dir(f.out)
+		folder, err := filepath.Abs(f.out) // "." has a name then, and a slash at the end is none
+		if err != nil {
+			return filepath.Dir(filepath.Clean(f.out))
+		}
+		return filepath.Dir(folder)
 	}
 	return reportsFolder
 }

@@ -16,7 +16,7 @@ const (
 	Usage        ExitCode = 2   // the command line is wrong
 	NoConclusion ExitCode = 3   // there is a report, but the model came to no conclusion
 	AWSRefused   ExitCode = 4   // no valid credentials or Region, or AWS refused a request that the command needs
-	NotFound     ExitCode = 5   // there is no such alarm, transition, report, or stack
+	NotFound     ExitCode = 5   // there is no such alarm, transition, report, stack, or orchestrator
 	NoSandbox    ExitCode = 6   // there is no place to run the model's code
 	Findings     ExitCode = 7   // doctor found something to repair
 	Interrupted  ExitCode = 130 // Ctrl-C, as the shells define it
@@ -32,7 +32,7 @@ var exitCodes = []struct {
 	{Usage, "the command line is wrong"},
 	{NoConclusion, "there is a report, but the model came to no conclusion"},
 	{AWSRefused, "no credentials or no Region, or AWS refused a request"},
-	{NotFound, "no such alarm, transition, report, or stack"},
+	{NotFound, "no such alarm, transition, report, stack, or orchestrator"},
 	{NoSandbox, "no place to run the model's code"},
 	{Findings, "doctor found something to repair"},
 	{Interrupted, "interrupted with Ctrl-C"},

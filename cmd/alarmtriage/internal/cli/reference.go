@@ -149,7 +149,7 @@ func (r *reference) localAnswers() []investigation.Answer {
 	for number := 1; number <= store.MaxAnswers; number++ {
 		raw, err := readFile(filepath.Join(r.localFolder(), answersFolder, fmt.Sprintf("%d.json", number)), maxAnswer)
 		if err != nil {
-			break
+			continue // somebody may have removed it, or it is being written
 		}
 		var answer investigation.Answer
 		if json.Unmarshal(raw, &answer) == nil && answer.Investigation == r.rec.ID {

@@ -91,7 +91,13 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 			return err
 		}
 	}
-	return a.printReplay(r.rec, replayed, missed)
+	if err := a.printReplay(r.rec, replayed, missed); err != nil {
+		return err
+	}
+	if replayed.Outcome == investigation.OutcomeFallback {
+		return &Problem{Code: NoConclusion, What: "the replay came to no conclusion", Remedy: oneLine(flagNames.Replace(replayed.OutcomeWhy))}
+	}
+	return nil
 }
 
 func (a *App) runReplay(ctx context.Context, r *reference, instructions string, flags replayFlags) (*investigation.Record, []string, error) {
@@ -120,6 +126,9 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 		options.MaxCostUSD = 0 // the recorded answers are paid
 	}
 	replayed, missed, err := replay.Run(ctx, r.rec, options)
+	if replayed != nil && options.Model != nil {
+		ownWords(&replayed.OutcomeWhy, replayed.Fallbacks)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, &Problem{Code: Interrupted, What: "the replay did not end", Remedy: "run it again", Err: ctx.Err()}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -76,7 +77,11 @@ func Find(ctx context.Context, functions Lambda, stacks CloudFormation, choice C
 	var resources []Resource
 	if choice.Stack != "" {
 		var err error
-		if resources, err = Resources(ctx, stacks, choice.Stack); err != nil {
+		resources, err = Resources(ctx, stacks, choice.Stack)
+		switch class := awsapi.Classify(err); {
+		case err != nil && (class == awsapi.ClassInvalid || class == awsapi.ClassNotFound): // CloudFormation rejects a name that no stack has
+			return nil, &NotFoundError{Where: fmt.Sprintf("in the stack %s, because there is no such stack", choice.Stack)}
+		case err != nil:
 			return nil, err
 		}
 	}
@@ -86,7 +91,9 @@ func Find(ctx context.Context, functions Lambda, stacks CloudFormation, choice C
 	switch {
 	case choice.Function != "":
 		where = fmt.Sprintf("with the orchestrator %s", choice.Function)
-		found, err = read(ctx, functions, []string{choice.Function})
+		if found, err = read(ctx, functions, []string{choice.Function}); err != nil && awsapi.Classify(err) == awsapi.ClassNotFound {
+			err = nil // and nothing is found
+		}
 	case choice.Stack != "":
 		where = "in the stack " + choice.Stack
 		found, err = read(ctx, functions, physical(resources, "AWS::Lambda::Function"))

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 
 
-SYSTEM = ("/usr/", "/lib", "/bin/", "/nix/store/")  # which the sandbox can read anyway
+SYSTEM = ("/lib", "/usr/lib", "/usr/local/lib", "/nix/store/")  # which the sandbox can read anyway
 PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 
 

@@ -22,10 +22,15 @@ const envReadable = "ALARMTRIAGE_READABLE"
 // envOwnScratch is set if the directory for temporary files was made for the process alone, which then empties it.
 const envOwnScratch = "ALARMTRIAGE_OWN_SCRATCH"
 
-// systemReadable are the parts of the system that Python and boto3 read. Files of users are not among them.
+// systemReadable are the parts of the system that Python and boto3 read: libraries, certificates of authorities, time zones, and
+// the like. All of /usr or /etc/ssl would be too much: projects are in /usr/src/app in many containers, settings in
+// /usr/local/etc, and private keys in /etc/ssl/private.
 var systemReadable = []string{
-	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
-	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/timezone", "/etc/mime.types",
+	"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/nix/store",
+	"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/usr/share/locale", "/usr/share/zoneinfo", "/etc/localtime", "/etc/timezone",
+	"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem",
+	"/etc/pki/tls/openssl.cnf", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/pki",
+	"/etc/mime.types", "/usr/local/etc/mime.types",
 }
 
 // passedOn are the variables of the user's environment that the tool gets: those that change how it reaches AWS, and none

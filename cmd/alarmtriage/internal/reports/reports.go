@@ -114,6 +114,9 @@ func (b Bucket) List(ctx context.Context, period Period) (found []Report, unread
 		})
 	}
 	_ = group.Wait()
+	if err := ctx.Err(); err != nil { // a part of the reports would look like all of them
+		return nil, nil, fmt.Errorf("read the reports: %w", err)
+	}
 	for i := range keys {
 		switch {
 		case problems[i] != nil:
