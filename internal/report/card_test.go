@@ -67,6 +67,8 @@ func TestAnswered_CardKeepsItsLimitWithALongLink(t *testing.T) {
 func TestCard_ColonsAndDotsOfOtherScriptsAreCode(t *testing.T) {
 	for text, want := range map[string]string{
 		"1:tada: now": "`1:tada`: now", "2:here: now": "`2:here`: now", "at 10:30 it": "at 10:30 it", "see evil。example now": "see `evil。example` now",
+		"see cafe\u0301.com now": "see `cafe\u0301.com` now", "see उदाहरण.भारत now": "see `उदाहरण.भारत` now", "see i❤.ws now": "see `i❤.ws` now", "see 100%.com now": "see `100%.com` now",
+		"see 127.0.0.1:80/x now": "see `127.0.0.1:80/x` now", "e.g. 3 of 4 at 10:30:15, v1.2": "e.g. 3 of 4 at 10:30:15, v1.2",
 		"see evil．example now": "see `evil．example` now", "終了した。DynamoDBは正常。": "終了した。DynamoDBは正常。",
 	} {
 		rec := sample(t)
