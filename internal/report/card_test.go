@@ -117,3 +117,15 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x --dryrun"), strings.Count(text, "▲ DELETES"), "%d", limit)
 	}
 }
+
+func TestCard_SaysThatTheEvidenceIsComputed(t *testing.T) {
+	rec := sample(t)
+	computed := investigation.Finding{Statement: "s", Confidence: investigation.Likely, Verified: true,
+		Evidence: []investigation.Citation{{Call: 1, Quote: "total 4711", Found: true, Source: investigation.SourceComputed}}}
+	rec.Report.Confidence, rec.Report.RootCause, rec.Report.Findings = investigation.Likely, "The pool is exhausted.", []investigation.Finding{computed}
+	raw, err := report.Card(rec, linksOf(rec))
+	assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Root cause (likely):* The pool is exhausted. Its evidence is computed by code.\n")
+	rec.Report.Findings[0].Evidence[0].Source = investigation.SourceAWS
+	raw, err = report.Card(rec, linksOf(rec))
+	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "computed")
+}
