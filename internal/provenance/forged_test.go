@@ -222,6 +222,16 @@ func TestJudge_WhatFollowsATimeIsCompared(t *testing.T) {
 	} {
 		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
 	}
+	for between := byte(' '); between < 0x7f; between++ {
+		for _, forged := range []string{"867", "8675", "867530", "0060", "867 Z", "867 +0100"} {
+			for _, at := range []string{"2026-01-15 03:12:00", "2026-01-15T03:12:00Z", "03:12:00", "2026-01-15 03:12"} {
+				isFraction := between == '.' || between == ',' && strings.HasPrefix(at, "2026-01-15 03:12:00") && strings.Contains(forged, " ")
+				if forged = "Errors " + at + string(between) + forged; !isFraction {
+					assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+				}
+			}
+		}
+	}
 	for _, honest := range []string{
 		"Errors 2026-01-15 03:12:00,3", "Errors,2026-01-15T03:12:00,3", "Errors 2026-01-15 03:12:00.123", "Errors 2026-01-15 04:12:00 +0100",
 		"Errors 2026-01-15T17:12:00+14:00", "Errors 2026-01-15 04:12:00,123 +0100", "Errors 2026-01-15T03:12:00,123456Z",
