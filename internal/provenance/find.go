@@ -155,14 +155,34 @@ func isCompared(text string, at int) bool {
 			return true
 		}
 	}
-	return false
+	before := text[max(0, at-maxOpening):at]
+	sign, _ := utf8.DecodeLastRuneInString(strings.TrimRight(before, opening))
+	return unicode.Is(comparisonSigns, sign)
+}
+
+// comparisonSigns are the characters outside ASCII that compare or negate what follows, such as ≠, ≤, or ¬.
+var comparisonSigns = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x00AC, Hi: 0x00AC, Stride: 1}, {Lo: 0x2204, Hi: 0x2209, Stride: 5}, {Lo: 0x220C, Hi: 0x220C, Stride: 1},
+		{Lo: 0x2224, Hi: 0x2226, Stride: 2}, {Lo: 0x2241, Hi: 0x2249, Stride: 1}, {Lo: 0x2260, Hi: 0x228B, Stride: 1},
+		{Lo: 0x2A7D, Hi: 0x2A96, Stride: 1}, {Lo: 0xFE57, Hi: 0xFE57, Stride: 1}, {Lo: 0xFE64, Hi: 0xFE65, Stride: 1},
+		{Lo: 0xFF01, Hi: 0xFF01, Stride: 1}, {Lo: 0xFF1C, Hi: 0xFF1E, Stride: 2},
+	},
 }
 
 // joinsThousands reports whether a blank of the output is between two numbers and is not of ASCII, as between thousands.
 func (t *Text) joinsThousands(at int) bool {
 	return at > 0 && at+1 < len(t.normal.text) && isDigit(t.normal.text[at-1]) && isDigit(t.normal.text[at+1]) &&
-		t.original[t.normal.from[at]] >= utf8.RuneSelf
+		hasOtherBlank(t.original[t.normal.to[at-1]:t.normal.from[at+1]])
 }
+
+// hasOtherBlank reports whether the blanks between two words of an output are not all of ASCII. They can be escaped.
+func hasOtherBlank(blanks string) bool {
+	return strings.ContainsFunc(blanks, func(r rune) bool { return r >= utf8.RuneSelf && unicode.IsSpace(r) }) || escapedBlank.MatchString(blanks)
+}
+
+// escapedBlank matches a blank that is written as a number or as an entity of HTML, unlike \n.
+var escapedBlank = regexp.MustCompile(`\\[uUx][0-9a-fA-F]{2}|&#?\w+;`)
 
 // IsDistinct reports whether a quote has a word that does not occur everywhere, unlike small numbers.
 func IsDistinct(quote string) bool {

@@ -73,6 +73,12 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{`the state is !"OK" today`, `OK" today`},
 		{"the state is status!=OK today", "OK today"},
 		{"latency <5 ms today", "5 ms today"},
+		{"the state is ≠OK today", "OK today"},
+		{"the state ≠(OK) today", "OK) today"},
+		{"the state is status≠OK today", "OK today"},
+		{"the state is ¬OK today", "OK today"},
+		{"the state is ！OK today", "OK today"},
+		{"latency ≥fast today", "fast today"},
 	} {
 		assert.Empty(t, provenance.NewText(test.output).Find(test.quote, false), "%s in %s", test.quote, test.output)
 	}
@@ -85,6 +91,8 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"running=1, errors=97.5", "errors=97.5"},
 		{"orders -> healthy; users → broken", "healthy; users"},
 		{"orders -> healthy; users →broken", "broken"},
+		{"State＝OK｜Name＝orders", "OK"},
+		{"the state is ≠ OK today", "OK today"},
 		{"データベースは停止しました", "停止しました"},
 		{`"State": "ALARM"}`, "ALARM"},
 		{"<Code>404 Not Found</Code>", "404 Not Found"},

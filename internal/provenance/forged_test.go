@@ -212,3 +212,54 @@ func TestJudge_ACutWordMustBeLong(t *testing.T) {
 	assert.True(t, quoted(t, "the orders database is not respondi", exchange(`{"filterPattern":""}`, answer)))
 	assert.True(t, quoted(t, "the orders database is not", exchange(`{"filterPattern":""}`, answer)))
 }
+
+// A number after a time and a comma is a value, as in a line of CSV, and not a fraction of the second.
+func TestJudge_WhatFollowsATimeIsCompared(t *testing.T) {
+	const answer = `{"MetricDataResults":[{"Id":"m1","Label":"Errors","Timestamps":[1768446720,1768446780],"Values":[3,4],"StatusCode":"Complete"}]}`
+	for _, forged := range []string{
+		"Errors 2026-01-15 03:12:00,99999", "Errors 2026-01-15T03:12:00,57", "Errors 03:12:00,999", "Errors,2026-01-15 03:12:00,123", "Errors 2026-01-15T03:12:00Z,57",
+		"Errors 2026-01-15 03:12:00,99999 Z", "Errors 2026-01-17 12:24:00 +5712", "Errors 2026-01-15 04:51:00 +0099", "Errors 2026-01-15T02:12:00-0060",
+	} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+	for between := byte(' '); between < 0x7f; between++ {
+		for _, forged := range []string{"867", "8675", "867530", "0060", "867 Z", "867 +0100"} {
+			for _, at := range []string{"2026-01-15 03:12:00", "2026-01-15T03:12:00Z", "03:12:00", "2026-01-15 03:12"} {
+				isFraction := between == '.' || between == ',' && strings.HasPrefix(at, "2026-01-15 03:12:00") && strings.Contains(forged, " ")
+				if forged = "Errors " + at + string(between) + forged; !isFraction {
+					assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+				}
+			}
+		}
+	}
+	for _, honest := range []string{
+		"Errors 2026-01-15 03:12:00,3", "Errors,2026-01-15T03:12:00,3", "Errors 2026-01-15 03:12:00.123", "Errors 2026-01-15 04:12:00 +0100",
+		"Errors 2026-01-15T17:12:00+14:00", "Errors 2026-01-15 04:12:00,123 +0100", "Errors 2026-01-15T03:12:00,123456Z",
+	} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	const line = `{"events":[{"message":"2026-01-15 05:12:00,123 +0200 [main] orders failed at 03:12:01,456"}]}`
+	for _, honest := range []string{"2026-01-15 05:12:00,123 +0200 [main] orders failed at 03:12:01,456", "2026-01-15T03:12:00Z [main] orders failed"} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, line)), honest)
+	}
+	assert.False(t, quoted(t, "2026-01-15T05:12:00Z [main] orders failed", exchange(`{}`, line)))
+	assert.False(t, quoted(t, "orders failed at 03:12:01,457", exchange(`{}`, line)))
+}
+
+func TestJudge_PunctuationOutsideASCIIMakesASentence(t *testing.T) {
+	for _, separator := range []string{"，", "、", "；", "！", "：", "（", "・", "·", "。", "،", "।", "→", "⁄", "¦"} {
+		prefix := "purged" + separator + "mallory"
+		assert.False(t, quoted(t, "ordersteam "+prefix, exchange(`{"Prefix":"`+prefix+`"}`, `{"Prefix":"`+prefix+`","KeyCount":0,"Owner":"ordersteam"}`)), separator)
+	}
+}
+
+func TestJudge_EscapedBlanksBetweenDigits(t *testing.T) {
+	const answer = `{"events":[{"errors":10,"requests":500,"service":"orders"}]}`
+	for _, forged := range []string{`orders 10\u00a0500`, `orders 10\\u202f500`, `orders 10&nbsp;500`, `orders 10&#8239;500`, "orders 10 \u00a0500"} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+		assert.Empty(t, provenance.NewText(forged).Find("orders 10", false), forged)
+	}
+	for _, honest := range []string{`orders 10\n500`, `orders 10\t500`, "orders 10 500", "orders 10\r\n500"} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Limits of the comparison of one output with the answers.
@@ -197,8 +195,7 @@ func (m *matcher) joinsThousands(before, after word) bool {
 	if before.to >= after.from || !isDigit(m.normal.text[before.to-1]) || !isDigit(m.normal.text[after.from]) {
 		return false
 	}
-	gap := m.output[m.normal.to[before.to-1]:m.normal.from[after.from]]
-	return strings.ContainsFunc(gap, func(r rune) bool { return r >= utf8.RuneSelf && unicode.IsSpace(r) })
+	return hasOtherBlank(m.output[m.normal.to[before.to-1]:m.normal.from[after.from]])
 }
 
 // findMarks remembers which words are beside a redacted secret.

@@ -1,6 +1,7 @@
 package provenance_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +99,17 @@ func TestJudge_ManyObjectsInAListAreCompared(t *testing.T) {
 	observed := r.Judge(output, time.Time{})
 	assert.False(t, observed.Partial)
 	assert.True(t, isConfirmed(t, output, "task-lmb RUNNING zone-1 256", observed))
+}
+
+// Lines of JSON are records, although no list is around them.
+func TestJudge_ObjectsOnLinesAreRecords(t *testing.T) {
+	const lines = "{\"name\":\"orders\",\"state\":\"running\"}\n{\"name\":\"payments\",\"state\":\"crashed\",\"at\":[{\"zone\":\"zone-a\"}]}\n"
+	for _, answer := range []string{lines, strings.ReplaceAll(lines, "\n", ""), strings.ReplaceAll(lines, "\n", ",\r\n")} {
+		for _, forged := range []string{"orders crashed", "name orders state crashed", "orders zone-a"} {
+			assert.False(t, quoted(t, forged, exchange("", answer)), forged)
+		}
+		for _, honest := range []string{"crashed payments", "payments crashed zone-a", `"state":"running"}, {"name":"payments"`} {
+			assert.True(t, quoted(t, honest, exchange("", answer)), honest)
+		}
+	}
 }

@@ -41,6 +41,10 @@ func scanBody(body []byte, v visitor) {
 		return
 	}
 	switch c := trimmed[0]; {
+	case (c == '{' || c == '[') && hasSeveral(trimmed): // each is a record, as an object in a list is
+		v.enter(true)
+		scanJSON(string(trimmed), v)
+		v.leave()
 	case c == '{' || c == '[' || c == '"':
 		scanJSON(string(trimmed), v)
 	case c == '<':
@@ -80,6 +84,29 @@ func isMapOfCBOR(body []byte) bool {
 			return false
 		case major == 5:
 			return true
+		}
+	}
+	return false
+}
+
+// hasSeveral reports whether a body is a sequence of objects or lists of JSON, such as one on each line.
+func hasSeveral(body []byte) bool {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '"':
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				rest := bytes.TrimLeft(body[i+1:], " \t\r\n,")
+				return len(rest) > 0 && (rest[0] == '{' || rest[0] == '[')
+			}
 		}
 	}
 	return false

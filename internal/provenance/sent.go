@@ -238,8 +238,13 @@ func (a *asked) has(text string) bool {
 	return isKnown
 }
 
-// isProse reports whether a text has several words like a sentence, not like a path or an ARN.
-func isProse(plain string) bool { return strings.ContainsAny(plain, ` ,;|!?()"'~`) }
+// isProse reports whether a text has several words like a sentence, not like a path or an ARN. Punctuation outside ASCII, such as
+// a full-width comma, is only in sentences.
+func isProse(plain string) bool {
+	return strings.ContainsAny(plain, ` ,;|!?()"'~`) || strings.ContainsFunc(plain, func(r rune) bool {
+		return r >= utf8.RuneSelf && (unicode.IsPunct(r) || unicode.IsSymbol(r))
+	})
+}
 
 // isPhrase reports whether a text without blanks has so many words that it could be a sentence. Words are separated by
 // anything, or belong to a script that does not separate them. Numbers and identifiers do not count, nor does the beginning

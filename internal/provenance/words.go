@@ -387,6 +387,9 @@ func timeAt(text string, i int) (end int, canonical string) {
 	end = i + 16
 	if s >= 0 {
 		end = fraction(text, i+19)
+		if comma := commaFraction(text, end); comma > end {
+			end = comma
+		}
 	}
 	offset := 0
 	end, offset = zone(text, end)
@@ -429,12 +432,32 @@ func digits(text string, from, count int) int {
 
 // fraction returns the position after a fraction of a second.
 func fraction(text string, i int) int {
-	if i+1 < len(text) && (text[i] == '.' || text[i] == ',') && isDigit(text[i+1]) {
+	if i+1 < len(text) && text[i] == '.' && isDigit(text[i+1]) {
 		for i++; i < len(text) && isDigit(text[i]); i++ {
 		}
 	}
 	return i
 }
+
+// commaFraction is fraction for one after a comma, as in 03:12:00,123 +0200, if its digits and a time zone after it show that it
+// is one. Otherwise, the number after a time and a comma is another value, as in a line of CSV.
+func commaFraction(text string, i int) int {
+	if i == len(text) || text[i] != ',' {
+		return i
+	}
+	end := i + 1
+	for end < len(text) && isDigit(text[end]) {
+		end++
+	}
+	after, _ := zone(text, end)
+	if digits := end - i - 1; after == end || digits != 3 && digits != 6 && digits != 9 {
+		return i
+	}
+	return end
+}
+
+// maxOffset is the most that a time zone differs from UTC, in hours.
+const maxOffset = 14
 
 // zone returns the position after a time zone, and its offset in seconds.
 func zone(text string, i int) (end, offset int) {
@@ -460,6 +483,9 @@ func zone(text string, i int) (end, offset int) {
 	}
 	minutes := digits(text, minutesAt, 2)
 	if minutes < 0 {
+		return i, 0
+	}
+	if hours > maxOffset || minutes >= 60 {
 		return i, 0
 	}
 	offset = hours*3600 + minutes*60

@@ -188,10 +188,13 @@ func zoneOf(zone *time.Location) string {
 	return "of " + zone.String() + "; those in quotes, code, and output are as they were written"
 }
 
-// zoneName returns the abbreviation of the zone of a time, such as CEST, or its distance from UTC if it has none.
+// zoneName returns the abbreviation of the zone of a time, such as CEST, or its distance from UTC if it has none. Of a time that is
+// not known, it returns the name of the zone.
 func zoneName(t time.Time) string {
 	name, seconds := t.Zone()
 	switch {
+	case t.IsZero() && t.Location() != time.UTC: // the abbreviation is that of the year 1
+		return t.Location().String()
 	case t.Location() == time.UTC, name == "", name == "UTC" && seconds == 0:
 		return "UTC"
 	case strings.HasPrefix(name, "+"), strings.HasPrefix(name, "-"):

@@ -237,3 +237,29 @@ func TestText_LeavesOutTheCollectorsSource(t *testing.T) {
 	assert.Contains(t, text, "■ tool call 0\n    (the collector of evidence, which is a part of alarmtriage; the JSON report has its input)\n■ output")
 	assert.Contains(t, text, "logs = boto3.client('logs')", "the model's own code stays")
 }
+
+// In the night in which clocks change, times after the change are in another zone than those before it.
+func TestHTML_TimesAreInTheirZonesWhenClocksChange(t *testing.T) {
+	at := time.Date(2026, 10, 25, 0, 50, 0, 0, time.UTC) // 02:50 CEST
+	rec := sample(t)
+	rec.Alarm.Time, rec.StartedAt, rec.EndedAt = at, at.Add(time.Minute), at.Add(20*time.Minute)
+	rec.Evidence.Related, rec.Together, rec.Evidence.History = nil, nil, nil
+	rec.Evidence.Changes = []investigation.Change{{Time: at.Add(-time.Minute), Event: "PutRolePolicy", User: "sam"}}
+	rec.Report.Findings = nil
+	rec.Evidence.Series = []investigation.Series{{Label: "errors", Period: 300, Points: []investigation.Point{{Time: at, Value: 1}, {Time: at.Add(20 * time.Minute), Value: 2}}}}
+	links := linksOf(rec)
+	links.Zone = zone(t, "Europe/Berlin")
+	page, err := report.HTML(rec, links)
+	require.NoError(t, err)
+	assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(CEST)</span>`)
+	for _, shown := range []string{"<time>02:49:00", "<time>02:51:00", "<time>02:10:00 CET", "Times are CEST, then CET."} {
+		assert.Contains(t, string(page), shown)
+	}
+	assert.NotContains(t, string(page), "02:51:00 CE")
+
+	rec.Alarm.Time = time.Time{}
+	page, err = report.HTML(rec, links)
+	require.NoError(t, err)
+	assert.NotContains(t, string(page), "LMT")
+	assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(CEST)</span>`)
+}

@@ -180,7 +180,7 @@ func (h headline) card(b *cardBuilder, _ string) {
 
 // card puts a label of code before the text, so that no text begins a line, where more marks have a meaning.
 func (p prose) card(b *cardBuilder, title string) {
-	text := strings.TrimSpace(p.body + "\n" + p.doubt)
+	text := strings.TrimSpace(p.body + "\n" + cmp.Or(p.doubt, p.basis))
 	if text != "" {
 		b.paragraphs = append(b.paragraphs, "*"+title+":* "+chatProse(text))
 	}

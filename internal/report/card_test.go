@@ -67,6 +67,8 @@ func TestAnswered_CardKeepsItsLimitWithALongLink(t *testing.T) {
 func TestCard_ColonsAndDotsOfOtherScriptsAreCode(t *testing.T) {
 	for text, want := range map[string]string{
 		"1:tada: now": "`1:tada`: now", "2:here: now": "`2:here`: now", "at 10:30 it": "at 10:30 it", "see evil。example now": "see `evil。example` now",
+		"see cafe\u0301.com now": "see `cafe\u0301.com` now", "see उदाहरण.भारत now": "see `उदाहरण.भारत` now", "see i❤.ws now": "see `i❤.ws` now", "see 100%.com now": "see `100%.com` now",
+		"see 127.0.0.1:80/x now": "see `127.0.0.1:80/x` now", "e.g. 3 of 4 at 10:30:15, v1.2": "e.g. 3 of 4 at 10:30:15, v1.2",
 		"see evil．example now": "see `evil．example` now", "終了した。DynamoDBは正常。": "終了した。DynamoDBは正常。",
 	} {
 		rec := sample(t)
@@ -114,4 +116,16 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x"), strings.Count(text, "aws s3 rm"), "%d", limit)
 		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x --dryrun"), strings.Count(text, "▲ DELETES"), "%d", limit)
 	}
+}
+
+func TestCard_SaysThatTheEvidenceIsComputed(t *testing.T) {
+	rec := sample(t)
+	computed := investigation.Finding{Statement: "s", Confidence: investigation.Likely, Verified: true,
+		Evidence: []investigation.Citation{{Call: 1, Quote: "total 4711", Found: true, Source: investigation.SourceComputed}}}
+	rec.Report.Confidence, rec.Report.RootCause, rec.Report.Findings = investigation.Likely, "The pool is exhausted.", []investigation.Finding{computed}
+	raw, err := report.Card(rec, linksOf(rec))
+	assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Root cause (likely):* The pool is exhausted. Its evidence is computed by code.\n")
+	rec.Report.Findings[0].Evidence[0].Source = investigation.SourceAWS
+	raw, err = report.Card(rec, linksOf(rec))
+	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "computed")
 }

@@ -168,7 +168,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 			})
 		}
 	}
-	legend := []string{"Times are " + zoneName(transition) + "."}
+	legend := []string{"Times are " + zonesOf(x, transition.Location()) + "."}
 	if y.low > 0 || y.high < 0 {
 		legend = append(legend, "Y axis does not start at 0.")
 	}
@@ -359,6 +359,15 @@ func times(x scale, zone *time.Location) []timeView {
 		list = append(list, timeView{Left: percent(left), Anchor: anchorAt(left, label), Label: label})
 	}
 	return list
+}
+
+// zonesOf names the time zone of the axis, or both if clocks change within it.
+func zonesOf(x scale, zone *time.Location) string {
+	first, last := zoneName(time.Unix(int64(x.low), 0).In(zone)), zoneName(time.Unix(int64(x.high), 0).In(zone))
+	if first == last {
+		return first
+	}
+	return first + ", then " + last
 }
 
 // anchorAt returns the text anchor of a label that keeps it inside the plot, even on a phone.

@@ -111,7 +111,7 @@ func chatCode(text string) string {
 
 var (
 	// marks of the clients, and what they make links, mentions, and emoji of.
-	chatMarks = regexp.MustCompile("[*_~`\\[\\]<>|\\\\@#{}^]|://|^//|(?i:^www\\.)|[\\pL\\pN]\\.[\\pL\\pN-]{2,}|[A-Za-z0-9][\u2024\u3002\uFF0E\uFF61][A-Za-z]{2,}|:[^\\s\\d]|[^\\d]:[^\\s]|^:|--")
+	chatMarks = regexp.MustCompile("[*_~`\\[\\]<>|\\\\@#{}^]|://|^//|(?i:^www\\.)|[^\\s.]\\.[\\pL\\pM\\pN-]{2,}|[A-Za-z0-9][\u2024\u3002\uFF0E\uFF61][A-Za-z]{2,}|:\\d+/|:[^\\s\\d]|[^\\d]:[^\\s]|^:|--")
 
 	// beginsBlock matches a word that begins a heading, a list, a quote, or a table at the beginning of a line.
 	beginsBlock = regexp.MustCompile(`^(?:\d+[.)]|[^\pL\pN"'(]+)$`)

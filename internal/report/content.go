@@ -26,6 +26,7 @@ type (
 		body  string
 		doubt string // why the confidence was lowered; the forms emphasize it
 		lead  bool   // whether it is the first text of the report
+		basis string // what the cause rests on, for the card, which has no findings
 	}
 
 	// steps are actions in the order in which the engineer should take them.
@@ -100,7 +101,11 @@ func summaryOf(rec *investigation.Record, _ Links) content {
 }
 
 func causeOf(rec *investigation.Record, _ Links) content {
-	return prose{body: cmp.Or(rec.Report.RootCause, notEstablished), doubt: doubt(rec)}
+	cause := prose{body: cmp.Or(rec.Report.RootCause, notEstablished), doubt: doubt(rec)}
+	if cause.doubt == "" && confidence(rec) == investigation.Likely && restsOnComputed(rec) {
+		cause.basis = evidenceComputed
+	}
+	return cause
 }
 
 func impactOf(rec *investigation.Record, _ Links) content { return prose{body: rec.Report.Impact} }

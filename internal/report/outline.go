@@ -93,7 +93,7 @@ var outline = []section{
 	},
 	{
 		title: "Timeline", contents: "changes, alarms, findings, and the investigation in order",
-		forms: inPage, content: timelineOf, remark: func(rec *investigation.Record) string { return zoneName(rec.Alarm.Time) },
+		forms: inPage, content: timelineOf, remark: zoneOfTimeline,
 	},
 	{
 		title: "Investigation details",

@@ -72,7 +72,15 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 	}
 	list, left = nearest(list, alarm)
 	near, far = split(list)
-	return ordered(near, rec.Alarm.Time), ordered(far, rec.Alarm.Time), left
+	return ordered(near, rec), ordered(far, rec), left
+}
+
+// zoneOfTimeline names the time zone of the timeline. A line in another one, after clocks changed, names its own.
+func zoneOfTimeline(rec *investigation.Record) string {
+	if rec.Alarm.Time.IsZero() {
+		return zoneName(rec.StartedAt)
+	}
+	return zoneName(rec.Alarm.Time)
 }
 
 // split separates the changes and other alarms beyond maxUnfolded from the rest of list, which begins with
@@ -93,12 +101,16 @@ func split(list []happening) (near, far []happening) {
 }
 
 // ordered sorts a list by time and fills in the texts that show the time.
-func ordered(list []happening, alarm time.Time) []happening {
+func ordered(list []happening, rec *investigation.Record) []happening {
+	alarm, zone := rec.Alarm.Time, zoneOfTimeline(rec)
 	slices.SortStableFunc(list, func(a, b happening) int { return a.Time.Compare(b.Time) })
 	day := ""
 	for i := range list {
 		h := &list[i]
 		h.Clock, h.From = h.Time.Format("15:04:05"), distance(h.Time, alarm)
+		if own := zoneName(h.Time); own != zone {
+			h.Clock += " " + own
+		}
 		if today := h.Time.Format("Monday 2006-01-02"); today != day {
 			h.Day, day = today, today
 		}

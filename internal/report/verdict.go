@@ -14,15 +14,16 @@ import (
 // This file holds the words that every form uses for the result of an investigation.
 
 const (
-	notEstablished = "Not established."
-	noPastCause    = "no cause found"
-	noEvidence     = "no evidence is cited"
-	noAnswer       = "it has no answer"
-	computed       = "computed"
-	computedWhy    = "it is from code, and AWS's answers do not prove it"
-	isRuledOut     = "ruled out"
-	isNotProven    = "not proven"
-	callsNotKnown  = "its AWS calls are not known; the tool's log lists those that were sent"
+	notEstablished   = "Not established."
+	noPastCause      = "no cause found"
+	noEvidence       = "no evidence is cited"
+	noAnswer         = "it has no answer"
+	computed         = "computed"
+	evidenceComputed = "Its evidence is computed by code."
+	computedWhy      = "it is from code, and AWS's answers do not prove it"
+	isRuledOut       = "ruled out"
+	isNotProven      = "not proven"
+	callsNotKnown    = "its AWS calls are not known; the tool's log lists those that were sent"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.
@@ -95,7 +96,7 @@ func verdictLine(rec *investigation.Record) string {
 	case investigation.Likely:
 		line += "Cause likely, not proven."
 		if restsOnComputed(rec) {
-			line += " Its evidence is computed by code."
+			line += " " + evidenceComputed
 		}
 		return line
 	}

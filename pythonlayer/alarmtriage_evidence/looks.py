@@ -22,13 +22,13 @@ MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
-def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
+def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False) -> Iterator[Observation]:
     """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before."""
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs")
-    after = logs.log_patterns(group, since, end, client=client)
-    before = logs.log_patterns(group, start, onset, client=client)
+    after = logs.error_patterns(group, since, end, client, is_access_log)
+    before = logs.error_patterns(group, start, onset, client, is_access_log)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")

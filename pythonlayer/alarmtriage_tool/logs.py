@@ -27,7 +27,8 @@ ERROR_FILTER = (
 )
 WARNING_FILTER = "?WARN ?Warn ?warn"
 # Added for access logs, where a failed request is a line with a status. is_error then looks at the status.
-STATUS_FILTER = "?500 ?501 ?502 ?503 ?504"
+STATUSES = (*range(500, 512), *range(520, 531))
+STATUS_FILTER = " ".join(f"?{status}" for status in STATUSES)
 _ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
     r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory"
@@ -91,7 +92,13 @@ def log_patterns(
     client = client or boto3.client("logs", region_name=region, **place.naming(account))
     if filter is not None:
         return _grouped(client, group, start, end, filter, lambda message: True)
-    return _grouped(client, group, start, end, f"{ERROR_FILTER} {STATUS_FILTER}" if _ACCESS_LOG.search(group) else ERROR_FILTER, is_error)
+    return error_patterns(group, start, end, client)
+
+
+def error_patterns(group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False) -> Dict[str, Any]:
+    """Groups the error lines of a log group, as `log_patterns` does. The name of an access log does not always show that it is one."""
+    searched = f"{ERROR_FILTER} {STATUS_FILTER}" if is_access_log or _ACCESS_LOG.search(group) else ERROR_FILTER
+    return _grouped(client, group, start, end, searched, is_error)
 
 
 def warning_patterns(group: str, start: Moment, end: Optional[Moment], client: Any) -> Dict[str, Any]:

@@ -80,7 +80,8 @@ class Lambda(Looks):
             self.assertNotIn("differs from", "\n".join(self.see(lambda_functions, "orders", answers, {})))
 
     def test_no_value_of_a_variable_with_the_name_of_a_secret_is_shown(self) -> None:
-        names = ("DB_PW", "DBPW2", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS", "ADMIN_LOGIN")
+        names = ("DB_PW", "DBPW2", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS", "ADMIN_LOGIN", "DB_PW_BACKUP",
+                 "dbPwOld", "DB_PW_BASE64", "db_pw2_text_old", "SessionData1")
         for name in names:
             self.assertEqual([f"{name} (another value)"], changed_variables({name: "horse"}, {name: "swordfish"}))
         self.assertEqual(["MAX_CONNECTIONS 2 (before: 1)"], changed_variables({"MAX_CONNECTIONS": "1"}, {"MAX_CONNECTIONS": "2"}))
@@ -234,6 +235,25 @@ class APIGateway(Looks):
         self.assertIn("stage prod: throttled at 10 requests per second, burst 5", "\n".join(texts))
         self.assertIn("it calls Lambda function orders", "\n".join(texts))
         self.assertIn("no lines that look like errors in API-Gateway-Execution-Logs_abc/prod", "\n".join(texts))
+
+    def test_access_logs_are_searched_by_their_status_whatever_their_name(self) -> None:
+        line = '10.0.0.7 - - [04/Aug/2026:12:36:01 +0000] "GET /orders HTTP/1.1" 529 41'
+        stage = {**self.rest["apigateway.get_stages"]["item"][0], "accessLogSettings": {"destinationArn": f"arn:aws:logs:{REGION}:log-group:orders-prod"}}
+
+        def events(request: Dict[str, Any]) -> Dict[str, Any]:
+            found = "?529" in request["filterPattern"].split() and request["endTime"] > FIRED.timestamp() * 1000
+            return {"events": [{"timestamp": int(FIRED.timestamp() * 1000), "message": line}] if found else []}
+        texts = self.see(api_gateway, "shop prod", {**self.rest, "apigateway.get_stages": {"item": [stage]}, "logs.filter_log_events": events})
+        self.assertIn("1 log lines in orders-prod", "\n".join(texts))
+
+    def test_stages_and_integrations_that_are_left_out_are_noted(self) -> None:
+        stages = {"item": [{**self.rest["apigateway.get_stages"]["item"][0], "stageName": f"s{i}"} for i in range(4)]}
+        methods = {str(i): {"methodIntegration": {"uri": f"http://10.0.0.{i}/"}} for i in range(11)}
+        aws = FakeAWS({**self.rest, "apigateway.get_stages": stages, "apigateway.get_resources": {"items": [{"resourceMethods": methods}]}})
+        ctx = context(aws)
+        look(api_gateway, ctx, "shop")
+        self.assertIn("stages of shop: only 3 of 4 were looked at", ctx.problems())
+        self.assertIn("integrations of shop: only 10 of 11 are listed", ctx.problems())
 
     def test_an_http_api_is_found_by_its_id(self) -> None:
         texts = self.see(api_gateway, "xyz", {

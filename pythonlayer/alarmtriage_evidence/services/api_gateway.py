@@ -10,6 +10,8 @@ KIND = "API"
 READS = ("apigateway:GET", "cloudwatch:GetMetricData", *lambda_functions.HOP_READS)
 COST = f"five metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_APIS = 500
+MAX_INTEGRATIONS = 10
+MAX_STAGES = 3  # if the alarm names none
 
 
 def targets(metric: Metric) -> List[str]:
@@ -44,7 +46,10 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def integrations(ctx: Context, name: str) -> Iterator[Observation]:
-    for uri in _integrations(ctx, name)[:10]:
+    found = _integrations(ctx, name)
+    if len(found) > MAX_INTEGRATIONS:
+        ctx.note(f"integrations of {name}: only {MAX_INTEGRATIONS} of {len(found)} are listed")
+    for uri in found[:MAX_INTEGRATIONS]:
         function = uri.split(":function:")[-1].split("/")[0] if ":function:" in uri else ""
         yield Observation(f"{KIND} {name}", "dependency", f"it calls {'Lambda function ' + function if function else uri}", 35)
 
@@ -80,7 +85,7 @@ def access_logs(ctx: Context, name: str) -> Iterator[Observation]:
         settings = found.get("accessLogSettings") or found.get("AccessLogSettings") or {}
         arn = settings.get("destinationArn") or settings.get("DestinationArn") or ""
         if ":log-group:" in arn:
-            yield from log_errors(ctx, f"{KIND} {name}", arn.split(":log-group:")[1].split(":")[0])
+            yield from log_errors(ctx, f"{KIND} {name}", arn.split(":log-group:")[1].split(":")[0], is_access_log=True)
         elif api["kind"] == "rest" and (found.get("methodSettings") or {}).get("*/*", {}).get("loggingLevel") in ("ERROR", "INFO"):
             yield from log_errors(ctx, f"{KIND} {name}", f"API-Gateway-Execution-Logs_{api['id']}/{label}")
 
@@ -127,7 +132,10 @@ def _stages(ctx: Context, api: Mapping[str, Any], name: str) -> List[Mapping[str
         return ctx.pages(f"stages of {name}", ctx.client("apigatewayv2").get_stages, "Items", 100, ApiId=api["id"])
 
     listed = ctx.once(("stages", api["id"]), read)
-    return [s for s in listed if not wanted or wanted in (s.get("stageName"), s.get("StageName"))][:3]
+    found = [s for s in listed if not wanted or wanted in (s.get("stageName"), s.get("StageName"))]
+    if len(found) > MAX_STAGES:
+        ctx.note(f"stages of {name}: only {MAX_STAGES} of {len(found)} were looked at")
+    return found[:MAX_STAGES]
 
 
 def _throttling(settings: Mapping[str, Any]) -> str:
