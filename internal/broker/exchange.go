@@ -320,7 +320,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	dropOtherHeaders(request.Header)
 	if charged != nil {
 		charged.scope, charged.signer = scope, signer
-		request.Header.Del("Accept-Encoding") // the broker reads the answer
+		if charged.operation == startLogQuery {
+			request.Header.Del("Accept") // the broker reads the answer in JSON
+		}
 	}
 	sent := textsOf(request.Header)
 	if returnsCredentials(operations) {
