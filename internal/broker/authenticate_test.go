@@ -179,6 +179,26 @@ func TestAuthenticate_RolesOfTheCallSign(t *testing.T) {
 		require.Empty(t, describeGroups(t, connection, DummyAccessKey).Error)
 		assert.Contains(t, describeGroups(t, connection, roleKey).Error, "neither belongs to this tool")
 	})
+	// AWS's query services also answer in JSON, such as for a form with ContentType=JSON.
+	for name, text := range map[string]string{
+		"JSON":             `{"Credentials":{"AccessKeyId":"` + roleKey + `","SecretAccessKey":"` + roleSecret + `","SessionToken":"` + roleToken + `"}}`,
+		"another encoding": `<?xml version="1.0" encoding="ISO-8859-1"?>` + assumeRoleAnswer(other),
+		"a cut answer":     assumeRoleAnswer(other)[:len(assumeRoleAnswer(other))-1],
+		"a long answer":    strings.Repeat(" ", maxCredentials) + assumeRoleAnswer(other),
+	} {
+		t.Run("no answer that is not understood: "+name, func(t *testing.T) {
+			aws := &sink{}
+			o := allowing(aws)
+			aws.answer = func(*http.Request) *http.Response { return answerOf(http.StatusOK, text) }
+			connection, session := dialWith(t, o)
+			answer, body := assumeRole(t, connection, "AssumeRole", other, authorization(DummyAccessKey, "sts"))
+			assert.Contains(t, answer.Error, "the broker found no credentials in the answer of STS")
+			assert.Empty(t, body)
+			calls, _, refusals := session.Audit()
+			require.Len(t, calls, 1, "the request was sent")
+			assert.Equal(t, []any{http.StatusOK, "withheld", 0}, []any{calls[0].Status, calls[0].ErrorCode, refusals})
+		})
+	}
 	t.Run("not from a failure", func(t *testing.T) {
 		aws := &sink{}
 		o := allowing(aws)

@@ -40,7 +40,9 @@ type meteredAWS struct {
 	status  int           // of answers other than those about queries; 0: 200
 	answer  string
 	denied  string        // the operation that AWS denies
+	failing string        // the operation that AWS throttles
 	hold    chan struct{} // GetQueryResults is answered after it is closed; nil: at once
+	held    string        // the query for which hold applies; empty: all
 }
 
 func newMeteredAWS(t testing.TB) *meteredAWS {
@@ -60,7 +62,9 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if operation == "StartQuery" && m.release != nil {
 		<-m.release
 	}
-	if operation == "GetQueryResults" && m.hold != nil {
+	var input struct{ QueryID string }
+	_ = json.Unmarshal(body, &input)
+	if operation == "GetQueryResults" && m.hold != nil && (m.held == "" || m.held == input.QueryID) {
 		select {
 		case <-m.hold:
 		case <-r.Context().Done():
@@ -73,12 +77,15 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"__type":"com.amazonaws.logs#AccessDeniedException","message":"explicit deny"}`)
 		return
 	}
+	if m.failing != "" && operation == m.failing {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"__type":"ThrottlingException","message":"Rate exceeded"}`)
+		return
+	}
 	if m.status != 0 {
 		w.WriteHeader(m.status)
 		return
 	}
-	var input struct{ QueryID string }
-	_ = json.Unmarshal(body, &input)
 	switch operation {
 	case "StartQuery":
 		fmt.Fprintf(w, `{"queryId":"query-%d"}`, m.counts[operation])
@@ -302,6 +309,57 @@ func TestBilling_StopsQueriesWhoseStatisticsAreDenied(t *testing.T) {
 	assert.Equal(t, 1, m.count("StopQuery"))
 	queries, _ := session.Billed()
 	assert.EqualValues(t, minLogScan, queries[0].Units, "what a query is charged when it starts")
+}
+
+// The code can use up AWS's limit of requests, so that the broker does not learn what its query scans.
+func TestBilling_StopsQueriesWhoseStatisticsFailForLong(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.failing = "GetQueryResults"
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	session.broker.logQueryUnseen = 50 * time.Millisecond
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { _, stopped := session.Billed(); return stopped == 1 }, 5*time.Second, time.Millisecond)
+	assert.Equal(t, 1, m.count("StopQuery"))
+	assert.Greater(t, m.count("GetQueryResults"), 2, "a single failure does not stop it")
+	answer, _ = ask(t, connect(), startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "AWS did not report what an earlier query of this tool call scanned")
+	assert.Contains(t, answer.Error, "filter_log_events costs nothing")
+}
+
+func TestBilling_SlowStatisticsDoNotHideOtherQueries(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans, m.hold, m.held = 30e9, make(chan struct{}), "query-1"
+	defer close(m.hold)
+	session, connect, _ := limited(t, m, 0.25, 10*time.Millisecond)
+	connection := connect()
+	for range 2 {
+		answer, _ := ask(t, connection, startQuery(m), aQuery)
+		require.Empty(t, answer.Error)
+	}
+	require.Eventually(t, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.stopped["query-2"]
+	}, 2*time.Second, time.Millisecond, "the first query is looked at for 4 s")
+	queries, _ := session.Billed()
+	assert.GreaterOrEqual(t, queries[0].Units, int64(30e9))
+}
+
+// A query whose ID the broker does not learn cannot be stopped. It is the only one of the call.
+func TestBilling_AnUnknownAnswerEndsTheQueriesOfACall(t *testing.T) {
+	aws := &sink{answer: func(*http.Request) *http.Response { return answerOf(http.StatusOK, "\xa1gqueryIdaq") }}
+	b, err := New(toAWS(aws))
+	require.NoError(t, err)
+	connect, _ := serve(t, b.NewSession(1))
+	connection := connect()
+	query := logQueryText("", "fields @message", "")
+	head := requestHead{Method: query.Method, URL: query.URL, Headers: append(query.Headers, authorization(DummyAccessKey, "logs"), [2]string{"Accept", "application/cbor"})}
+	answer, _ := ask(t, connection, head, query.Body)
+	require.Empty(t, answer.Error)
+	assert.Empty(t, aws.seen[0].Header.Get("Accept"), "the broker reads JSON")
+	answer, _ = ask(t, connection, head, query.Body)
+	assert.Contains(t, answer.Error, "AWS did not report what an earlier query of this tool call scanned")
 }
 
 // AWS does not answer what the query scanned before the time at the end of the call is over.

@@ -136,7 +136,8 @@ type Broker struct {
 	now         func() time.Time
 	log         *slog.Logger
 
-	logQueryPause time.Duration // between two looks at running queries
+	logQueryPause  time.Duration // between two looks at running queries
+	logQueryUnseen time.Duration // without statistics, after which a query is stopped
 }
 
 // New returns a broker. It fails if an endpoint is not a URL.
@@ -167,7 +168,8 @@ func New(o Options) (*Broker, error) {
 		now:         o.Now,
 		log:         o.Log,
 
-		logQueryPause: logQueryPause,
+		logQueryPause:  logQueryPause,
+		logQueryUnseen: logQueryUnseen,
 	}
 	if b.transport == nil {
 		b.transport = newTransport()

@@ -179,8 +179,12 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	defer response.Body.Close()
 	call.Status = response.StatusCode
-	if response.StatusCode == http.StatusOK && returnsCredentials(prepared.operations) {
-		s.keepCredentials(response, prepared.signer.account)
+	if response.StatusCode < http.StatusMultipleChoices && returnsCredentials(prepared.operations) {
+		if found := s.keepCredentials(response, prepared.signer.account); found == 0 && assumes(prepared.operations) {
+			call.DurationMS, call.ErrorCode = s.broker.now().Sub(start).Milliseconds(), "withheld"
+			s.record(call)
+			return writeHead(connection, answerHead{Error: withheld, Kind: kindRefused}) == nil
+		}
 	}
 	beginning, whole := s.forward(connection, response, newScrubber(prepared.signer, s.assumed.all(), response.StatusCode >= http.StatusBadRequest))
 	if prepared.charge != nil && prepared.charge.operation != startLogQuery {
@@ -212,17 +216,21 @@ func kindOf(err error) failureKind {
 	return kindConnect
 }
 
-// keepCredentials keeps the credentials in an answer of STS. The answer itself stays unread.
-func (s *Session) keepCredentials(response *http.Response, account string) {
+// withheld is why the code does not receive the answer of an operation that returns credentials.
+const withheld = "the broker found no credentials in the answer of STS, so it withholds the answer; write the request with boto3"
+
+// keepCredentials keeps the credentials in an answer of STS, and returns how many it found. The answer itself stays unread.
+func (s *Session) keepCredentials(response *http.Response, account string) (found int) {
 	read, err := io.ReadAll(io.LimitReader(response.Body, maxCredentials))
 	rest := response.Body
 	if err == nil {
-		s.assumed.learn(read, account)
+		found = s.assumed.learn(read, account)
 	}
 	response.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(read), rest), rest}
+	return found
 }
 
 const maxCredentials = 64 << 10 // bytes of an answer of STS in which credentials are searched
@@ -320,7 +328,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	dropOtherHeaders(request.Header)
 	if charged != nil {
 		charged.scope, charged.signer = scope, signer
-		request.Header.Del("Accept-Encoding") // the broker reads the answer
+		if charged.operation == startLogQuery {
+			request.Header.Del("Accept") // the broker reads the answer in JSON
+		}
 	}
 	sent := textsOf(request.Header)
 	if returnsCredentials(operations) {

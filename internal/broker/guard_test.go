@@ -156,8 +156,11 @@ func assertOutcomes(t *testing.T, o Options, tests []requestCase) {
 	t.Helper()
 	var arrived atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
+		body, _ := io.ReadAll(r.Body)
 		arrived.Add(1)
+		if strings.HasPrefix(string(body), "Action=AssumeRole") {
+			io.WriteString(w, assumeRoleAnswer(ownAccount))
+		}
 	}))
 	t.Cleanup(server.Close)
 	o.Credentials = credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token")

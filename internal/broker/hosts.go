@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func EndpointsIn(environ []string) []string {
 
 // place describes a host that may be reached.
 type place struct {
-	services []string // IDs of the services at this host; nil for one of Options.Endpoints: any service
+	services []string // IDs of the services at this host; nil for one of Options.Endpoints: any service, but only S3 has buckets
 	bucket   string   // S3 bucket in the host's name; may be empty
 	account  string   // account ID in the host's name; may be empty
 }
@@ -54,7 +55,7 @@ func (h hosts) find(u *url.URL) (place, string) {
 		return place{}, ""
 	}
 	if bucket, parent, ok := strings.Cut(strings.ToLower(u.Host), "."); ok && h.extra[u.Scheme+"://"+parent] {
-		return place{bucket: bucket}, ""
+		return place{services: []string{serviceS3}, bucket: bucket}, ""
 	}
 	if u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || u.User != nil {
 		return place{}, fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", bounded(whole))
@@ -67,8 +68,13 @@ func (h hosts) find(u *url.URL) (place, string) {
 
 const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS has more
 
+// timestreamCell matches the beginning of an endpoint of Timestream to which its SDKs are directed, such as
+// query-cell2.timestream.us-east-1.amazonaws.com ("How the endpoint discovery pattern works").
+var timestreamCell = regexp.MustCompile(`^(ingest|query)-cell[0-9]+\.timestream\.`)
+
 // place looks up a host in every partition whose DNS suffix it has.
 func (t *tables) place(host string) (place, bool) {
+	host = timestreamCell.ReplaceAllString(host, "$1.timestream.")
 	for _, p := range t.regions {
 		for _, suffix := range []struct{ text, name string }{{p.dual, "{dual}"}, {p.dns, "{dns}"}, {"", ""}} {
 			rest := host

@@ -32,6 +32,12 @@ func TestHosts_AcceptOnlyAWSEndpoints(t *testing.T) {
 		{"https://sts.amazonaws.com/", true},
 		{"https://123456789012.s3-control.eu-west-1.amazonaws.com/", true},
 		{"https://logs.us-iso-east-1.c2s.ic.gov/", true},
+		{"https://query-cell2.timestream.eu-west-1.amazonaws.com/", true},
+		{"https://ingest-cell11.timestream.us-east-1.amazonaws.com/", true},
+		{"https://query-cell.timestream.eu-west-1.amazonaws.com/", false},
+		{"https://x-query-cell2.timestream.eu-west-1.amazonaws.com/", false},
+		{"https://query-cell2.logs.eu-west-1.amazonaws.com/", false},
+		{"https://query-cell2.timestream.evil.example/", false},
 		{"https://logs.us-iso-east-1.amazonaws.com/", false},
 		{"https://logs.xx-west-1.amazonaws.com/", false},
 		{"https://logs.eu-west-1.amazonaws.com./", false},
@@ -71,6 +77,17 @@ func TestHosts_AcceptOnlyAWSEndpoints(t *testing.T) {
 			assert.Equal(t, c.want, reason == "", reason)
 		})
 	}
+}
+
+// The broker reads the path below a bucket's name, and another service would read the path alone.
+func TestHosts_OnlyBucketsAreBelowAnEndpoint(t *testing.T) {
+	allow := func(o *Options) { o.Endpoints = []string{"https://gateway.example"} }
+	list := forgedRequest{Name: "a bucket", Service: "s3", Method: "GET", URL: "https://bucket.gateway.example/?list-type=2", Operation: "s3:ListObjectsV2"}
+	assertForged(t, allow, []forgedRequest{
+		list,
+		logsRead("the endpoint", "").at("https://gateway.example/"),
+		logsRead("another service below it", "is not available at logs.gateway.example").at("https://logs.gateway.example/"),
+	})
 }
 
 func TestNewHosts_NamesInvalidEndpoint(t *testing.T) {

@@ -32,13 +32,16 @@ func action(prefix, name string) *operation {
 var mathFunctions = []implication{
 	{functionCall("LAMBDA"), "LAMBDA", action("lambda", "InvokeFunction")},
 	{functionCall("DB_PERF_INSIGHTS"), "DB_PERF_INSIGHTS", action("pi", "GetResourceMetrics")},
-	{functionCall("INSIGHT_RULE_METRIC"), "INSIGHT_RULE_METRIC", action("cloudwatch", "GetInsightRuleReport")},
+	ruleMetric,
 }
+
+// ruleMetric reads a rule of Contributor Insights, which the expression names.
+var ruleMetric = implication{functionCall("INSIGHT_RULE_METRIC"), "INSIGHT_RULE_METRIC", action("cloudwatch", "GetInsightRuleReport")}
 
 // logCommands are the parts of Logs Insights queries that read something other than log lines.
 var logCommands = []implication{
 	{functionCall("unmask"), "unmask", unmasking},
-	{regexp.MustCompile(`(?im)(?:^|\|)` + gap + `lookup\b`), "lookup", action("logs", "GetLookupTable")},
+	{regexp.MustCompile(`(?im)(?:^|[|(\[])` + gap + `lookup\b`), "lookup", action("logs", "GetLookupTable")}, // a subquery is in brackets
 }
 
 var unmasking = action("logs", "Unmask")

@@ -24,6 +24,8 @@ const (
 	minLogScan     = 1e9                    // bytes that a query is charged until AWS reports what it scanned
 	maxLogQueries  = 8                      // that run at the same time
 	logQueryPause  = time.Second            // between two looks at the running queries; AWS allows 5 to 10 a second
+	logQueryLook   = 4 * time.Second        // for one look at a query, and for stopping it
+	logQueryUnseen = 5 * time.Second        // without statistics, after which a query is stopped
 	logQueryFinish = 400 * time.Millisecond // for the last look at the end of a call
 	maxQueryAnswer = 64 << 20               // bytes of an answer that are searched for the statistics
 	maxQueryID     = 256                    // characters ("StartQuery")
@@ -39,6 +41,7 @@ type logQueries struct {
 	running  map[string]*logQuery
 	largest  int64 // bytes that the largest query scanned
 	stopped  int   // queries that the broker stopped
+	blind    bool  // AWS did not report what a query scanned in the end
 	watching bool
 	done     chan struct{} // closed when the session ends
 	watcher  sync.WaitGroup
@@ -49,6 +52,9 @@ type logQuery struct {
 	id     string
 	place  url.URL // endpoint
 	charge *charge
+	seen   time.Time // when it was started, or AWS last reported what it scanned; guarded by the mutex of logQueries
+
+	looking, stopping sync.Mutex // held while the broker asks AWS for it
 }
 
 // knownQueries are the IDs of the queries that tool calls have started.
@@ -114,6 +120,10 @@ func (q *logQueries) admit(ctx context.Context, c *charge) string {
 func (q *logQueries) tryAdmit(c *charge) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.blind {
+		return "logs:StartQuery is refused: AWS did not report what an earlier query of this tool call scanned, so the broker cannot limit what " +
+			"another one costs; " + q.session.bill.alternative(startLogQuery)
+	}
 	if len(q.running)+q.starting >= maxLogQueries {
 		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
 			"read their results before you start another one", maxLogQueries)
@@ -161,11 +171,12 @@ func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answ
 	q.starting--
 	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
 	if !known {
+		q.blind = true
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
 	q.session.broker.known.add(body.QueryID)
-	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c}
+	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c, seen: q.session.broker.now()}
 	if !q.watching {
 		q.watching = true
 		q.watcher.Go(func() { q.watch(context.WithoutCancel(ctx)) })
@@ -182,7 +193,7 @@ func (q *logQueries) failed(c *charge, refund bool) {
 	}
 }
 
-// watch looks at the running queries until the session ends.
+// watch looks at the running queries until the session ends. A slow answer about one does not delay the others.
 func (q *logQueries) watch(ctx context.Context) {
 	pause := time.NewTicker(q.session.broker.logQueryPause)
 	defer pause.Stop()
@@ -197,17 +208,43 @@ func (q *logQueries) watch(ctx context.Context) {
 		case <-stop:
 		}
 	}()
+	var visits sync.WaitGroup
+	defer visits.Wait()
 	for {
 		select {
 		case <-q.done:
 			return
 		case <-pause.C:
-			q.look(ctx)
-			if q.session.bill.exceeded() {
-				q.stopAll(ctx)
+			for _, query := range q.list() {
+				visits.Go(func() { q.visit(ctx, query) })
 			}
 		}
 	}
+}
+
+// visit looks at a running query, unless the last visit still does. It stops the query if AWS has not reported what it scans for
+// some time, and all queries if the limit is exceeded.
+func (q *logQueries) visit(ctx context.Context, query *logQuery) {
+	if q.isUnseen(query) {
+		q.session.broker.log.Warn("Logs Insights query is stopped, because its statistics cannot be read", "query", query.id)
+		q.stop(ctx, query)
+		return
+	}
+	if !query.looking.TryLock() {
+		return
+	}
+	q.lookAt(ctx, query)
+	query.looking.Unlock()
+	if q.session.bill.exceeded() {
+		q.stopAll(ctx)
+	}
+}
+
+// isUnseen reports whether AWS has not reported what a query scans for some time.
+func (q *logQueries) isUnseen(query *logQuery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.session.broker.now().Sub(query.seen) > q.session.broker.logQueryUnseen
 }
 
 // finish takes a last look at the running queries and stops those that did not end. The look takes half of the time at most,
@@ -237,24 +274,15 @@ func (q *logQueries) list() []*logQuery {
 	return queries
 }
 
-// look asks AWS what the running queries have scanned. It reports whether one of them has ended. It stops a query whose
-// statistics AWS refuses, because nobody could limit what it costs.
+// look asks AWS what the running queries have scanned. It reports whether one of them has ended.
 func (q *logQueries) look(ctx context.Context) (ended bool) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	for _, query := range q.list() {
 		group.Go(func() {
-			scanned, status, err := q.session.broker.statistics(ctx, query)
-			if errors.Is(err, errStatisticsDenied) {
-				q.session.broker.log.Warn("Logs Insights query is stopped", "query", query.id, "error", err)
-				q.stop(ctx, query)
-				return
-			}
-			if err != nil {
-				q.session.broker.log.Debug("statistics of a Logs Insights query not read", "error", err)
-				return
-			}
-			if q.update(query, scanned, status) {
+			query.looking.Lock()
+			defer query.looking.Unlock()
+			if q.lookAt(ctx, query) {
 				mu.Lock()
 				ended = true
 				mu.Unlock()
@@ -265,6 +293,24 @@ func (q *logQueries) look(ctx context.Context) (ended bool) {
 	return ended
 }
 
+// lookAt asks AWS what a running query has scanned, and reports whether it has ended. It stops a query whose statistics AWS
+// refuses, because nobody could limit what it costs. The caller holds query.looking.
+func (q *logQueries) lookAt(ctx context.Context, query *logQuery) (ended bool) {
+	looking, cancel := context.WithTimeout(ctx, logQueryLook)
+	defer cancel()
+	scanned, status, err := q.session.broker.statistics(looking, query)
+	switch {
+	case errors.Is(err, errStatisticsDenied):
+		q.session.broker.log.Warn("Logs Insights query is stopped", "query", query.id, "error", err)
+		q.stop(ctx, query)
+		return false
+	case err != nil:
+		q.session.broker.log.Debug("statistics of a Logs Insights query not read", "error", err)
+		return false
+	}
+	return q.update(query, scanned, status)
+}
+
 // update charges what a query has scanned. It reports whether the query has ended.
 func (q *logQueries) update(query *logQuery, scanned int64, status string) (ended bool) {
 	ended = status != "Running" && status != "Scheduled" && status != "Unknown"
@@ -273,7 +319,7 @@ func (q *logQueries) update(query *logQuery, scanned int64, status string) (ende
 	if _, running := q.running[query.id]; !running {
 		return ended
 	}
-	q.largest = max(q.largest, scanned)
+	q.largest, query.seen = max(q.largest, scanned), q.session.broker.now()
 	if ended {
 		delete(q.running, query.id)
 		query.charge.change(scanned)
@@ -292,8 +338,17 @@ func (q *logQueries) stopAll(ctx context.Context) {
 	group.Wait()
 }
 
-// stop stops a query. A query that cannot be stopped keeps running.
+// stop stops a query, unless somebody else does. A query that cannot be stopped keeps running.
 func (q *logQueries) stop(ctx context.Context, query *logQuery) {
+	if !query.stopping.TryLock() {
+		return
+	}
+	defer query.stopping.Unlock()
+	if !q.isRunning(query) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logQueryLook)
+	defer cancel()
 	answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
 	if err == nil {
 		answer.Close()
@@ -311,6 +366,15 @@ func (q *logQueries) stop(ctx context.Context, query *logQuery) {
 	defer q.mu.Unlock()
 	delete(q.running, query.id)
 	q.stopped++
+	q.blind = q.blind || lookErr != nil
+}
+
+// isRunning reports whether a query is not known to have ended.
+func (q *logQueries) isRunning(query *logQuery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, running := q.running[query.id]
+	return running
 }
 
 // askLogs sends a request about a query with the credentials that started it. The caller closes the answer.

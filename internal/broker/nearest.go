@@ -32,7 +32,7 @@ var substitutes = map[string]string{
 	"lambda:InvokeAsync":            "GetFunctionConfiguration",
 	"logs:StartLiveTail":            "FilterLogEvents",
 	"logs:StartQuery":               "FilterLogEvents",
-	"s3:GetObject":                  "ListObjectsV2", // GetObjectAttributes needs the permission for the object
+	"s3:GetObject":                  "ListObjectsV2",
 	"s3:HeadObject":                 "ListObjectsV2",
 	"s3:SelectObjectContent":        "ListObjectsV2",
 	"secretsmanager:GetSecretValue": "DescribeSecret",
@@ -116,9 +116,12 @@ func (g guard) nearest(s *service, name string) *operation {
 	return nil
 }
 
+// objectAttributes also needs the permission for s3:GetObject, which the role never has.
+const objectAttributes = "s3:GetObjectAttributes"
+
 // isOpenRead reports whether the operation only reads and may pass.
 func (g guard) isOpenRead(op *operation) bool {
-	return (op.level == levelRead || op.level == levelList) && g.checkOne(op) == ""
+	return op.action != objectAttributes && (op.level == levelRead || op.level == levelList) && g.checkOne(op) == ""
 }
 
 // Ranks of a read for a resource; the lowest is the nearest.

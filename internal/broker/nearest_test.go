@@ -31,6 +31,8 @@ func TestNearest_NamesTheAllowedRead(t *testing.T) {
 		{"dynamodb", "UpdateTable", "describe_table (dynamodb:DescribeTable)"},
 		{"sqs", "ReceiveMessage", "get_queue_attributes (sqs:GetQueueAttributes)"},
 		{"s3", "GetObject", "list_objects_v2 (s3:ListObjectsV2)"},
+		{"s3", "DeleteObjects", "list_objects (s3:ListObjects)"},
+		{"s3", "PutObjectAcl", "get_object_acl (s3:GetObjectAcl)"},
 		{"s3", "PutBucketPolicy", "get_bucket_policy (s3:GetBucketPolicy)"},
 		{"ecs", "UpdateService", "describe_services (ecs:DescribeServices)"},
 		{"cloudwatch", "PutMetricAlarm", "describe_alarms (cloudwatch:DescribeAlarms)"},

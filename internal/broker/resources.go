@@ -199,7 +199,7 @@ func valuesOf(ops []*operation, r *http.Request, body []byte, at place) (values 
 	if err != nil {
 		return nil, "the request's body cannot be read: " + bounded(err.Error())
 	}
-	values = append(textsInHead(r, at), inBody...)
+	values = append(textsInHead(r, at), withNested(inBody)...)
 	for _, text := range values {
 		for range maxDecodings {
 			next := decoded(text)
@@ -211,6 +211,26 @@ func valuesOf(ops []*operation, r *http.Request, body []byte, at place) (values 
 	}
 	return values, ""
 }
+
+// withNested returns texts, those in the JSON of a text, such as a widget, and the names of the rules in metric math.
+func withNested(texts []string) []string {
+	all := texts
+	for _, text := range texts {
+		if startsAsJSON([]byte(text)) {
+			if nested, err := treeOfJSON([]byte(text)); err == nil {
+				all = append(all, nested.allTexts()...)
+			}
+		}
+	}
+	for _, text := range all {
+		if ruleMetric.call.MatchString(strings.Map(ascii, text)) {
+			all = append(all, strings.FieldsFunc(text, isQuote)...)
+		}
+	}
+	return all
+}
+
+func isQuote(r rune) bool { return r == '\'' || r == '"' }
 
 // textsInHead returns the texts in the head of a request: the segments of its path in every reading, and the values of its
 // parameters and headers.

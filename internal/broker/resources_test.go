@@ -303,6 +303,22 @@ func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 }
 
 // Without a denied log group, lines of any log group pass.
+func TestResources_RulesInMetricMathAreRefused(t *testing.T) {
+	const refused = `deny the resource "callers" (ToolDeniedResources)`
+	deny := func(o *Options) { o.DeniedResources = []string{"arn:aws:cloudwatch:*:*:insight-rule/callers"} }
+	assertForged(t, deny, []forgedRequest{
+		metricMath("form", refused, `INSIGHT_RULE_METRIC('callers', 'UniqueContributors')`),
+		metricMath("double quotes", refused, `1 + insight_rule_metric ("callers", Sum)`),
+		metricsJSON("JSON", refused, `{"MetricDataQueries":[{"Id":"e","Expression":"INSIGHT_RULE_METRIC(\"callers\", 'Sum')"}]}`),
+		metricsCBOR("CBOR", refused, `FILL(INSIGHT_RULE_METRIC('callers', 'Sum'), 0)`),
+		widgetRequest("widget", refused, `{"metrics":[[{"expression":"INSIGHT_RULE_METRIC(\"c\u0061llers\", 'Sum')"}]]}`),
+		widgetRequest("widget of the rule", refused, `{"insightRule":{"ruleName":"callers"}}`),
+		metricMath("another rule", "", `INSIGHT_RULE_METRIC('other', 'Sum')`),
+		metricMath("a metric", "", `SEARCH('MetricName="callers"', 'Sum')`),
+		widgetRequest("another widget", "", `{"metrics":[["App","Latency"]],"title":"of callers"}`),
+	})
+}
+
 func TestResources_AnomaliesPassWithoutADeniedLogGroup(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
 		jsonRequest("no log group is denied", "logs", "Logs_20140328.ListAnomalies", `{}`, "").at(logsURL),

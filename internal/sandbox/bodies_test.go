@@ -95,6 +95,34 @@ result = {}
 	}
 }
 
+// The broker only forwards bodies that it can read. botocore would send these in signed chunks or compressed. The refusals name the
+// actions, which ToolAllowedActions can allow.
+func TestSession_WritesBodiesInOnePiece(t *testing.T) {
+	for _, python := range pythons(t) {
+		w := startWorker(t, python, roleWorker)
+		answer := w.run(`
+import io
+def reason(call):
+    try: return call()
+    except Exception as error: return str(error)
+c = lambda name: boto3.client(name, endpoint_url=f"https://{name.replace('cloudwatch', 'monitoring')}.us-east-1.amazonaws.com", region_name="us-east-1")
+s3 = c("s3")
+result = [
+    reason(lambda: s3.put_object(Bucket="b", Key="k", Body=b"x" * 100)),
+    reason(lambda: s3.put_object(Bucket="b", Key="k", Body=io.BytesIO(b"x" * 100))),
+    reason(lambda: s3.upload_part(Bucket="b", Key="k", UploadId="u", PartNumber=1, Body=b"x" * (6 << 20))),
+    reason(lambda: c("cloudwatch").put_metric_data(Namespace="x", MetricData=[{"MetricName": "m" * 200, "Value": 1.0}] * 200)),
+]`, 30)
+		require.True(t, answer.Success, answer.Output)
+		var reasons []string
+		require.NoError(t, json.Unmarshal(answer.Result, &reasons))
+		for i, operation := range []string{"s3:PutObject)", "s3:PutObject)", "s3:PutObject)", "cloudwatch:PutMetricData"} {
+			assert.Contains(t, reasons[i], operation+" is refused", python.name)
+			assert.Contains(t, reasons[i], "its access level is Write", python.name)
+		}
+	}
+}
+
 // Requests that the code begins and does not end must not fill the supervisor's memory. Neither must bodies for
 // hosts that the broker does not reach. The code still reads why they are refused.
 func TestSession_BoundsMemoryOfSupervisor(t *testing.T) {

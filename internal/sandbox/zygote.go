@@ -123,6 +123,8 @@ func zygoteEnvironment(accessKey string, environment []string) []string {
 		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_RETRY_MODE=standard",
 		"AWS_MAX_ATTEMPTS=3",
+		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required", // not in a trailer: the broker refuses bodies in chunks
+		"AWS_DISABLE_REQUEST_COMPRESSION=true",           // and compressed ones
 		"MALLOC_ARENA_MAX=2",
 	}
 	for _, entry := range environment {
