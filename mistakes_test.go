@@ -127,6 +127,15 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
 		{"AttachAll finds no alarm", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachAll(stack, nil) }, []string{
 			"/Test/Triage alarmtriage:nothing-found: alarmtriage: AttachAll over Test finds no alarm that it may attach: pass the stack or the app that contains the alarms, and use AttachEventRule for alarms that this app does not define"}},
+		{"AttachAll finds alarms that only scale", func(stack awscdk.Stack) {
+			for _, id := range []string{"In", "Out"} {
+				awscloudwatch.NewCfnAlarm(stack, jsii.String(id), &awscloudwatch.CfnAlarmProps{ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1),
+					AlarmActions: &[]any{"arn:aws:autoscaling:eu-west-1:111122223333:scalingPolicy:1:autoScalingGroupName/web:policyName/x"}})
+			}
+			newAlarm(stack, "noise")
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("noise")})
+		}, []string{
+			"/Test/Triage alarmtriage:nothing-found: alarmtriage: AttachAll over Test finds no alarm that it may attach, because 2 alarms only scale something: pass the stack or the app that contains the alarms, and use AttachEventRule for alarms that this app does not define"}},
 		{"a filter selects no alarm", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod_")})
 			newAlarm(stack, "prod-errors")
