@@ -430,6 +430,9 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.NewBucket(stack, jsii.String("Texts"), nil), Key: jsii.String(key)}
 		})
 	}
+	triageWithTopic := func(stack awscdk.Stack, topic awssns.ITopic) *alarmtriage.AlarmTriage {
+		return alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{NotificationTopic: topic})
+	}
 	named := func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }
 	table := func(p *awsdynamodb.TableProps) func(awscdk.App) {
 		return props(func(stack awscdk.Stack, given *alarmtriage.AlarmTriageProps) {
@@ -688,6 +691,26 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
 		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
+		{"the topic and an alarm in a nested stack", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested := awscdk.NewNestedStack(stack, jsii.String("N"), nil)
+			triageWithTopic(stack, awssns.NewTopic(nested, jsii.String("OnCall"), nil)).AttachAlarms(newAlarm(nested, "One"))
+		}, "alarmtriage: alarm S/N/One can't be attached to AlarmTriage S/Triage: its stack S/N contains resources that AlarmTriage uses (NotificationTopic S/N/OnCall), so stack S depends on it, and stacks can't depend on each other. Define these resources in stack S or in a third stack, or define AlarmTriage in stack S/N, or use AttachEventRule"},
+		{"the topic and an alarm in stacks of a sibling", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested, sibling := awscdk.NewNestedStack(stack, jsii.String("N"), nil), awscdk.NewNestedStack(stack, jsii.String("M"), nil)
+			deep := awscdk.NewNestedStack(nested, jsii.String("D"), nil)
+			triageWithTopic(sibling, awssns.NewTopic(deep, jsii.String("OnCall"), nil)).AttachAll(app, nil)
+			newAlarm(nested, "One")
+			app.Synth(nil)
+		}, "[S/M/Triage] alarmtriage: AttachAll can't attach 1 alarm of stack S/N (S/N/One): its stack S/N contains resources that AlarmTriage uses (NotificationTopic S/N/D/OnCall), so stack S/M depends on it, and stacks can't depend on each other."},
+		{"a topic in the nested stack of an alarm, after the alarm", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested, sibling := awscdk.NewNestedStack(stack, jsii.String("N"), nil), awscdk.NewNestedStack(stack, jsii.String("M"), nil)
+			triage := triageNamed(sibling, "Triage", nil)
+			triage.AttachAlarms(newAlarm(nested, "One"))
+			triage.AttachTopic(awssns.NewTopic(nested, jsii.String("Alarms"), nil), nil)
+		}, "alarmtriage: AlarmTriage S/M/Triage can't use AttachTopic S/N/Alarms: stack S/M would depend on stack S/N, and stacks can't depend on each other; the attached alarms S/N/One are in stack S/N, too."},
 		{"five layers", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			layers := []awslambda.ILayerVersion{}
 			for i := range 5 {
@@ -941,6 +964,24 @@ func TestAttach_AcrossStacksInOneDirection(t *testing.T) {
 	assert.Equal(t, map[string]int{"One": 1, "Two": 1}, actionsOf(synth(alarms), "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Three": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
 	assert.Contains(t, messagesOf(home), "/Home/Triage alarmtriage:attached: alarmtriage: attached to 3 alarms")
+}
+
+func TestAttach_AcrossNestedStacksInOneDirection(t *testing.T) {
+	app := newTestApp()
+	stack := stackIn(app, "S", "eu-west-1")
+	nested := func(id string) awscdk.Stack { return awscdk.NewNestedStack(stack, jsii.String(id), nil) }
+	topics, alarms, home := nested("Topics"), nested("Alarms"), nested("Home")
+	topic := func(in awscdk.Stack, id string) awssns.Topic { return awssns.NewTopic(in, jsii.String(id), nil) }
+	triageNamed(home, "A", func(p *alarmtriage.AlarmTriageProps) {
+		p.NotificationTopic, p.ChatCardTopic = topic(topics, "OnCall"), topic(stack, "Chat")
+	}).AttachAlarms(newAlarm(alarms, "One"), newAlarm(stack, "Two"), newAlarm(home, "Three"))
+	// Only the self-alarms depend on this topic, not the function.
+	triage := triageNamed(stack, "B", func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = topic(alarms, "Platform") })
+	triage.AttachAlarms(newAlarm(alarms, "Four"))
+	alarmTopic := topic(alarms, "Topic")
+	triage.AttachTopic(alarmTopic, nil)
+	assert.Empty(t, messagesOf(stack))
+	assert.Equal(t, map[string]int{"One": 1, "Four": 1}, actionsOf(assertions.Template_FromStack(alarms, nil), "AWS::CloudWatch::Alarm"))
 }
 
 func TestAlarms_ConvertsListsOfAnyType(t *testing.T) {
