@@ -7,9 +7,11 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -130,6 +132,13 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			awsec2.NewCfnSecurityGroupEgress(stack, jsii.String("Rule"), rule)
 		}
 	}
+	recovering := func(stack awscdk.Stack, rule *alarmtriage.EventRuleProps) {
+		topic := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
+		newAlarm(stack, "One").AddAlarmAction(awscloudwatchactions.NewSnsAction(topic))
+		triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+		triage.AttachTopic(topic, nil)
+		triage.AttachEventRule(jsii.String("Rule"), rule)
+	}
 	for _, tt := range []struct {
 		name  string
 		build func(stack awscdk.Stack)
@@ -181,6 +190,11 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			triage := triageNamed(stack, "Triage", nil)
 			newAlarm(stack, "One").Node().DefaultChild().(awscloudwatch.CfnAlarm).SetAlarmActions(&[]*string{triage.Orchestrator().FunctionArn()})
 		}, "unchecked-source"},
+
+		{"an alarm of a topic that a rule selects, with recoveries", func(stack awscdk.Stack) { recovering(stack, nil) }, ""},
+		{"an alarm of a topic that a rule excludes, with recoveries", func(stack awscdk.Stack) {
+			recovering(stack, &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("x")})
+		}, "no-ok-action"},
 
 		{"isolated subnets with a transit gateway", func(stack awscdk.Stack) { isolated(stack, gateway(2), nil) }, ""},
 		{"isolated subnets, one of them with a transit gateway", func(stack awscdk.Stack) {
