@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -116,6 +117,27 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 	}{
 		{"nothing is attached", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil) }, []string{
 			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
+		{"an access log in a bucket with a key", func(stack awscdk.Stack) {
+			bucket := func(id string, encryption awss3.BucketEncryption) *alarmtriage.ReportsAccessLogs {
+				return &alarmtriage.ReportsAccessLogs{Bucket: awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Encryption: encryption})}
+			}
+			for id, encryption := range map[string]awss3.BucketEncryption{"Key": awss3.BucketEncryption_KMS, "Aws": awss3.BucketEncryption_KMS_MANAGED, "Dual": awss3.BucketEncryption_DSSE,
+				"S3": awss3.BucketEncryption_S3_MANAGED} {
+				triageNamed(stack, id, func(p *alarmtriage.AlarmTriageProps) { p.ReportsAccessLogs = bucket(id+"Logs", encryption) }).AttachAlarms(newAlarm(stack, "One"+id))
+			}
+		}, []string{
+			"/Test/Aws alarmtriage:access-log-key: alarmtriage: the bucket Test/AwsLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+			"/Test/Dual alarmtriage:access-log-key: alarmtriage: the bucket Test/DualLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+			"/Test/Key alarmtriage:access-log-key: alarmtriage: the bucket Test/KeyLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+		}},
+		{"a model by the ARN that CDK forms", func(stack awscdk.Stack) {
+			id := awsbedrock.NewFoundationModelIdentifier(jsii.String("anthropic.claude-sonnet-5-5"))
+			arn := awsbedrock.FoundationModel_FromFoundationModelId(stack, jsii.String("Model"), id).ModelArn()
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.BedrockModelId, p.FallbackModelIds = arn, &[]*string{}
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
 		{"a rule is enough", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("All"), nil) }, nil},
 		{"a topic is enough", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), nil)
