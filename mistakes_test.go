@@ -713,6 +713,13 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
 		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
+		{"durations that are tokens of another unit", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			value := awscdk.NewCfnParameter(stack, jsii.String("P"), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
+			p.InvestigationWindow, p.ToolTimeout, p.ReportsRetention = awscdk.Duration_Hours(value), awscdk.Duration_Minutes(value), awscdk.Duration_Hours(value)
+			p.OrchestratorTimeout = awscdk.Duration_Seconds(value)
+		}), `alarmtriage: InvestigationWindow must be a Duration_Seconds if its value is a token, because CDK can't convert tokens
+alarmtriage: ReportsRetention must be a Duration_Days if its value is a token, because CDK can't convert tokens
+alarmtriage: ToolTimeout must be a Duration_Seconds if its value is a token, because CDK can't convert tokens`},
 		{"the topic and an alarm in a nested stack", func(app awscdk.App) {
 			stack := stackIn(app, "S", "eu-west-1")
 			nested := awscdk.NewNestedStack(stack, jsii.String("N"), nil)

@@ -120,8 +120,19 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	}
 }
 
+// convertible checks that CDK can convert a duration whose value is a token to a unit.
+func (l *problems) convertible(prop, unit string, convert func()) {
+	if errorOf(convert) != "" {
+		l.add("%s must be a %s if its value is a token, because CDK can't convert tokens", prop, unit)
+	}
+}
+
 func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64, bounds string) {
-	if value == nil || *value.IsUnresolved() {
+	if value == nil {
+		return
+	}
+	if *value.IsUnresolved() {
+		l.convertible(prop, "Duration_Seconds", func() { value.ToSeconds(nil) })
 		return
 	}
 	seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
@@ -531,7 +542,9 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	if p.RemovalPolicy == awscdk.RemovalPolicy_SNAPSHOT {
 		l.add("RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
 	}
-	if d := p.ReportsRetention; d != nil && !*d.IsUnresolved() {
+	if d := p.ReportsRetention; d != nil && *d.IsUnresolved() {
+		l.convertible("ReportsRetention", "Duration_Days", func() { d.ToDays(nil) })
+	} else if d != nil {
 		days := *d.ToDays(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
 		if days < 1 || days != float64(int64(days)) {
 			l.add("ReportsRetention must be a whole number of days of at least 1, got %s", *d.ToHumanString())
