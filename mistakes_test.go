@@ -713,6 +713,12 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
 		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
+		{"a schedule that EventBridge does not know", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("every monday"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "every monday"`},
+		{"a schedule of EventBridge Scheduler", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("at(2027-01-01T06:00:00)"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "at(2027-01-01T06:00:00)"`},
 		{"durations that are tokens of another unit", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			value := awscdk.NewCfnParameter(stack, jsii.String("P"), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
 			p.InvestigationWindow, p.ToolTimeout, p.ReportsRetention = awscdk.Duration_Hours(value), awscdk.Duration_Minutes(value), awscdk.Duration_Hours(value)

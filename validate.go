@@ -120,6 +120,9 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	}
 }
 
+// schedulePattern matches the schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide).
+var schedulePattern = regexp.MustCompile(`^(?:rate\([1-9][0-9]* (?:minute|hour|day)s?\)|cron\([^ ()]+(?: [^ ()]+){5}\))$`)
+
 // convertible checks that CDK can convert a duration whose value is a token to a unit.
 func (l *problems) convertible(prop, unit string, convert func()) {
 	if errorOf(convert) != "" {
@@ -860,6 +863,11 @@ func isAccountName(name string) bool {
 func (l *problems) monitoring(p *AlarmTriageProps) {
 	if p.SelfCheckSchedule != nil && p.SelfCheck != nil && !*p.SelfCheck {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
+	}
+	if p.SelfCheckSchedule != nil {
+		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !schedulePattern.MatchString(expression) {
+			l.add("SelfCheckSchedule must be an expression such as \"rate(7 days)\" or \"cron(0 6 ? * MON *)\", got %q", expression)
+		}
 	}
 	if sameTopic(p.SelfAlarmTopic, p.ChatCardTopic) {
 		l.add("SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
