@@ -300,7 +300,7 @@ func isOrAre(n int) string { return counted(n, "alarm") + agreeing(n, " is", " a
 // summary describes all attached alarms in one line.
 func (t *AlarmTriage) summary() string {
 	excluded := map[string]bool{}
-	var filtered, self, own, unreachable, byMember, byOther, byRule int
+	var filtered, self, own, scaling, unreachable, byMember, byOther, byRule int
 	count := func(paths []string, n *int) {
 		for _, path := range paths {
 			if !excluded[path] && !t.isAttached(path) { // another AttachAll may have attached it
@@ -317,6 +317,7 @@ func (t *AlarmTriage) summary() string {
 		count(a.filtered, &filtered)
 		count(a.self, &self)
 		count(a.own, &own)
+		count(a.scaling, &scaling)
 		count(a.byOther, &byOther)
 		count(a.byRule, &byRule)
 		for _, stack := range a.unreachable {
@@ -333,7 +334,7 @@ func (t *AlarmTriage) summary() string {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {byRule, "investigated through an event rule"}, {byOther, "investigated by another AlarmTriage"}, {unreachable, "out of reach"}} {
+	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {scaling, "that only " + agreeing(scaling, "scales", "scale")}, {byRule, "investigated through an event rule"}, {byOther, "investigated by another AlarmTriage"}, {unreachable, "out of reach"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}

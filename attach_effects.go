@@ -81,7 +81,10 @@ func (t *AlarmTriage) warnOfDefaultBus() {
 		if !fromAccounts && !fromRegions || t.receivesOnDefaultBus() {
 			continue
 		}
-		if fromAccounts {
+		if fromAccounts && t.areMembers(stringsOf(p.Accounts)) {
+			t.warn("default-bus", "the rule %s only selects alarms of members (%s), which arrive on MemberEventBus and are investigated without it, not on the "+
+				"default bus: remove it", id, listed(stringsOf(p.Accounts)))
+		} else if fromAccounts {
 			t.warn("default-bus", "the rule %s only selects alarms of other accounts (%s), and the default bus only receives them if these accounts send them to it: "+
 				"set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events", id,
 				listed(stringsOf(p.Accounts)))
@@ -91,6 +94,11 @@ func (t *AlarmTriage) warnOfDefaultBus() {
 				"to it: pass a bus as EventBus to which rules in these Regions send their events", id, listed(stringsOf(p.Regions)))
 		}
 	}
+}
+
+// areMembers reports whether accounts certainly are members.
+func (t *AlarmTriage) areMembers(accounts []string) bool {
+	return len(accounts) > 0 && !slices.ContainsFunc(accounts, func(account string) bool { return !slices.Contains(t.members.Accounts, account) })
 }
 
 // receivesOnDefaultBus reports whether the app has a policy of a default bus, or a rule that sends events to one.

@@ -139,6 +139,16 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 			`/Test/Triage alarmtriage:runbook-tag: alarmtriage: 2 alarms have the tag runbook, which has no effect, because events only contain tags if the alarm's tag propagation is on: Test/Alarm-disabled, Test/Alarm-off. Set AlarmTagsPropagation in the ActionConfiguration of the CfnAlarm, or write the line "runbook: KEY" in the description`}},
 		{"a rule for other accounts on the default bus", rule(&alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666")}, nil), []string{
 			"/Test/Triage alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other accounts (444455556666), and the default bus only receives them if these accounts send them to it: set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events"}},
+		{"a rule for members on the default bus", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf("444455556666") }).
+				AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666")})
+		}, []string{
+			"/Test/Triage alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of members (444455556666), which arrive on MemberEventBus and are investigated without it, not on the default bus: remove it"}},
+		{"a rule for a member and another account on the default bus", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf("444455556666") }).
+				AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666", "777788889999")})
+		}, []string{
+			"/Test/Triage alarmtriage:default-bus: alarmtriage: the rule Rule only selects alarms of other accounts (444455556666, 777788889999), and the default bus only receives them if these accounts send them to it: set the prop Members, with an AlarmTriageMember in each account, or pass a bus as EventBus that receives their events"}},
 		{"a rule for other Regions on the default bus", func(stack awscdk.Stack) {
 			bus := awsevents.EventBus_FromEventBusName(stack, jsii.String("Default"), jsii.String("default"))
 			rule(&alarmtriage.EventRuleProps{Regions: jsii.Strings("us-east-1", "us-west-2"), EventBus: bus}, nil)(stack)

@@ -149,6 +149,11 @@ func (t *AlarmTriage) selectsByRule(alarm alarmjs.Alarm) bool {
 	}
 	place, name := placeOfAlarm(alarm)
 	alarm.Name = name
+	return t.selectsAt(place, alarm)
+}
+
+// selectsAt is selectsByRule for an alarm at a place, as placeID identifies it, with its name.
+func (t *AlarmTriage) selectsAt(place string, alarm alarmjs.Alarm) bool {
 	account, region, _ := strings.Cut(strings.TrimPrefix(place, "aws://"), "/")
 	names := func(list *[]*string, own string) bool { return list != nil && slices.Contains(stringsOf(list), own) }
 	return slices.ContainsFunc(t.rules, func(rule ruleSource) bool {
@@ -188,6 +193,9 @@ func (p *EventRuleProps) selects(alarm alarmjs.Alarm) bool {
 		return true
 	}
 	filter := AlarmFilter{p.NamePrefixes, p.ExceptNamePrefixes}
+	if begin := alarm.Beginning; begin != "" { // an exception may begin with more than what is known
+		return filter.matches(begin) && !slices.ContainsFunc(stringsOf(p.ExceptNamePrefixes), func(e string) bool { return mayBegin(e, begin) })
+	}
 	return alarm.Name != "" && !strings.Contains(alarm.Name, tokenMark) && filter.matches(alarm.Name)
 }
 

@@ -33,9 +33,9 @@ type AlarmFilter struct {
 }
 
 // AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
-// alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
-// prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
-// the name. The CDK CLI prints one line with the number of attached and excluded alarms. Alarms whose events an
+// alarms that are defined later. It skips self-alarms of every AlarmTriage, alarms that watch this one, and alarms that only scale
+// something, which have no actions but scaling policies. The prefixes of filter are compared with the alarm's name, or with its
+// beginning up to the first token, or with the construct's id if nothing of the name is known at synth. The CDK CLI prints one line with the number of attached and excluded alarms. Alarms whose events an
 // AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms that no AlarmTriage of the app
 // investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
 // that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
@@ -67,6 +67,7 @@ type attachAll struct {
 	filtered    []string                      // paths of alarms that the filter excludes
 	names       []string                      // names of some of them
 	self, own   []string                      // paths of self-alarms, and of alarms that watch this AlarmTriage
+	scaling     []string                      // paths of alarms that only scale something
 	unreachable map[string]*unreachableAlarms // by stack and problem
 	byMember    []string                      // paths of alarms whose events a member sends
 	byRule      []string                      // paths of alarms that can't be attached, and that an event rule of the app selects
@@ -118,6 +119,10 @@ func (a *attachAll) isSentByMember(alarm alarmjs.Alarm) bool {
 func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 	t := a.triage
 	if !t.isAttached(alarm.Path) {
+		if alarm.OnlyScales {
+			a.scaling = append(a.scaling, alarm.Path)
+			return false
+		}
 		if problem := t.outOfReach(alarm); problem != "" {
 			if t.app.memberSends(alarm) {
 				a.byOther = append(a.byOther, alarm.Path)
@@ -185,13 +190,17 @@ func (a *attachAll) report() {
 		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
 	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(a.byRule) > 0 || len(stages) > 0:
-	case len(a.filtered) > 0:
+	case len(a.filtered) > 0 && len(a.scaling) == 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
 			where, agreeing(len(a.filtered), "no alarm. The only one is", "none of its "+counted(len(a.filtered), "alarm")+", such as"), a.names)
 	default:
-		t.warn("nothing-found", "AttachAll over %s finds no alarm that it may attach: pass the stack or the app that contains the "+
-			"alarms, and use AttachEventRule for alarms that this app does not define", where)
+		why := ""
+		if n := len(a.scaling); n > 0 {
+			why = fmt.Sprintf(", because %s only %s something", counted(n, "alarm"), agreeing(n, "scales", "scale"))
+		}
+		t.warn("nothing-found", "AttachAll over %s finds no alarm that it may attach%s: pass the stack or the app that contains the "+
+			"alarms, and use AttachEventRule for alarms that this app does not define", where, why)
 	}
 }
 
@@ -208,7 +217,7 @@ func (a *attachAll) stages() (stages []string) {
 	t := a.triage
 	for _, stage := range alarmjs.Stages(a.scope) {
 		alarms := slices.DeleteFunc(stage.Alarms, func(alarm alarmjs.Alarm) bool {
-			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path) || t.app.isSelected(alarm)
+			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || alarm.OnlyScales || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path) || t.app.isSelected(alarm)
 		})
 		if len(alarms) > 0 {
 			stages = append(stages, fmt.Sprintf("Stage %s (%s)", stage.Path, counted(len(alarms), "alarm")))
@@ -220,9 +229,12 @@ func (a *attachAll) stages() (stages []string) {
 // tokenMark begins each token in a text.
 const tokenMark = "${Token["
 
-// alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name. The name
-// of a self-alarm may end in a token.
+// alarmName returns the name of an alarm, or its beginning if the rest is a token, or the id of its construct if nothing of the
+// name is known at synth. The name of a self-alarm may end in a token.
 func alarmName(alarm alarmjs.Alarm) string {
+	if alarm.Beginning != "" && !strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) {
+		return alarm.Beginning
+	}
 	if alarm.Name != "" && (strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || !strings.Contains(alarm.Name, tokenMark)) {
 		return alarm.Name
 	}
@@ -437,7 +449,7 @@ func warnOfWildcards(c constructs.Construct, method string, lists ...*[]*string)
 }
 
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
-// that this app does not define. It also receives the events of muted alarms, suppressed composite alarms,
+// that this app does not define. Exclude alarms of scaling policies, such as those whose names begin with TargetTracking-. It also receives the events of muted alarms, suppressed composite alarms,
 // and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
 // of the default bus. If props has mistakes, AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {

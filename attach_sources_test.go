@@ -7,7 +7,10 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapplicationautoscaling"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
@@ -104,6 +107,63 @@ func TestAttachAll_FiltersByName(t *testing.T) {
 		newAlarm(stack, id)
 	}
 	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// Some names contain tokens, such as the Region, or are an intrinsic function of an included template.
+func TestAttachAll_ComparesTheKnownBeginningOfNames(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	named := func(id string, name *string) {
+		newAlarm(stack, id).Node().DefaultChild().(awscloudwatch.CfnAlarm).SetAlarmName(name)
+	}
+	region := awscdk.Aws_REGION()
+	named("ProdText", jsii.String("prod-"+*region))
+	named("ProdJoin", awscdk.Fn_Join(jsii.String("-"), &[]*string{jsii.String("prod"), region}))
+	named("ProdSub", awscdk.Fn_Sub(jsii.String("prod-${AWS::Region}-errors"), nil))
+	named("ProdSubMap", awscdk.Fn_Sub(jsii.String("prod-${R}-errors"), &map[string]*string{"R": region}))
+	named("DevText", jsii.String("dev-"+*region))
+	named("Noise", jsii.String("prod-noise-"+*region))
+	named("prod-id", jsii.String(*region+"-prod-")) // nothing of the name is known
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-"), ExceptNamePrefixes: jsii.Strings("prod-noise-")})
+	assert.Equal(t, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 5 alarms; 2 excluded (2 by the filter)"}, messagesOf(stack))
+	assert.Equal(t, map[string]int{"ProdText": 1, "ProdJoin": 1, "ProdSub": 1, "ProdSubMap": 1, "DevText": 0, "Noise": 0, "prodid": 1},
+		actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// Alarms that only scale a service go to ALARM when all is well.
+func TestAttachAll_ExcludesAlarmsThatOnlyScale(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	scale := func(id string) awsapplicationautoscaling.StepScalingPolicy {
+		target := awsapplicationautoscaling.NewScalableTarget(stack, jsii.String(id), &awsapplicationautoscaling.ScalableTargetProps{
+			MinCapacity: jsii.Number(1), MaxCapacity: jsii.Number(9), ResourceId: jsii.String("service/shop/" + id),
+			ScalableDimension: jsii.String("ecs:service:DesiredCount"), ServiceNamespace: awsapplicationautoscaling.ServiceNamespace_ECS})
+		return target.ScaleOnMetric(jsii.String("Depth"), &awsapplicationautoscaling.BasicStepScalingPolicyProps{
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Depth")}),
+			ScalingSteps: &[]*awsapplicationautoscaling.ScalingInterval{{Upper: jsii.Number(10), Change: jsii.Number(-1)},
+				{Lower: jsii.Number(50), Change: jsii.Number(1)}, {Lower: jsii.Number(90), Change: jsii.Number(2)}}})
+	}
+	plain := func(id string, actions ...any) {
+		awscloudwatch.NewCfnAlarm(stack, jsii.String(id), &awscloudwatch.CfnAlarmProps{
+			ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), AlarmActions: &actions})
+	}
+	scale("Silent")
+	notifies := scale("Notifies") // people want to know when it is at its limit
+	notifies.UpperAlarm().AddAlarmAction(awscloudwatchactions.NewSnsAction(awssns.NewTopic(stack, jsii.String("Topic"), nil)))
+	const group = "arn:aws:autoscaling:eu-west-1:111122223333:scalingPolicy:1:autoScalingGroupName/web:policyName/"
+	policy := awsautoscaling.NewCfnScalingPolicy(stack, jsii.String("Policy"), &awsautoscaling.CfnScalingPolicyProps{AutoScalingGroupName: jsii.String("web")})
+	plain("PlainRefXXXXXXXX", policy.Ref())
+	plain("PlainArnXXXXXXXX", group+"out", group+"more")
+	plain("PlainBothXXXXXXXX", group+"out", "arn:aws:sns:eu-west-1:111122223333:pager")
+	plain("PlainRecoverXXXXXXXX", "arn:aws:automate:eu-west-1:ec2:recover")
+	wanted := scale("Wanted")
+	triage.AttachAlarms(wanted.LowerAlarm())
+	triage.AttachAll(stack, nil)
+	assert.Equal(t, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 4 alarms; 6 excluded (6 that only scale)"}, messagesOf(stack))
+	assert.Equal(t, map[string]int{
+		"SilentDepthLowerAlarm": 1, "SilentDepthUpperAlarm": 1, "NotifiesDepthLowerAlarm": 1, "NotifiesDepthUpperAlarm": 3,
+		"PlainRef": 1, "PlainArn": 2, "PlainBoth": 3, "PlainRecover": 2, "WantedDepthLowerAlarm": 2, "WantedDepthUpperAlarm": 1,
+	}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
 // Templates that an app includes, and other libraries, define alarms as plain resources.

@@ -57,13 +57,21 @@ func (t *AlarmTriage) warnOfUnnotifiedRecoveries() {
 		return
 	}
 	for i, alarms := range t.topicAlarms() {
-		paths := pathsOf(alarms, func(a alarmjs.Notifying) bool { return a.Alarm && !a.OK && !t.isAttached(a.Path) })
+		paths := pathsOf(alarms, func(a alarmjs.Notifying) bool {
+			return a.Alarm && !a.OK && !t.isAttached(a.Path) && !t.selectsNotifying(a)
+		})
 		if n := len(paths); n > 0 {
 			t.warn("no-ok-action", "NotifyRecovery has no effect for %s, because %s the topic %s of AttachTopic only when %s to ALARM: %s. Also add the topic "+
 				"with AddOkAction", counted(n, "alarm"), agreeing(n, "it notifies", "they notify"), *t.alarmTopics[i].topic.Node().Path(),
 				agreeing(n, "it goes", "they go"), listed(paths))
 		}
 	}
+}
+
+// selectsNotifying reports whether an event rule of AlarmTriage certainly selects an alarm that notifies a topic, so that its
+// recovery is notified.
+func (t *AlarmTriage) selectsNotifying(alarm alarmjs.Notifying) bool {
+	return t.selectsAt(alarm.Place, alarmjs.Alarm{Name: alarm.Name})
 }
 
 // pathsOf returns the paths of the alarms for which keep returns true, sorted.

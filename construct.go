@@ -317,6 +317,9 @@ func (t *AlarmTriage) warnOfStorage(p *AlarmTriageProps) {
 				*p.InvestigationsTable.Node().Path(), config.TableTTL)
 		}
 	}
+	if p.ReportsAccessLogs != nil && !isNil(p.ReportsAccessLogs.Bucket) {
+		t.warnOfAccessLogKey(p.ReportsAccessLogs.Bucket)
+	}
 	if p.ReportsBucket == nil {
 		return
 	}
@@ -325,6 +328,26 @@ func (t *AlarmTriage) warnOfStorage(p *AlarmTriageProps) {
 			t.warn("bucket-versions", "ReportsBucket %s has no versions, so a report that is overwritten or deleted is lost: set its prop Versioned",
 				*p.ReportsBucket.Node().Path())
 		}
+	}
+}
+
+// warnOfAccessLogKey warns if S3 can't deliver access logs to a bucket of the app ("Enabling Amazon S3 server access logging").
+func (t *AlarmTriage) warnOfAccessLogKey(logs awss3.IBucket) {
+	bucket, isResource := logs.Node().DefaultChild().(awss3.CfnBucket)
+	if !isResource {
+		return
+	}
+	encryption, _ := alarmjs.Properties(bucket)["BucketEncryption"].(map[string]any)
+	rules, _ := encryption["ServerSideEncryptionConfiguration"].([]any)
+	usesKMS := func(rule any) bool {
+		fields, _ := rule.(map[string]any)
+		byDefault, _ := fields["ServerSideEncryptionByDefault"].(map[string]any)
+		algorithm, _ := byDefault["SSEAlgorithm"].(string)
+		return strings.HasPrefix(algorithm, "aws:kms")
+	}
+	if slices.ContainsFunc(rules, usesKMS) {
+		t.warn("access-log-key", "the bucket %s of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use "+
+			"BucketEncryption S3_MANAGED for it", *logs.Node().Path())
 	}
 }
 

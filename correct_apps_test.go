@@ -7,9 +7,11 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -110,6 +112,22 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 		"Logs": awsec2.InterfaceVpcEndpointAwsService_CLOUDWATCH_LOGS(), "Monitoring": awsec2.InterfaceVpcEndpointAwsService_CLOUDWATCH_MONITORING(),
 		"Trail": awsec2.InterfaceVpcEndpointAwsService_CLOUDTRAIL(),
 	}
+	closedEndpoints := func(open func(awscdk.Stack, awsec2.SecurityGroup, *alarmtriage.AlarmTriage)) func(awscdk.Stack) {
+		return func(stack awscdk.Stack) {
+			vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{MaxAzs: jsii.Number(2), NatGateways: jsii.Number(0),
+				SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("inner"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}}})
+			group := awsec2.NewSecurityGroup(stack, jsii.String("Endpoints"), &awsec2.SecurityGroupProps{Vpc: vpc})
+			endpoints(nil)(vpc)
+			for id, service := range all {
+				vpc.AddInterfaceEndpoint(jsii.String(id), &awsec2.InterfaceVpcEndpointOptions{Service: service, Open: jsii.Bool(false), SecurityGroups: &[]awsec2.ISecurityGroup{group}})
+			}
+			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.Vpc, p.VpcSubnets = vpc, &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
+			})
+			triage.AttachAlarms(newAlarm(stack, "One"))
+			open(stack, group, triage)
+		}
+	}
 	egress := func(cidr, list string, own bool) func(awscdk.Stack) {
 		return func(stack awscdk.Stack) {
 			vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
@@ -129,6 +147,13 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			}
 			awsec2.NewCfnSecurityGroupEgress(stack, jsii.String("Rule"), rule)
 		}
+	}
+	recovering := func(stack awscdk.Stack, rule *alarmtriage.EventRuleProps) {
+		topic := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
+		newAlarm(stack, "One").AddAlarmAction(awscloudwatchactions.NewSnsAction(topic))
+		triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+		triage.AttachTopic(topic, nil)
+		triage.AttachEventRule(jsii.String("Rule"), rule)
 	}
 	for _, tt := range []struct {
 		name  string
@@ -182,11 +207,25 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			newAlarm(stack, "One").Node().DefaultChild().(awscloudwatch.CfnAlarm).SetAlarmActions(&[]*string{triage.Orchestrator().FunctionArn()})
 		}, "unchecked-source"},
 
+		{"an alarm of a topic that a rule selects, with recoveries", func(stack awscdk.Stack) { recovering(stack, nil) }, ""},
+		{"an alarm of a topic that a rule excludes, with recoveries", func(stack awscdk.Stack) {
+			recovering(stack, &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("x")})
+		}, "no-ok-action"},
+
 		{"isolated subnets with a transit gateway", func(stack awscdk.Stack) { isolated(stack, gateway(2), nil) }, ""},
 		{"isolated subnets, one of them with a transit gateway", func(stack awscdk.Stack) {
 			isolated(stack, gateway(1), func(p *alarmtriage.AlarmTriageProps) { p.CreateVpcEndpoints = jsii.Bool(true) })
 		}, "isolated-region"},
 		{"isolated subnets with endpoints of the app", func(stack awscdk.Stack) { isolated(stack, endpoints(all), nil) }, "isolated-region"},
+
+		{"isolated subnets with endpoints that admit the functions", closedEndpoints(func(stack awscdk.Stack, group awsec2.SecurityGroup, triage *alarmtriage.AlarmTriage) {
+			awsec2.NewCfnSecurityGroupIngress(stack, jsii.String("Rule"), &awsec2.CfnSecurityGroupIngressProps{GroupId: group.SecurityGroupId(), IpProtocol: jsii.String("tcp"),
+				FromPort: jsii.Number(443), ToPort: jsii.Number(443), SourceSecurityGroupId: (*triage.Tool().Connections().SecurityGroups())[0].SecurityGroupId()})
+		}), ""},
+		{"isolated subnets with endpoints that admit a network", closedEndpoints(func(_ awscdk.Stack, group awsec2.SecurityGroup, _ *alarmtriage.AlarmTriage) {
+			group.AddIngressRule(awsec2.Peer_Ipv4(jsii.String("10.0.0.0/8")), awsec2.Port_Tcp(jsii.Number(443)), nil, nil)
+		}), ""},
+		{"isolated subnets with endpoints that admit nobody", closedEndpoints(func(awscdk.Stack, awsec2.SecurityGroup, *alarmtriage.AlarmTriage) {}), "closed-endpoints"},
 
 		{"a separate rule of a security group", egress("", "pl-1", true), ""},
 		{"a separate rule of another security group", egress("", "pl-1", false), "closed-egress"},

@@ -20,7 +20,12 @@ import (
 func (t *AlarmTriage) dependOnTriage(stack awscdk.Stack) string {
 	from, to := topStack(stack), topStack(awscdk.Stack_Of(t))
 	cause := addDependency(from, to)
-	if cause == "" {
+	if from == to {
+		from, to = branchOf(stack, awscdk.Stack_Of(t)), awscdk.Stack_Of(t)
+		if from == nil || len(t.uses[*from.Node().Path()]) == 0 {
+			return ""
+		}
+	} else if cause == "" {
 		return ""
 	}
 	t.cycles[stack] = true
@@ -48,34 +53,81 @@ func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
 	}
 	stack, own := awscdk.Stack_Of(resource), awscdk.Stack_Of(t)
 	from, to := topStack(own), topStack(stack)
-	if from == to || *own.Environment() != *stack.Environment() {
+	use := as + " " + *resource.Node().Path()
+	if from == to {
+		t.useInBranch(as, use, stack)
+		return
+	}
+	if *own.Environment() != *stack.Environment() {
 		return
 	}
 	here, there := *from.Node().Path(), *to.Node().Path()
-	use := as + " " + *resource.Node().Path()
 	if cause := addDependency(from, to); cause != "" {
 		if stage := awscdk.Stage_Of(to); stage != awscdk.Stage_Of(from) {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: it is in %s and AlarmTriage is in %s, and CDK does not let stacks of "+
 				"one refer to stacks of the other: define both in one Stage, or import the resource", t.path, use, stageName(stage),
 				stageName(awscdk.Stage_Of(from))))
 		}
-		var alarms []string
-		for _, a := range t.attached {
-			if topStack(a.Stack) == to {
-				alarms = append(alarms, a.Path)
-			}
-		}
-		reason := "CDK's reason: " + cause
-		if len(alarms) > 0 {
-			reason = fmt.Sprintf("the attached alarms %s are in stack %s, too", listed(alarms), there)
-		}
-		panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: stack %s would depend on stack %s, and stacks can't depend on each "+
-			"other; %s. Define the resource in stack %s or in a third stack, or define AlarmTriage in stack %s, or use AttachEventRule "+
-			"for these alarms", t.path, use, here, there, reason, here, there))
+		t.rejectUse(use, here, there, "CDK's reason: "+cause, t.attachedIn(func(stack awscdk.Stack) bool { return topStack(stack) == to }))
 	}
-	if !slices.Contains(t.uses[there], use) {
-		t.uses[there] = append(t.uses[there], use)
+	t.rememberUse(there, use)
+}
+
+// rejectUse panics because AlarmTriage's stack would depend on a stack that depends on it, such as that of attached alarms.
+func (t *AlarmTriage) rejectUse(use, here, there, reason string, alarms []string) {
+	if len(alarms) > 0 {
+		reason = fmt.Sprintf("the attached alarms %s are in stack %s, too", listed(alarms), there)
 	}
+	panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: stack %s would depend on stack %s, and stacks can't depend on each "+
+		"other; %s. Define the resource in stack %s or in a third stack, or define AlarmTriage in stack %s, or use AttachEventRule "+
+		"for these alarms", t.path, use, here, there, reason, here, there))
+}
+
+// attachedIn returns the paths of the attached alarms whose stacks fulfill a condition.
+func (t *AlarmTriage) attachedIn(condition func(awscdk.Stack) bool) (paths []string) {
+	for _, a := range t.attached {
+		if condition(a.Stack) {
+			paths = append(paths, a.Path)
+		}
+	}
+	return paths
+}
+
+func (t *AlarmTriage) rememberUse(stack, use string) {
+	if !slices.Contains(t.uses[stack], use) {
+		t.uses[stack] = append(t.uses[stack], use)
+	}
+}
+
+// usedByOthers are resources on which the orchestrator does not depend, but self-alarms, subscriptions, and rules.
+var usedByOthers = []string{"SelfAlarmTopic", "AttachTopic", "EventBus"}
+
+// useInBranch is use for a resource in a stack with the same outermost stack. CloudFormation creates a nested stack as a whole, so
+// one that contains a resource of AlarmTriage's can't contain attached alarms.
+func (t *AlarmTriage) useInBranch(as, use string, stack awscdk.Stack) {
+	own := awscdk.Stack_Of(t)
+	branch := branchOf(stack, own)
+	if branch == nil || branch.NestedStackParent() == own && slices.Contains(usedByOthers, as) {
+		return
+	}
+	here, there := *own.Node().Path(), *branch.Node().Path()
+	if alarms := t.attachedIn(func(other awscdk.Stack) bool { return branchOf(other, own) == branch }); len(alarms) > 0 {
+		t.rejectUse(use, here, there, "", alarms)
+	}
+	t.rememberUse(there, use)
+}
+
+// branchOf returns the outermost nested stack that contains a stack, or is it, and does not contain another one; nil if there is
+// none. Both have the same outermost stack.
+func branchOf(stack, other awscdk.Stack) (branch awscdk.Stack) {
+	containing := []awscdk.Stack{}
+	for ; other != nil; other = other.NestedStackParent() {
+		containing = append(containing, other)
+	}
+	for ; !slices.Contains(containing, stack); stack = stack.NestedStackParent() {
+		branch = stack
+	}
+	return branch
 }
 
 // useProps declares the dependencies on the resources in props.

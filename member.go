@@ -311,7 +311,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	}
 	if own := accountOf(scope); own != "" && own == account {
 		l.add("the member can't be in the AlarmTriage's own account %s, whose alarms are investigated without it: create it in the stack of "+
-			"another account", own)
+			"another account, and send the alarm events of other Regions of this account to a bus that you pass to AttachEventRule", own)
 	}
 	l.roleName("ToolRoleName", p.ToolRoleName)
 	l.roleName("RoleName", p.RoleName)

@@ -490,6 +490,10 @@ func TestValidate_MemberThatDoesNotFit(t *testing.T) {
 		{"the central account", memberIn(centralAccount, "eu-west-1", central(func(*alarmtriage.AlarmTriageMemberProps) {})), []string{
 			"the member can't be in the AlarmTriage's own account 111122223333, whose alarms are investigated without it",
 		}},
+		{"another Region of the central account", memberIn(centralAccount, "us-east-1", central(func(*alarmtriage.AlarmTriageMemberProps) {})), []string{
+			"the member can't be in the AlarmTriage's own account 111122223333, whose alarms are investigated without it: create it in the stack of another " +
+				"account, and send the alarm events of other Regions of this account to a bus that you pass to AttachEventRule",
+		}},
 		{"everything is wrong", memberIn(memberAccount, "eu-west-1", central(func(p *alarmtriage.AlarmTriageMemberProps) {
 			p.CentralAccount, p.ToolRoleName, p.RoleName, p.ExternalId = jsii.String("prod"), jsii.String("a/b"), jsii.String("*"), jsii.String("a b")
 			p.EventBusArn, p.ObservabilitySinkArn = jsii.String("alarms"), jsii.String("sink")

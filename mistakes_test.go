@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -116,6 +117,27 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 	}{
 		{"nothing is attached", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil) }, []string{
 			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
+		{"an access log in a bucket with a key", func(stack awscdk.Stack) {
+			bucket := func(id string, encryption awss3.BucketEncryption) *alarmtriage.ReportsAccessLogs {
+				return &alarmtriage.ReportsAccessLogs{Bucket: awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Encryption: encryption})}
+			}
+			for id, encryption := range map[string]awss3.BucketEncryption{"Key": awss3.BucketEncryption_KMS, "Aws": awss3.BucketEncryption_KMS_MANAGED, "Dual": awss3.BucketEncryption_DSSE,
+				"S3": awss3.BucketEncryption_S3_MANAGED} {
+				triageNamed(stack, id, func(p *alarmtriage.AlarmTriageProps) { p.ReportsAccessLogs = bucket(id+"Logs", encryption) }).AttachAlarms(newAlarm(stack, "One"+id))
+			}
+		}, []string{
+			"/Test/Aws alarmtriage:access-log-key: alarmtriage: the bucket Test/AwsLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+			"/Test/Dual alarmtriage:access-log-key: alarmtriage: the bucket Test/DualLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+			"/Test/Key alarmtriage:access-log-key: alarmtriage: the bucket Test/KeyLogs of ReportsAccessLogs is encrypted with KMS, and S3 only delivers access logs to buckets with SSE-S3: use BucketEncryption S3_MANAGED for it",
+		}},
+		{"a model by the ARN that CDK forms", func(stack awscdk.Stack) {
+			id := awsbedrock.NewFoundationModelIdentifier(jsii.String("anthropic.claude-sonnet-5-5"))
+			arn := awsbedrock.FoundationModel_FromFoundationModelId(stack, jsii.String("Model"), id).ModelArn()
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.BedrockModelId, p.FallbackModelIds = arn, &[]*string{}
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
 		{"a rule is enough", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("All"), nil) }, nil},
 		{"a topic is enough", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), nil)
@@ -127,6 +149,15 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
 		{"AttachAll finds no alarm", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachAll(stack, nil) }, []string{
 			"/Test/Triage alarmtriage:nothing-found: alarmtriage: AttachAll over Test finds no alarm that it may attach: pass the stack or the app that contains the alarms, and use AttachEventRule for alarms that this app does not define"}},
+		{"AttachAll finds alarms that only scale", func(stack awscdk.Stack) {
+			for _, id := range []string{"In", "Out"} {
+				awscloudwatch.NewCfnAlarm(stack, jsii.String(id), &awscloudwatch.CfnAlarmProps{ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1),
+					AlarmActions: &[]any{"arn:aws:autoscaling:eu-west-1:111122223333:scalingPolicy:1:autoScalingGroupName/web:policyName/x"}})
+			}
+			newAlarm(stack, "noise")
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("noise")})
+		}, []string{
+			"/Test/Triage alarmtriage:nothing-found: alarmtriage: AttachAll over Test finds no alarm that it may attach, because 2 alarms only scale something: pass the stack or the app that contains the alarms, and use AttachEventRule for alarms that this app does not define"}},
 		{"a filter selects no alarm", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod_")})
 			newAlarm(stack, "prod-errors")
@@ -421,6 +452,9 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.NewBucket(stack, jsii.String("Texts"), nil), Key: jsii.String(key)}
 		})
 	}
+	triageWithTopic := func(stack awscdk.Stack, topic awssns.ITopic) *alarmtriage.AlarmTriage {
+		return alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{NotificationTopic: topic})
+	}
 	named := func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }
 	table := func(p *awsdynamodb.TableProps) func(awscdk.App) {
 		return props(func(stack awscdk.Stack, given *alarmtriage.AlarmTriageProps) {
@@ -679,6 +713,39 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
 		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
+		{"a schedule that EventBridge does not know", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("every monday"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "every monday"`},
+		{"a schedule of EventBridge Scheduler", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("at(2027-01-01T06:00:00)"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "at(2027-01-01T06:00:00)"`},
+		{"durations that are tokens of another unit", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			value := awscdk.NewCfnParameter(stack, jsii.String("P"), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
+			p.InvestigationWindow, p.ToolTimeout, p.ReportsRetention = awscdk.Duration_Hours(value), awscdk.Duration_Minutes(value), awscdk.Duration_Hours(value)
+			p.OrchestratorTimeout = awscdk.Duration_Seconds(value)
+		}), `alarmtriage: InvestigationWindow must be a Duration_Seconds if its value is a token, because CDK can't convert tokens
+alarmtriage: ReportsRetention must be a Duration_Days if its value is a token, because CDK can't convert tokens
+alarmtriage: ToolTimeout must be a Duration_Seconds if its value is a token, because CDK can't convert tokens`},
+		{"the topic and an alarm in a nested stack", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested := awscdk.NewNestedStack(stack, jsii.String("N"), nil)
+			triageWithTopic(stack, awssns.NewTopic(nested, jsii.String("OnCall"), nil)).AttachAlarms(newAlarm(nested, "One"))
+		}, "alarmtriage: alarm S/N/One can't be attached to AlarmTriage S/Triage: its stack S/N contains resources that AlarmTriage uses (NotificationTopic S/N/OnCall), so stack S depends on it, and stacks can't depend on each other. Define these resources in stack S or in a third stack, or define AlarmTriage in stack S/N, or use AttachEventRule"},
+		{"the topic and an alarm in stacks of a sibling", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested, sibling := awscdk.NewNestedStack(stack, jsii.String("N"), nil), awscdk.NewNestedStack(stack, jsii.String("M"), nil)
+			deep := awscdk.NewNestedStack(nested, jsii.String("D"), nil)
+			triageWithTopic(sibling, awssns.NewTopic(deep, jsii.String("OnCall"), nil)).AttachAll(app, nil)
+			newAlarm(nested, "One")
+			app.Synth(nil)
+		}, "[S/M/Triage] alarmtriage: AttachAll can't attach 1 alarm of stack S/N (S/N/One): its stack S/N contains resources that AlarmTriage uses (NotificationTopic S/N/D/OnCall), so stack S/M depends on it, and stacks can't depend on each other."},
+		{"a topic in the nested stack of an alarm, after the alarm", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			nested, sibling := awscdk.NewNestedStack(stack, jsii.String("N"), nil), awscdk.NewNestedStack(stack, jsii.String("M"), nil)
+			triage := triageNamed(sibling, "Triage", nil)
+			triage.AttachAlarms(newAlarm(nested, "One"))
+			triage.AttachTopic(awssns.NewTopic(nested, jsii.String("Alarms"), nil), nil)
+		}, "alarmtriage: AlarmTriage S/M/Triage can't use AttachTopic S/N/Alarms: stack S/M would depend on stack S/N, and stacks can't depend on each other; the attached alarms S/N/One are in stack S/N, too."},
 		{"five layers", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			layers := []awslambda.ILayerVersion{}
 			for i := range 5 {
@@ -932,6 +999,24 @@ func TestAttach_AcrossStacksInOneDirection(t *testing.T) {
 	assert.Equal(t, map[string]int{"One": 1, "Two": 1}, actionsOf(synth(alarms), "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Three": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
 	assert.Contains(t, messagesOf(home), "/Home/Triage alarmtriage:attached: alarmtriage: attached to 3 alarms")
+}
+
+func TestAttach_AcrossNestedStacksInOneDirection(t *testing.T) {
+	app := newTestApp()
+	stack := stackIn(app, "S", "eu-west-1")
+	nested := func(id string) awscdk.Stack { return awscdk.NewNestedStack(stack, jsii.String(id), nil) }
+	topics, alarms, home := nested("Topics"), nested("Alarms"), nested("Home")
+	topic := func(in awscdk.Stack, id string) awssns.Topic { return awssns.NewTopic(in, jsii.String(id), nil) }
+	triageNamed(home, "A", func(p *alarmtriage.AlarmTriageProps) {
+		p.NotificationTopic, p.ChatCardTopic = topic(topics, "OnCall"), topic(stack, "Chat")
+	}).AttachAlarms(newAlarm(alarms, "One"), newAlarm(stack, "Two"), newAlarm(home, "Three"))
+	// Only the self-alarms depend on this topic, not the function.
+	triage := triageNamed(stack, "B", func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = topic(alarms, "Platform") })
+	triage.AttachAlarms(newAlarm(alarms, "Four"))
+	alarmTopic := topic(alarms, "Topic")
+	triage.AttachTopic(alarmTopic, nil)
+	assert.Empty(t, messagesOf(stack))
+	assert.Equal(t, map[string]int{"One": 1, "Four": 1}, actionsOf(assertions.Template_FromStack(alarms, nil), "AWS::CloudWatch::Alarm"))
 }
 
 func TestAlarms_ConvertsListsOfAnyType(t *testing.T) {

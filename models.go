@@ -49,10 +49,13 @@ func (m chosenModel) ids() []string {
 	if m.perRegion != nil {
 		return m.perRegion.candidates
 	}
-	if unresolved(m.id) {
-		return nil
+	if !unresolved(m.id) {
+		return []string{m.id}
 	}
-	return []string{m.id}
+	if name := foundationOf(m.id); name != "" { // an ARN whose partition, Region, or account is a token
+		return []string{bedrockARN.FindStringSubmatch(m.id)[2]}
+	}
+	return nil
 }
 
 // described returns one of the model's ids with its origin, for messages.

@@ -404,6 +404,50 @@ func (t *AlarmTriage) warnOfIsolation() {
 		t.warn("isolated", "the subnets are isolated: the VPC must have endpoints for %s, and for each service that the tool reads. "+
 			"CreateVpcEndpoints creates them", strings.Join(names, ", "))
 	}
+	if closed := t.closedEndpoints(existing); len(closed) > 0 {
+		t.warn("closed-endpoints", "the security groups of %s have no inbound rule, so the functions can't reach AWS: %s. Allow TCP port 443 from the "+
+			"functions, which are Orchestrator() and Tool(), or from the VPC", counted(len(closed), "VPC endpoint"), listed(closed))
+	}
+}
+
+// closedEndpoints returns the needed interface endpoints whose security groups, all of them defined by the app, admit nobody.
+func (t *AlarmTriage) closedEndpoints(existing []existingEndpoint) (closed []string) {
+	var admitting []*string // IDs of groups
+	known := map[string]bool{}
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		switch resource := construct.(type) {
+		case awsec2.CfnSecurityGroup:
+			known[*resource.Node().Path()] = true
+			if rules, _ := awscdk.Stack_Of(resource).Resolve(resource.SecurityGroupIngress()).([]any); len(rules) > 0 {
+				admitting = append(admitting, resource.AttrGroupId())
+			}
+		case awsec2.CfnSecurityGroupIngress:
+			if id := resource.GroupId(); id != nil {
+				admitting = append(admitting, id)
+			}
+		}
+	}
+	open := t.groupPaths(admitting)
+	for _, e := range existing {
+		groups := e.resource.SecurityGroupIds()
+		if e.gateway || groups == nil || unresolved(groups) || len(*groups) == 0 ||
+			!slices.ContainsFunc(t.needed, func(s service) bool { return t.serviceKey(s.name) == e.service }) {
+			continue
+		}
+		if !slices.ContainsFunc(t.groupPaths(*groups), func(path string) bool { return !known[path] || slices.Contains(open, path) }) {
+			closed = append(closed, e.path)
+		}
+	}
+	return closed
+}
+
+// groupPaths returns the paths of security groups of the app that are named by their IDs, and other IDs as they are.
+func (t *AlarmTriage) groupPaths(ids []*string) []string {
+	paths := alarmjs.Identify(t, ids...)
+	for i, path := range paths {
+		paths[i] = strings.TrimSuffix(strings.TrimSuffix(path, ".GroupId"), ".Ref")
+	}
+	return paths
 }
 
 // hasDefaultRoute reports whether the app adds a route to everything, such as to a transit gateway, to the route tables of all of

@@ -120,8 +120,22 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	}
 }
 
+// schedulePattern matches the schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide).
+var schedulePattern = regexp.MustCompile(`^(?:rate\([1-9][0-9]* (?:minute|hour|day)s?\)|cron\([^ ()]+(?: [^ ()]+){5}\))$`)
+
+// convertible checks that CDK can convert a duration whose value is a token to a unit.
+func (l *problems) convertible(prop, unit string, convert func()) {
+	if errorOf(convert) != "" {
+		l.add("%s must be a %s if its value is a token, because CDK can't convert tokens", prop, unit)
+	}
+}
+
 func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64, bounds string) {
-	if value == nil || *value.IsUnresolved() {
+	if value == nil {
+		return
+	}
+	if *value.IsUnresolved() {
+		l.convertible(prop, "Duration_Seconds", func() { value.ToSeconds(nil) })
 		return
 	}
 	seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
@@ -531,7 +545,9 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	if p.RemovalPolicy == awscdk.RemovalPolicy_SNAPSHOT {
 		l.add("RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
 	}
-	if d := p.ReportsRetention; d != nil && !*d.IsUnresolved() {
+	if d := p.ReportsRetention; d != nil && *d.IsUnresolved() {
+		l.convertible("ReportsRetention", "Duration_Days", func() { d.ToDays(nil) })
+	} else if d != nil {
 		days := *d.ToDays(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
 		if days < 1 || days != float64(int64(days)) {
 			l.add("ReportsRetention must be a whole number of days of at least 1, got %s", *d.ToHumanString())
@@ -847,6 +863,11 @@ func isAccountName(name string) bool {
 func (l *problems) monitoring(p *AlarmTriageProps) {
 	if p.SelfCheckSchedule != nil && p.SelfCheck != nil && !*p.SelfCheck {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
+	}
+	if p.SelfCheckSchedule != nil {
+		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !schedulePattern.MatchString(expression) {
+			l.add("SelfCheckSchedule must be an expression such as \"rate(7 days)\" or \"cron(0 6 ? * MON *)\", got %q", expression)
+		}
 	}
 	if sameTopic(p.SelfAlarmTopic, p.ChatCardTopic) {
 		l.add("SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")

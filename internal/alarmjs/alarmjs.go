@@ -28,10 +28,12 @@ type Alarm struct {
 	Path       string
 	Stack      awscdk.Stack // nil if the alarm is imported, or the construct is not an alarm
 	Name, Rule string       // empty if they are not set
+	Beginning  string       // the beginning of Name that is known at synth, if Name contains a token
 	Namespace  string       // empty if the alarm has metrics in a list
 	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
 	Unlisted   []string     // those of the properties AlarmActions and OKActions that are an intrinsic function, not a list
 	Generic    bool         // it is a CfnResource without properties for actions
+	OnlyScales bool         // all actions of its ALARM state are scaling policies; known of the alarms that VisitAll and Stages find
 }
 
 // Actions are the actions of an alarm.
@@ -228,15 +230,15 @@ func TopicPolicies(scope constructs.IConstruct) []TopicPolicy {
 // unpack returns a description that the function pack of alarms.js has packed, with a construct and a stack that are known.
 func unpack(fields map[string]any, construct constructs.IConstruct, stack awscdk.Stack) Alarm {
 	var text struct {
-		Path, AlarmName, AlarmRule, Namespace string
-		Measured                              any
-		Unlisted                              []string
-		Generic                               bool
+		Path, AlarmName, Beginning, AlarmRule, Namespace string
+		Measured                                         any
+		Unlisted                                         []string
+		Generic, OnlyScales                              bool
 	}
 	must(json.Unmarshal([]byte(textOf(fields["text"])), &text))
 	alarm := Alarm{
 		Construct: construct, Path: text.Path, Name: text.AlarmName, Rule: text.AlarmRule, Namespace: text.Namespace, Measured: text.Measured,
-		Unlisted: text.Unlisted, Generic: text.Generic,
+		Unlisted: text.Unlisted, Generic: text.Generic, Beginning: text.Beginning, OnlyScales: text.OnlyScales,
 	}
 	if other, ok := fields["construct"].(constructs.IConstruct); ok {
 		alarm.Construct = other

@@ -124,6 +124,54 @@ function nameOf(resource) {
   return effectiveText(resource, "alarmName", name);
 }
 
+// beginningOf returns the beginning of a text that is known at synth: all of it, or what comes before its first token or intrinsic
+// function.
+function beginningOf(text, scope) {
+  const join = (left, right) => (left === undefined ? right : right === undefined ? left : { "Fn::Join": ["", [left, right]] });
+  return knownBeginning(Tokenization.resolve(text, { scope, resolver: new DefaultTokenResolver({ join }) }));
+}
+
+function knownBeginning(value) {
+  if (typeof value === "string") {
+    return value;
+  }
+  const [separator, parts] = value?.["Fn::Join"] ?? [];
+  if (Array.isArray(parts)) {
+    const end = parts.findIndex((part) => typeof part !== "string"); // at least one, or CDK would have joined them
+    return [...parts.slice(0, end), knownBeginning(parts[end])].join(separator);
+  }
+  const [template] = [value?.["Fn::Sub"]].flat();
+  return typeof template === "string" ? template.split("${")[0] : "";
+}
+
+// SCALING_POLICY_TYPES are the resources that scale something if they are the action of an alarm.
+const SCALING_POLICY_TYPES = ["AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::AutoScaling::ScalingPolicy"];
+
+const SCALING_POLICY = "a scaling policy";
+
+// ScalingPolicies resolves a reference to a scaling policy to SCALING_POLICY.
+class ScalingPolicies extends DefaultTokenResolver {
+  constructor() {
+    super(new StringConcat());
+  }
+
+  resolveToken(token, context, postProcessor) {
+    return Reference.isReference(token) && SCALING_POLICY_TYPES.includes(token.target.cfnResourceType)
+      ? SCALING_POLICY
+      : super.resolveToken(token, context, postProcessor);
+  }
+}
+
+// onlyScales reports whether the ALARM state of an alarm has actions, and all of them scale something.
+function onlyScales(resource) {
+  if (!resource || overridesOf(resource)?.AlarmActions !== undefined) {
+    return false;
+  }
+  const actions = Tokenization.resolve(resource.alarmActions ?? [], { scope: resource, resolver: new ScalingPolicies() });
+  const scales = (action) => action === SCALING_POLICY || /^arn:[^:]+:autoscaling:[^:]*:[^:]*:scalingPolicy:/.test(action);
+  return Array.isArray(actions) && actions.length > 0 && actions.every(scales);
+}
+
 // described maps the root of an app to its described alarms by their paths. jsii needs longer to translate the constructs of many
 // alarms than the paths.
 const described = new WeakMap();
@@ -154,7 +202,13 @@ function describe(construct) {
   const [alarmName, alarmRule, namespace] = ["alarmName", "alarmRule", "namespace"].map((name) => effectiveText(resource, name, properties[name]));
   const measured = identify(["dimensions", "metrics"].map((name) => effective(resource, name, properties[name])), construct);
   const unlisted = Object.keys(ACTIONS).filter((property) => !isList(resource, property)).map((property) => ACTIONS[property]);
-  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured, unlisted });
+  const beginning = Token.isUnresolved(alarmName) ? beginningOf(alarmName, construct) : undefined;
+  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, beginning, alarmRule, namespace, measured, unlisted });
+}
+
+// describeFound describes an alarm that AttachAll finds.
+function describeFound(construct) {
+  return Object.assign(describe(construct), { onlyScales: onlyScales(resourceOf(construct)) });
 }
 
 // pack returns what the Go function unpack reads: what jsii must translate, which takes longer than the description itself, only
@@ -315,7 +369,7 @@ class AlarmAspect {
     if (alarms.length === 0) {
       return;
     }
-    const descriptions = alarms.map(describe);
+    const descriptions = alarms.map(describeFound);
     const accepted = this.visitor.visitAlarms(packAll(descriptions));
     descriptions.filter((_, i) => accepted[i]).forEach((alarm) => attach(alarm.construct, this.action, this.recovery));
   }
@@ -411,7 +465,7 @@ class Alarms {
   static inStages(scope) {
     const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
     return stages.flatMap((stage) =>
-      packAll(stage.node.findAll().filter(isAlarmResource).map(describe)).map((alarm) => ({ ...alarm, stage: stage.node.path })),
+      packAll(stage.node.findAll().filter(isAlarmResource).map(describeFound)).map((alarm) => ({ ...alarm, stage: stage.node.path })),
     );
   }
 }

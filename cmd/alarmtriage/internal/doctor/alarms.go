@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,15 +33,24 @@ type Alarms struct {
 	ByAction []string `json:"by_action"` // with the orchestrator as an action
 	ByTopic  []string `json:"by_topic"`  // that notify a topic to which the orchestrator is subscribed
 	ByRule   []string `json:"by_rule"`   // whose events a rule of EventBridge sends to the orchestrator
-	Without  []string `json:"without"`   // that start no investigation
+	Without  []string `json:"without"`   // that start no investigation, without those of Scaling
 	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
+	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
 }
+
+// scalingPolicy matches the ARN of a scaling policy, of EC2 Auto Scaling and of Application Auto Scaling.
+var scalingPolicy = regexp.MustCompile(`^arn:[^:]+:autoscaling:[^:]*:[^:]*:scalingPolicy:`)
 
 // alarm is an alarm of the account.
 type alarm struct {
 	name, arn string
 	actions   []string
 	enabled   bool
+}
+
+// onlyScales reports whether an alarm has actions, and all of them are scaling policies.
+func (a alarm) onlyScales() bool {
+	return len(a.actions) > 0 && !slices.ContainsFunc(a.actions, func(action string) bool { return !scalingPolicy.MatchString(action) })
 }
 
 // alarms reports which alarms start investigations.
@@ -57,7 +67,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
-	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}}
+	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Scaling: []string{}}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -72,6 +82,12 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 		return nil, unread("EventBridge cannot compare the rules and the filters with the alarms", err)
 	}
 	for i, one := range all {
+		if one.onlyScales() {
+			sorted.Scaling = append(sorted.Scaling, one.name)
+			if lists[i] == &sorted.Without {
+				continue
+			}
+		}
 		*lists[i] = append(*lists[i], one.name)
 	}
 	return sorted, judgeAlarms(*sorted, d.region)
@@ -105,6 +121,7 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 // judgeAlarms returns the check of the lists.
 func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
+	scaling := slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
 	total := with + len(a.Without) + len(a.Disabled)
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
@@ -120,6 +137,9 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 		}
 		return judge(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)),
 			enableActions(a.Disabled, region))
+	case len(scaling) > 0:
+		return warning(fmt.Sprintf("%s %s to ALARM when all is well: %s.", detail, plural.Either(len(scaling), "of them only scales something, and goes", "of them only scale something, and go"),
+			names(scaling)), `Exclude them from the rule, for example with ExceptNamePrefixes and the prefix "TargetTracking-", and deploy.`)
 	case len(a.Without) > 0:
 		check := fine("%s", detail)
 		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}

@@ -72,6 +72,37 @@ func TestJudgeAlarms_RemedyWorksForManyAlarms(t *testing.T) {
 	}
 }
 
+// Alarms of scaling policies go to ALARM when all is well.
+func TestAlarm_OnlyScales(t *testing.T) {
+	const policy = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/service/shop/web:policyName/in"
+	for _, tt := range []struct {
+		name    string
+		actions []string
+		want    bool
+	}{
+		{"no actions", nil, false},
+		{"a policy", []string{policy}, true},
+		{"two policies", []string{policy, strings.Replace(policy, "aws", "aws-cn", 1)}, true},
+		{"a policy and a topic", []string{policy, "arn:aws:sns:eu-west-1:123456789012:oncall"}, false},
+		{"a function", []string{"arn:aws:lambda:eu-west-1:123456789012:function:autoscaling:scalingPolicy"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, alarm{actions: tt.actions}.onlyScales())
+		})
+	}
+}
+
+func TestJudgeAlarms_WarnsOfRulesThatSelectAlarmsThatOnlyScale(t *testing.T) {
+	a := Alarms{ByAction: []string{"orders"}, ByRule: []string{"TargetTracking-web", "errors"}, Scaling: []string{"TargetTracking-mail", "TargetTracking-web"}}
+	check := judgeAlarms(a, "eu-west-1")
+	assert.Equal(t, selfcheck.StateWarning, check.State)
+	assert.Equal(t, "3 of 3 alarms start investigations: 1 by their action, 0 through a topic, 2 through a rule. 1 of them only scales something, "+
+		"and goes to ALARM when all is well: TargetTracking-web.", check.Detail)
+	assert.Equal(t, `Exclude them from the rule, for example with ExceptNamePrefixes and the prefix "TargetTracking-", and deploy.`, check.Remedy)
+	a.ByRule = []string{"errors"}
+	assert.Equal(t, selfcheck.StateOK, judgeAlarms(a, "eu-west-1").State)
+}
+
 func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *testing.T) {
 	check := judgeAlarms(Alarms{Disabled: []string{"orders"}}, "eu-west-1")
 	assert.Equal(t, selfcheck.StateProblem, check.State)
