@@ -137,7 +137,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 				p.BedrockModelId, p.FallbackModelIds = arn, &[]*string{}
 			}).AttachEventRule(jsii.String("All"), nil)
 		}, []string{
-			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
+			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use eu.anthropic.claude-sonnet-5-5 or global.anthropic.claude-sonnet-5-5"}},
 		{"a rule is enough", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("All"), nil) }, nil},
 		{"a topic is enough", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), nil)

@@ -412,6 +412,14 @@ func (t *AlarmTriage) warnOfIsolation() {
 
 // closedEndpoints returns the needed interface endpoints whose security groups, all of them defined by the app, admit nobody.
 func (t *AlarmTriage) closedEndpoints(existing []existingEndpoint) (closed []string) {
+	candidates := slices.DeleteFunc(slices.Clone(existing), func(e existingEndpoint) bool {
+		groups := e.resource.SecurityGroupIds()
+		return e.gateway || groups == nil || unresolved(groups) || len(*groups) == 0 ||
+			!slices.ContainsFunc(t.needed, func(s service) bool { return t.serviceKey(s.name) == e.service })
+	})
+	if len(candidates) == 0 { // jsii needs long to translate all constructs of an app
+		return nil
+	}
 	var admitting []*string // IDs of groups
 	known := map[string]bool{}
 	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
@@ -428,13 +436,8 @@ func (t *AlarmTriage) closedEndpoints(existing []existingEndpoint) (closed []str
 		}
 	}
 	open := t.groupPaths(admitting)
-	for _, e := range existing {
-		groups := e.resource.SecurityGroupIds()
-		if e.gateway || groups == nil || unresolved(groups) || len(*groups) == 0 ||
-			!slices.ContainsFunc(t.needed, func(s service) bool { return t.serviceKey(s.name) == e.service }) {
-			continue
-		}
-		if !slices.ContainsFunc(t.groupPaths(*groups), func(path string) bool { return !known[path] || slices.Contains(open, path) }) {
+	for _, e := range candidates {
+		if !slices.ContainsFunc(t.groupPaths(*e.resource.SecurityGroupIds()), func(path string) bool { return !known[path] || slices.Contains(open, path) }) {
 			closed = append(closed, e.path)
 		}
 	}
