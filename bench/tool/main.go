@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"iter"
 	"log"
 	"os"
 	"runtime"
@@ -177,10 +178,21 @@ const (
 	newSecure, firstSecure, size = "new client over HTTPS", "first call over HTTPS", "memory"
 )
 
+// inTurn returns the indexes of the ways, in each round from another one on: what ran before can make the next one slower.
+func (b *bench) inTurn(round int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range b.ways {
+			if !yield((i + round) % len(b.ways)) {
+				return
+			}
+		}
+	}
+}
+
 // coldStarts measures the first calls in a new process, and the first use of a service in it.
 func (b *bench) coldStarts() error {
-	for range b.starts {
-		for by := range b.ways {
+	for i := range b.starts {
+		for by := range b.inTurn(i) {
 			if err := b.coldStart(by); err != nil {
 				return err
 			}
@@ -234,10 +246,11 @@ func (b *bench) warmCalls() error {
 	}
 	defer stop()
 	for i := range b.calls {
-		for by, w := range running {
+		for by := range b.inTurn(i) {
 			if by == byFresh && i%fewer != 0 {
 				continue
 			}
+			w := running[by]
 			for _, one := range [][2]string{{warmSum, codeSum}, {warmLogs, codeLogs}, {warmEC2, codeEC2}} {
 				if err := b.measure(one[0], by, w, one[1]); err != nil {
 					return err
@@ -245,7 +258,7 @@ func (b *bench) warmCalls() error {
 			}
 		}
 		if i%fewer == 0 {
-			if err := b.each(running, oneMore, codeWarmCall); err != nil {
+			if err := b.each(i/fewer, running, oneMore, codeWarmCall); err != nil {
 				return err
 			}
 		}
@@ -265,9 +278,9 @@ func (b *bench) warmSecureCalls() error {
 		return err
 	}
 	defer stop()
-	for range max(b.calls/fewer, 1) {
+	for i := range max(b.calls/fewer, 1) {
 		for _, one := range [][2]string{{newSecure, codeLogs}, {firstSecure, codeFirstCall}, {oneMoreSecure, codeWarmCall}} {
-			if err := b.each(running, one[0], one[1]); err != nil {
+			if err := b.each(i, running, one[0], one[1]); err != nil {
 				return err
 			}
 		}
@@ -276,9 +289,9 @@ func (b *bench) warmSecureCalls() error {
 }
 
 // each measures the code in each way.
-func (b *bench) each(running []way, name, code string) error {
-	for by, w := range running {
-		if err := b.measure(name, by, w, code); err != nil {
+func (b *bench) each(round int, running []way, name, code string) error {
+	for by := range b.inTurn(round) {
+		if err := b.measure(name, by, running[by], code); err != nil {
 			return err
 		}
 	}
