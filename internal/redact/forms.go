@@ -93,7 +93,7 @@ func (s *scanner) entry(kind sensitivity, at int) {
 		return
 	}
 	value := strings.TrimRight(text[at:lineEnd(text, at)], " \t\r")
-	if value == "" || strings.ContainsAny(value, ": {}[]=") || !kind.matches(value) || isWordy(value) {
+	if value == "" || strings.ContainsAny(strings.TrimRight(value, "="), ": {}[]=") || !kind.matches(value) || isWordy(value) {
 		return
 	}
 	s.replace(at, at+len(value), "secret")
