@@ -35,7 +35,7 @@ const (
 	maxLiveTail      = 15     // minutes, the longest time of a tool call
 )
 
-// tariffs are the reads that AWS bills with more than $0.00001 a request or by their size, by operation or,
+// tariffs are the reads that AWS bills with more than $0.000015 a request or by their size, by operation or,
 // with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
 	"logs:StartQuery":                                {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries

@@ -103,7 +103,7 @@ var contexts = []struct {
 		"openssl"), looksPassword},
 	{newContext("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s)("[^"\n]+"|'[^'\n]+'|[^\s'"-][^\s'"]*)\s*(?:$|[\n|;&>)"'])`,
 		"openssl"), looksPassword},
-	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*)["']?(?:$|[\s|;&>)])`,
+	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*={0,2})["']?(?:$|[\s|;&>)])`,
 		"vault login"), looksPassword},
 	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s["']?/p:["']?)([^\s'"]+)`,
 		"freerdp"), nil},

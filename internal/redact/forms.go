@@ -93,7 +93,7 @@ func (s *scanner) entry(kind sensitivity, at int) {
 		return
 	}
 	value := strings.TrimRight(text[at:lineEnd(text, at)], " \t\r")
-	if value == "" || strings.ContainsAny(value, ": {}[]=") || !kind.matches(value) || isWordy(value) {
+	if value == "" || strings.ContainsAny(strings.TrimRight(value, "="), ": {}[]=") || !kind.matches(value) || isWordy(value) {
 		return
 	}
 	s.replace(at, at+len(value), "secret")
@@ -297,7 +297,8 @@ func isSecretMember(name, value string) bool {
 // holdsName reports whether the value of a field is the name of another value.
 func holdsName(field string) bool {
 	switch fold(field) {
-	case "name", "key", "field", "parameterkey", "outputkey", "optionname", "attributename", "propertyname", "variable", "id":
+	case "name", "key", "field", "parameterkey", "outputkey", "optionname", "attributename", "propertyname", "variable", "id",
+		headerName, "httpheadername", "parametername", "valuename":
 		return true
 	}
 	return false
@@ -307,17 +308,24 @@ func holdsName(field string) bool {
 func isValueField(field string) bool {
 	switch fold(field) {
 	case "value", "val", "s", "parametervalue", "outputvalue", "optionvalue", "attributevalue", "propertyvalue", "plaintext", "plain", "cleartext",
-		"raw":
+		"raw", "headervalue", "stringvalue":
 		return true
 	}
 	return false
 }
 
-// isPairValue is isValueField for objects that consist of a name and a value.
-func isPairValue(field string) bool { return isValueField(field) || strings.EqualFold(field, "data") }
+// isPairValue is isValueField for objects that consist of a name and a value, or a list of values.
+func isPairValue(field string) bool {
+	return isValueField(field) || strings.EqualFold(field, "data") || strings.EqualFold(field, "values")
+}
 
-// pair looks at an object that consists of a name and a value, such as {"name": "DB_PASSWORD", "value": "…"}.
-func (s *scanner) pair(op operator) {
+// headerName is the field, in lower case, with the name of a header that CloudFront adds to its requests. The value is often a secret
+// that only the origin knows, whatever the name is; botocore marks it as sensitive.
+const headerName = "headername"
+
+// pair looks at an object that consists of a name and a value, such as {"name": "DB_PASSWORD", "value": "…"}. field has the name.
+func (s *scanner) pair(field string, op operator) {
+	isHeader := fold(field) == headerName
 	text := s.text
 	from, to, end := s.quoted(op.value)
 	if end == 0 {
@@ -327,7 +335,7 @@ func (s *scanner) pair(op operator) {
 		}
 		end = to
 	}
-	if to-from < minName || to-from > maxName || !isPairName(text[from:to]) || s.kind(text[from:to]) == harmless {
+	if to-from < minName || to-from > maxName || !isPairName(text[from:to]) || s.kind(text[from:to]) == harmless && !isHeader {
 		return
 	}
 	kind := s.kind(text[from:to])
@@ -358,6 +366,10 @@ func (s *scanner) pair(op operator) {
 		}
 		if isPairValue(text[start:end]) {
 			value.loose = false
+			if isHeader {
+				s.customHeader(text[from:to], value.value)
+				return
+			}
 			if valueFrom, valueTo, _ := s.quoted(value.value); isName(text[from:to]) || !isSentence(text[valueFrom:valueTo]) {
 				s.assigned(kind, start, value)
 			}
@@ -366,6 +378,16 @@ func (s *scanner) pair(op operator) {
 	}
 	s.ahead -= maxPairGap
 }
+
+// customHeader looks at the value in quotes of a header.
+func (s *scanner) customHeader(name string, at int) {
+	if from, to, end := s.quoted(at); end > 0 && !cannotBeSecret(name, s.text[from:to]) {
+		s.replace(from, to, customHeader)
+	}
+}
+
+// customHeader is the kind of the value of a header that CloudFront adds.
+const customHeader = "custom header"
 
 // pairBackwards looks at such an object whose value comes before its name.
 func (s *scanner) pairBackwards(op operator) {
@@ -403,7 +425,7 @@ func (s *scanner) pairBackwards(op operator) {
 // isPairName is isName for a name in an object of a name and a value, which can have several words or be a path.
 func isPairName(text string) bool {
 	return isName(strings.Map(func(r rune) rune {
-		if r == ' ' || r == '/' || r == ':' {
+		if r == ' ' || r == '/' || r == ':' || r == '*' { // a field of Data Pipeline can begin with *
 			return '-'
 		}
 		return r

@@ -143,6 +143,9 @@ func (l *learner) add(secret string) {
 	if shown := terminal.Plain(secret); shown != secret { // answers show it like that
 		l.add(shown)
 	}
+	if n := len(secret); n > 2 && secret[0] == '\'' && secret[n-1] == '\'' { // a static value of API Gateway
+		l.add(secret[1 : n-1])
+	}
 	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
 		return
 	}
@@ -239,6 +242,8 @@ var pairs = [][2]string{
 	{"name", "value"}, {"key", "value"}, {"field", "value"}, {"optionname", "value"}, {"name", "plaintextvalue"},
 	{"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"attributename", "attributevalue"},
 	{"propertyname", "propertyvalue"}, {"apikeyname", "apikeyvalue"}, {"name", "data"}, {"key", "data"}, {"field", "data"},
+	{headerName, "headervalue"}, {"httpheadername", "values"}, {"parametername", "parametervalue"}, {"valuename", "value"},
+	{"key", "stringvalue"}, {"id", "stringvalue"},
 }
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
@@ -293,17 +298,37 @@ func (l *learner) learnData(v any) {
 
 // learnPair learns from an object that consists of a name and a value.
 func (l *learner) learnPair(o map[string]any, variable bool) {
-	folded := make(map[string]string, len(o))
+	folded := make(map[string]any, len(o))
 	for key, v := range o {
-		if text, ok := v.(string); ok {
-			folded[strings.ToLower(key)] = text
-		}
+		folded[strings.ToLower(key)] = v
 	}
 	for _, p := range pairs {
-		if name, value := folded[p[0]], folded[p[1]]; name != "" && value != "" {
-			l.learnText(name, value, variable, maxDepth)
+		name, _ := folded[p[0]].(string)
+		for _, value := range valuesOf(folded[p[1]]) {
+			if name != "" && value != "" {
+				l.learnText(name, value, variable || p[0] == headerName, maxDepth)
+			}
 		}
 	}
+}
+
+// valuesOf returns a text, or the texts of a list, which an object contains in XML.
+func valuesOf(v any) (texts []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, child := range v {
+			if text, isText := child.(string); isText {
+				texts = append(texts, text)
+			}
+		}
+	case map[string]any:
+		if list := v["member"]; len(v) == 1 && list != nil {
+			return valuesOf(list)
+		}
+	}
+	return texts
 }
 
 // learnText learns from a text with a name.

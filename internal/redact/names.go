@@ -293,8 +293,11 @@ var (
 // looksPassword reports whether a word of prose or of a table looks like a password or a key: it has letters and
 // digits in an order that names and numbers do not have.
 func looksPassword(word string) bool {
-	if len(word) < minSecret || !hasLetterAndDigit(word) || strings.ContainsAny(word, `/\():,<>[]{}"'`) {
+	if len(word) < minSecret || !hasLetterAndDigit(word) || strings.ContainsAny(word, `\():,<>[]{}"'`) {
 		return false
+	}
+	if strings.Contains(word, "/") {
+		return isEncodedKey(word)
 	}
 	if isJumbled(word) {
 		return true
@@ -310,6 +313,20 @@ func looksPassword(word string) bool {
 	}
 	return (upper && lower || other || len(word) >= minUnnamed) && entropy(word) > 2.2
 }
+
+// isEncodedKey reports whether a word with slashes is a key in base64 and no path, whose words are longer.
+func isEncodedKey(word string) bool {
+	return len(word) >= minUnnamed && base64Look().MatchString(word) && isJumbled(strings.Map(alphanumeric, word))
+}
+
+func alphanumeric(r rune) rune {
+	if strings.ContainsRune("+/=", r) {
+		return -1
+	}
+	return r
+}
+
+var base64Look = lazy(`^[A-Za-z0-9+/]+={0,2}$`)
 
 // isJumbled reports whether the case of letters changes so often that a word is no name.
 func isJumbled(word string) bool {

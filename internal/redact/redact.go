@@ -479,14 +479,33 @@ func (w *walk) pair(o map[string]any) {
 			continue
 		}
 		for other, v := range o {
+			if list, isList := v.([]any); isList && isPairValue(other) {
+				w.values(name, list)
+				continue
+			}
 			value, isText := v.(string)
 			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
+				continue
+			}
+			if fold(field) == headerName && !cannotBeSecret(name, value) {
+				o[other] = replacement(customHeader)
+				w.changes++
 				continue
 			}
 			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
 			}
+		}
+	}
+}
+
+// values redacts the values of a name in a list.
+func (w *walk) values(name string, list []any) {
+	for i, v := range list {
+		if value, isText := v.(string); isText && isSecret(name, value) && !isProse(value) {
+			list[i] = replacement("secret")
+			w.changes++
 		}
 	}
 }

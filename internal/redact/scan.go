@@ -75,7 +75,7 @@ func (c *counter) replaceNamed(text string) string {
 const looksPerTime = 64 // names that are looked at between two looks at the time
 
 // scanHints are substrings in lower case. The scanner finds nothing in a text that contains none of them.
-var scanHints = append([]string{"environment", "variables", "env", "kind", "userdata", "gatewayconfiguration"}, nameHints...)
+var scanHints = append([]string{"environment", "variables", "env", "kind", "userdata", "gatewayconfiguration", headerName}, nameHints...)
 
 // kind returns the sensitivity of a name.
 func (s *scanner) kind(name string) sensitivity {
@@ -165,7 +165,7 @@ func (s *scanner) look(start, end int) {
 		case kind != harmless:
 			s.assigned(kind, start, op)
 		case holdsName(name):
-			s.pair(op)
+			s.pair(name, op)
 		case isValueField(name):
 			s.pairBackwards(op)
 		case strings.EqualFold(name, "data"):

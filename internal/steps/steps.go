@@ -38,7 +38,7 @@ func NewRecord(alarm *alarmevent.Alarm, id, model, accountName string, now time.
 const RunbookHeading = "The team's runbook for this alarm:\n"
 
 // evidenceOnlyQueryUSD is what AWS may charge for the evidence of an alarm that no model investigates, in US dollars. It
-// is enough for the metrics of any alarm, and too little for a query of Logs Insights.
+// is enough for the metrics of any alarm, or for a query of Logs Insights that scans 2 GB.
 const evidenceOnlyQueryUSD = 0.01
 
 // CollectEvidence adds the evidence to the record. AWS may charge maxQueryUSD for all queries of the investigation.
