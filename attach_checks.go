@@ -285,6 +285,7 @@ func (t *AlarmTriage) reportAttached() {
 		t.warnOfSharedTopics(other)
 	}
 	t.warnOfUnnotifiedRecoveries()
+	t.warnOfClosedTopics()
 	t.warnOfNoSources()
 	t.warnOfUnusedNames()
 	t.warnOfDefaultBus()
