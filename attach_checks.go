@@ -286,6 +286,7 @@ func (t *AlarmTriage) reportAttached() {
 	}
 	t.warnOfUnnotifiedRecoveries()
 	t.warnOfClosedTopics()
+	t.warnOfSubscribers()
 	t.warnOfNoSources()
 	t.warnOfUnusedNames()
 	t.warnOfDefaultBus()

@@ -1,12 +1,15 @@
 package alarmtriage
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
 // warnOfClosedTopics adds a warning for each topic of the app that alarms notify and whose policies do not let CloudWatch publish:
@@ -75,4 +78,89 @@ func mayAdmitCloudWatch(statement map[string]any) bool {
 // namesIdentity reports whether a principal, with identified references, is a role or a user.
 func namesIdentity(principal string) bool {
 	return strings.Contains(principal, ":role/") || strings.Contains(principal, ":user/") || strings.HasSuffix(principal, ".Arn")
+}
+
+// CloudFormation's types of the resources that receive notifications.
+const (
+	slackChannel    = "AWS::Chatbot::SlackChannelConfiguration"
+	teamsChannel    = "AWS::Chatbot::MicrosoftTeamsChannelConfiguration"
+	topicSubscriber = "AWS::SNS::Subscription"
+)
+
+// warnOfSubscribers adds warnings about subscribers of NotificationTopic in the app that certainly do not receive what they are for.
+func (t *AlarmTriage) warnOfSubscribers() {
+	reports, cards := t.reportTopics["NotificationTopic"], t.reportTopics["ChatCardTopic"]
+	isTopic := func(topic awssns.ITopic) func(any) bool {
+		if topic == nil {
+			return func(any) bool { return false }
+		}
+		own := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0])
+		return func(arn any) bool { text, _ := arn.(string); return resourceOf(text) == own }
+	}
+	isReports, isCards := isTopic(reports), isTopic(cards)
+	for _, resource := range alarmjs.ResourcesOf(t, slackChannel, teamsChannel, topicSubscriber) {
+		p := resource.Properties
+		switch {
+		case resource.Type == topicSubscriber:
+			if policy, _ := p["FilterPolicy"].(map[string]any); p["FilterPolicyScope"] != "MessageBody" && isReports(p["TopicArn"]) {
+				t.warnOfFilter(resource.Path, policy)
+			}
+		case slices.ContainsFunc(listOf(p["SnsTopicArns"]), isReports) && !slices.ContainsFunc(listOf(p["SnsTopicArns"]), isCards):
+			t.warn("chat-topic", "the chat channel %s receives NotificationTopic %s, and Amazon Q Developer in chat applications does not show the texts of reports: "+
+				"pass another topic as ChatCardTopic, and add it to the topics of the channel", resource.Path, *reports.Node().Path())
+		}
+	}
+}
+
+// attributeValues are the attributes of notifications by which subscriptions filter, with all of their values if these are known
+// at synth.
+var attributeValues = map[string][]string{
+	"severity": textsOf(investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium, investigation.SeverityLow,
+		investigation.SeverityUnknown),
+	"confidence": textsOf(investigation.Confirmed, investigation.Likely, investigation.Unknown),
+	"confirmed":  {"true", "false"},
+	"outcome":    nil, "limit": nil, "account": nil, "account_name": nil, "region": nil, "investigation_id": nil,
+}
+
+// warnOfFilter adds a warning for each attribute or value of a filter policy that no notification has. Other publishers of the
+// topic may have other attributes.
+func (t *AlarmTriage) warnOfFilter(subscription string, policy map[string]any) {
+	const none = "which no notification of AlarmTriage has"
+	for _, name := range slices.Sorted(maps.Keys(policy)) {
+		if name == "$or" {
+			for _, alternative := range listOf(policy[name]) {
+				nested, _ := alternative.(map[string]any)
+				t.warnOfFilter(subscription, nested)
+			}
+			continue
+		}
+		values, isKnown := attributeValues[name]
+		if lower := strings.ToLower(name); !isKnown && lower != name {
+			if _, isKnown := attributeValues[lower]; isKnown {
+				t.warn("filter-value", "the filter policy of the subscription %s has the attribute %q, %s: did you mean %q?", subscription, name, none, lower)
+			}
+			continue
+		}
+		if unknown := filterTexts(policy[name], values); len(values) > 0 && len(unknown) > 0 {
+			t.warn("filter-value", "the filter policy of the subscription %s has the %s %s, %s: its values are %s", subscription, name, listed(unknown), none,
+				strings.Join(values, ", "))
+		}
+	}
+}
+
+// filterTexts returns the exact values of an attribute in a filter policy that are not among the known ones.
+func filterTexts(conditions any, known []string) (unknown []string) {
+	for _, condition := range listOf(conditions) {
+		switch value := condition.(type) {
+		case string:
+			if !slices.Contains(known, value) {
+				unknown = append(unknown, fmt.Sprintf("%q", value))
+			}
+		case map[string]any:
+			if excluded := value["anything-but"]; excluded != nil {
+				unknown = append(unknown, filterTexts(excluded, known)...)
+			}
+		}
+	}
+	return unknown
 }

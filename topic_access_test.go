@@ -4,9 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awschatbot"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -94,4 +97,88 @@ func TestTopics_WarnsIfCloudWatchMayNotPublish(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// Each subscriber of these apps gets other notifications than its author expects, or none.
+func TestTopics_WarnsOfSubscribersThatReceiveNothing(t *testing.T) {
+	channel := func(topics ...awssns.ITopic) {
+		awschatbot.NewSlackChannelConfiguration(awscdk.Stack_Of(topics[0]), jsii.String("Slack"), &awschatbot.SlackChannelConfigurationProps{
+			SlackChannelConfigurationName: jsii.String("oncall"), SlackWorkspaceId: jsii.String("T0123ABCD"), SlackChannelId: jsii.String("C0123ABCD"),
+			NotificationTopics: &topics})
+	}
+	teams := func(topic awssns.ITopic) {
+		awschatbot.NewCfnMicrosoftTeamsChannelConfiguration(awscdk.Stack_Of(topic), jsii.String("Teams"), &awschatbot.CfnMicrosoftTeamsChannelConfigurationProps{
+			ConfigurationName: jsii.String("oncall"), IamRoleArn: jsii.String("arn:aws:iam::111122223333:role/chat"), TeamId: jsii.String("1"),
+			TeamsChannelId: jsii.String("1"), TeamsTenantId: jsii.String("1"), SnsTopicArns: &[]*string{topic.TopicArn()}})
+	}
+	filtered := func(policy map[string]any) func(reports, _ awssns.ITopic) {
+		return func(reports, _ awssns.ITopic) {
+			awssns.NewCfnSubscription(awscdk.Stack_Of(reports), jsii.String("Pager"), &awssns.CfnSubscriptionProps{
+				TopicArn: reports.TopicArn(), Protocol: jsii.String("sms"), Endpoint: jsii.String("+15555550100"), FilterPolicy: policy})
+		}
+	}
+	list := func(values ...any) []any { return values }
+	const (
+		chat  = "alarmtriage:chat-topic"
+		value = "alarmtriage:filter-value"
+	)
+	for name, tt := range map[string]struct {
+		cards     bool
+		subscribe func(reports, cards awssns.ITopic)
+		want      string
+	}{
+		"Slack on cards":                    {true, func(_, cards awssns.ITopic) { channel(cards) }, ""},
+		"Slack on both":                     {true, func(reports, cards awssns.ITopic) { channel(reports, cards) }, ""},
+		"Slack on reports":                  {false, func(reports, _ awssns.ITopic) { channel(reports) }, chat},
+		"Slack on reports instead of cards": {true, func(reports, _ awssns.ITopic) { channel(reports) }, chat},
+		"Teams on reports":                  {false, func(reports, _ awssns.ITopic) { teams(reports) }, chat},
+		"Teams on another topic": {false, func(reports, _ awssns.ITopic) {
+			teams(awssns.NewTopic(awscdk.Stack_Of(reports), jsii.String("Other"), nil))
+		}, ""},
+		"a severity":                        {false, filtered(map[string]any{"severity": list("critical", "high", "unknown")}), ""},
+		"a severity in upper case":          {false, filtered(map[string]any{"severity": list("high", "CRITICAL")}), value},
+		"a severity that does not exist":    {false, filtered(map[string]any{"severity": list("P1")}), value},
+		"an operator":                       {false, filtered(map[string]any{"severity": list(map[string]any{"equals-ignore-case": "HIGH"}, map[string]any{"exists": false})}), ""},
+		"a severity to exclude, misspelled": {false, filtered(map[string]any{"severity": list(map[string]any{"anything-but": list("Low")})}), value},
+		"a severity to exclude":             {false, filtered(map[string]any{"severity": list(map[string]any{"anything-but": list("low", "medium")})}), ""},
+		"an outcome":                        {false, filtered(map[string]any{"outcome": list("fallback", "limit", "self-check", "fires_again")}), ""},
+		"a confidence that does not exist":  {false, filtered(map[string]any{"confidence": list("high")}), value},
+		"an attribute in upper case":        {false, filtered(map[string]any{"Severity": list("high")}), value},
+		"an attribute of another publisher": {false, filtered(map[string]any{"team": list("payments")}), ""},
+		"an account":                        {false, filtered(map[string]any{"account": list("111122223333")}), ""},
+		"one of several, misspelled":        {false, filtered(map[string]any{"$or": list(map[string]any{"account": list("1")}, map[string]any{"severity": list("High")})}), value},
+		"a body of messages":                {false, func(reports, _ awssns.ITopic) { filteredBody(reports) }, ""},
+		"a severity, of a subscription of L2": {false, func(reports, _ awssns.ITopic) {
+			reports.AddSubscription(awssnssubscriptions.NewSmsSubscription(jsii.String("+15555550100"), &awssnssubscriptions.SmsSubscriptionProps{
+				FilterPolicy: &map[string]awssns.SubscriptionFilter{"severity": awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{Allowlist: jsii.Strings("HIGH")})}}))
+		}, value},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := stackIn(newTestApp(), "Test", "eu-west-1")
+			reports, cards := awssns.NewTopic(stack, jsii.String("Reports"), nil), awssns.NewTopic(stack, jsii.String("Cards"), nil)
+			tt.subscribe(reports, cards)
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.NotificationTopic = reports
+				if tt.cards {
+					p.ChatCardTopic = cards
+				}
+			}).AttachAlarms(newAlarm(stack, "One"))
+			var ids []string
+			for _, message := range messagesOf(stack) {
+				ids = append(ids, strings.Split(message, ": ")[0])
+			}
+			if tt.want == "" {
+				assert.Empty(t, ids)
+			} else {
+				assert.Equal(t, []string{"/Test/Triage " + tt.want}, ids)
+			}
+		})
+	}
+}
+
+// filteredBody adds a subscription that filters by the body of messages.
+func filteredBody(topic awssns.ITopic) {
+	awssns.NewCfnSubscription(awscdk.Stack_Of(topic), jsii.String("Queue"), &awssns.CfnSubscriptionProps{
+		TopicArn: topic.TopicArn(), Protocol: jsii.String("sqs"), Endpoint: jsii.String("arn:aws:sqs:eu-west-1:111122223333:q"),
+		FilterPolicyScope: jsii.String("MessageBody"), FilterPolicy: map[string]any{"severity": []any{"P1"}}})
 }
