@@ -6,7 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -30,27 +34,45 @@ func (t *AlarmTriage) warnOfClosedTopics() {
 	}
 }
 
-// warnOfClosed adds a warning if the app has policies of a topic, and none of them lets CloudWatch publish. The policy of an
-// imported topic is not known.
+// warnOfClosed adds a warning if the app has policies of a topic, and none of them lets CloudWatch publish.
 func (t *AlarmTriage) warnOfClosed(topic awssns.ITopic, effect string) {
-	if topic.Node().DefaultChild() == nil {
-		return
-	}
-	own, hasPolicy := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0]), false
-	for _, policy := range alarmjs.TopicPolicies(t) {
-		if !slices.ContainsFunc(policy.Topics, func(arn string) bool { return resourceOf(arn) == own }) {
-			continue
-		}
-		if slices.ContainsFunc(policy.Statements, mayAdmitCloudWatch) {
-			return
-		}
-		hasPolicy = true
-	}
-	if hasPolicy {
+	if hasPolicy, admits := t.policiesOf(topic); hasPolicy && !admits {
 		t.warn("closed-topic", "the policy of the topic %s does not let CloudWatch publish, so %s: statements of the app, such as that of EnforceSSL, replace "+
 			"SNS's default policy, which does. Add a statement with AddToResourcePolicy that allows sns:Publish to the service "+
 			"cloudwatch.amazonaws.com, with the condition aws:SourceAccount", *topic.Node().Path(), effect)
 	}
+}
+
+// allowSelfAlarms lets CloudWatch publish to SelfAlarmTopic if the topic has a policy of CDK's that does not. A first statement would
+// replace SNS's default policy, which does. allowFromHere completes the policies of topics in other accounts.
+func (t *AlarmTriage) allowSelfAlarms(topic awssns.ITopic) {
+	if topic.Node().TryFindChild(jsii.String("Policy")) == nil {
+		return
+	}
+	here, places := alarmjs.Places(t, []constructs.IConstruct{topic})
+	if hasPolicy, admits := t.policiesOf(topic); !hasPolicy || admits || elsewhere(here.Account, places[0].Account) {
+		return
+	}
+	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("AlarmTriageSelfAlarms"), Actions: jsii.Strings("sns:Publish"), Resources: &[]*string{topic.TopicArn()},
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Stack_Of(topic).Account()}},
+	}))
+}
+
+// policiesOf reports whether the app has policies of a topic that it defines, and whether one of them may let CloudWatch publish.
+func (t *AlarmTriage) policiesOf(topic awssns.ITopic) (hasPolicy, admits bool) {
+	if topic.Node().DefaultChild() == nil { // it is imported
+		return false, false
+	}
+	own := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0])
+	for _, policy := range alarmjs.TopicPolicies(t) {
+		if slices.ContainsFunc(policy.Topics, func(arn string) bool { return resourceOf(arn) == own }) {
+			hasPolicy = true
+			admits = admits || slices.ContainsFunc(policy.Statements, mayAdmitCloudWatch)
+		}
+	}
+	return hasPolicy, admits
 }
 
 // mayAdmitCloudWatch reports whether a statement of a topic's policy may let CloudWatch publish. It does not judge conditions.

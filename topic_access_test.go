@@ -72,7 +72,11 @@ func TestTopics_WarnsIfCloudWatchMayNotPublish(t *testing.T) {
 			return []string{begin + effect + end}
 		}
 		t.Run(name+", of SelfAlarmTopic", func(t *testing.T) {
-			assert.Equal(t, want("no self-alarm is delivered"), found(t, func(topic awssns.Topic) {
+			want := want("no self-alarm is delivered")
+			if tt.enforceSSL { // AlarmTriage has completed the policy
+				want = nil
+			}
+			assert.Equal(t, want, found(t, func(topic awssns.Topic) {
 				triageNamed(topic.Stack(), "Triage", func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = topic }).AttachAlarms(newAlarm(topic.Stack(), "One"))
 			}))
 		})
@@ -97,6 +101,24 @@ func TestTopics_WarnsIfCloudWatchMayNotPublish(t *testing.T) {
 			}))
 		})
 	}
+}
+
+func TestSelfAlarmTopic_CompletesThePolicyOfTheApp(t *testing.T) {
+	cloudWatch := like("Effect", "Allow", "Action", "sns:Publish", "Principal", object("Service", "cloudwatch.amazonaws.com"),
+		"Condition", object("StringEquals", object("aws:SourceAccount", "111122223333")))
+	stack := stackIn(newTestApp(), "Test", "eu-west-1")
+	topic := awssns.NewTopic(stack, jsii.String("Platform"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+	for _, id := range []string{"A", "B"} {
+		triageNamed(stack, id, func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = topic })
+	}
+	synth(stack).HasResourceProperties(jsii.String("AWS::SNS::TopicPolicy"), like("PolicyDocument", like("Statement", []any{
+		like("Effect", "Deny"), cloudWatch})))
+
+	stack = stackIn(newTestApp(), "Test", "eu-west-1")
+	triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+	})
+	synth(stack).ResourceCountIs(jsii.String("AWS::SNS::TopicPolicy"), jsii.Number(0))
 }
 
 // Each subscriber of these apps gets other notifications than its author expects, or none.
