@@ -285,6 +285,8 @@ func (t *AlarmTriage) reportAttached() {
 		t.warnOfSharedTopics(other)
 	}
 	t.warnOfUnnotifiedRecoveries()
+	t.warnOfClosedTopics()
+	t.warnOfSubscribers()
 	t.warnOfNoSources()
 	t.warnOfUnusedNames()
 	t.warnOfDefaultBus()

@@ -72,14 +72,7 @@ func resourceOf(arn string) string {
 // admitsAnyone reports whether a statement of a topic's policy visibly lets principals of every account publish: it
 // has no condition, and admits either every principal, all but some, or CloudWatch, which every account can cause to publish.
 func admitsAnyone(statement map[string]any) bool {
-	if statement["Effect"] != "Allow" || statement["Condition"] != nil {
-		return false
-	}
-	publishes := matchesPublish(statement["Action"])
-	if excluded := statement["NotAction"]; excluded != nil {
-		publishes = !matchesPublish(excluded)
-	}
-	if !publishes {
+	if statement["Condition"] != nil || !allowsPublish(statement) {
 		return false
 	}
 	if statement["NotPrincipal"] != nil {
@@ -93,6 +86,17 @@ func admitsAnyone(statement map[string]any) bool {
 		}
 	}
 	return false
+}
+
+// allowsPublish reports whether a statement of a topic's policy allows its principals to publish.
+func allowsPublish(statement map[string]any) bool {
+	if statement["Effect"] != "Allow" {
+		return false
+	}
+	if excluded := statement["NotAction"]; excluded != nil {
+		return !matchesPublish(excluded)
+	}
+	return matchesPublish(statement["Action"])
 }
 
 // matchesPublish reports whether one of the patterns of actions matches sns:Publish.

@@ -190,11 +190,20 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	return t
 }
 
+// lookupPlaceholder begins what CDK returns instead of a parameter that it has not looked up yet.
+const lookupPlaceholder = "dummy-value-for-"
+
 // panicOn panics with every problem, one per line, if there are any.
 func panicOn(problems []string) {
-	if len(problems) > 0 {
-		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(problems, "\nalarmtriage: ")))
+	if len(problems) == 0 {
+		return
 	}
+	text := "alarmtriage: " + strings.Join(problems, "\nalarmtriage: ")
+	if strings.Contains(text, lookupPlaceholder) {
+		text += fmt.Sprintf("\nalarmtriage: %q begins what CDK returns until it has looked a parameter up, for which the synth must succeed: pass a value of the "+
+			"right form as the defaultValue of StringParameter_ValueFromLookup", lookupPlaceholder)
+	}
+	panic(text)
 }
 
 // target is a topic that AlarmTriage or its self-alarms send to, and the prop with the topic.

@@ -80,6 +80,7 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}
 	t.allowSelfAlarmKey(p)
+	t.allowSelfAlarms(p.SelfAlarmTopic)
 	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
 	for _, a := range alarms {
 		alarm := awscloudwatch.NewAlarm(t, jsii.String(a.id), &awscloudwatch.AlarmProps{

@@ -178,7 +178,8 @@ type AlarmTriageProps struct {
 	OrchestratorTimeout awscdk.Duration
 	// Memory of the orchestrator in MB. 128 to 10,240. Default: 1024.
 	OrchestratorMemorySize *float64
-	// Timeout of one run of the model's code. 10 to 900 seconds. Default: 60 seconds.
+	// Timeout of one run of the model's code. The orchestrator waits for a run for at most OrchestratorTimeout less a quarter of it,
+	// or less 40 seconds if that is shorter, so a longer ToolTimeout has no effect. 10 to 900 seconds. Default: 60 seconds.
 	ToolTimeout awscdk.Duration
 	// Memory of the tool in MB. 512 to 10,240. Default: 2048.
 	ToolMemorySize *float64

@@ -206,6 +206,24 @@ func Properties(resource constructs.IConstruct) (properties map[string]any) {
 	return properties
 }
 
+// Resource is a resource of the app.
+type Resource struct {
+	Path, Type string
+	Properties map[string]any // as Properties returns them
+}
+
+// ResourcesOf returns the resources of some types, with CloudFormation's names, in the app of a construct.
+func ResourcesOf(scope constructs.IConstruct, types ...string) []Resource {
+	var found []map[string]any
+	invoke("ofTypes", &found, scope, types)
+	resources := make([]Resource, len(found))
+	for i, fields := range found {
+		resources[i] = Resource{Path: textOf(fields["path"]), Type: textOf(fields["type"])}
+		must(json.Unmarshal([]byte(textOf(fields["text"])), &resources[i].Properties))
+	}
+	return resources
+}
+
 // TopicPolicy is a resource with a policy of topics.
 type TopicPolicy struct {
 	Topics     []string         // as Identify returns them

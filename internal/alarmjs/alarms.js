@@ -442,6 +442,13 @@ class Alarms {
     return resources.map((resource) => ({ text: JSON.stringify(synthesized(resource)) }));
   }
 
+  // ofTypes returns the resources of some types in the app of a construct, with their properties.
+  static ofTypes(scope, types) {
+    const resources = scope.node.root.node.findAll().filter((construct) => CfnResource.isCfnResource(construct));
+    const wanted = resources.filter((resource) => types.includes(resource.cfnResourceType));
+    return wanted.map((resource) => ({ path: resource.node.path, type: resource.cfnResourceType, text: JSON.stringify(synthesized(resource)) }));
+  }
+
   // topicPolicies returns the policies of topics in the app of a construct.
   static topicPolicies(scope) {
     const resources = scope.node.root.node.findAll().filter((construct) => CfnResource.isCfnResource(construct));
