@@ -1,6 +1,7 @@
 """The functions that the model's code may use without import, on answers in the formats that AWS documents."""
 
 import json
+import signal
 import sys
 import types
 import unittest
@@ -154,6 +155,25 @@ class LogPatterns(FakeAWS):
     def test_lines_that_report_no_error_are_left_out(self) -> None:
         found = self.grouped("finished with 0 errors", 'done {"errors": [], "failed": 0}', "INFO error=null", "REPORT Duration: 3 ms")
         self.assertEqual(0, found["lines"])
+
+    def test_a_line_that_somebody_crafted_does_not_hide_the_others(self) -> None:
+        # The time of the search grows with the length of a line, and not with a power of it.
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.alarm(60)
+        self.addCleanup(signal.alarm, 0)
+        for name, line in (
+            ("words without an end", "GET /" + "a" * 20_000 + ")," + " timeout: 0," * 2_000),
+            ("counts", "failed: 0, " * 20_000),
+            ("blanks after a word", ("エラー" + " " * 100_000 + "x") * 2),
+            ("blanks around a count", ("x" + " " * 50_000 + "failed: 0" + " " * 50_000) * 2),
+            ("nested objects", '{"level": "info", "body": ' + '{"a": ' * 1_500 + '"error"' + "}" * 1_501),
+            ("a few nested objects", '{"level": "info", "body": ' + '{"a": ' * 600 + '"error"' + "}" * 601),
+            ("nested lists", '{"level": "info", "body": ' + "[" * 1_500 + '"error"' + "]" * 1_500 + "}"),
+            ("a few nested lists", '{"level": "info", "body": ' + "[" * 900 + '"error"' + "]" * 900 + "}"),
+            ("nested lists of objects", '{"level": "info", "body": ' + '[{"a": ' * 450 + '"error"' + "}]" * 450 + "}"),
+        ):
+            with self.subTest(name):
+                self.assertIn("ERROR disk is full", [one["example"] for one in self.grouped(line, "ERROR disk is full")["patterns"]])
 
     def test_errors_of_other_languages_are_errors(self) -> None:
         for line in (
