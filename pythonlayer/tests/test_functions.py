@@ -256,6 +256,20 @@ class Metric(FakeAWS):
         query = self.calls[0][1]["MetricDataQueries"][0]
         self.assertEqual("SEARCH('MetricName=\"ApproximateAgeOfOldestMessage\" Namespace=\"AWS/SQS\"', 'Maximum', 60)", query["Expression"])
 
+    def test_missing_points_are_stated(self) -> None:
+        def answer(points: int, token: Dict[str, Any]) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
+            times = [MOMENT + timedelta(minutes=i) for i in range(points)]
+            return lambda request: {"MetricDataResults": [
+                {"Id": "m1", "Label": "a", "Timestamps": times, "Values": list(range(points)), "StatusCode": "Complete"}], **token}
+        for points, token, listed, want in (
+            (500, {}, 500, "Complete"), (501, {}, 500, "Complete: only the newest 500 of 501 points are listed; use a longer period or less time"),
+            (1, {"NextToken": "n"}, 10, "Complete: only the first 10 pages were read, so newer points can be missing"),
+        ):
+            with self.subTest(points):
+                self.answers["get_metric_data"] = answer(points, token)
+                series, = queries.metric("AWS/Lambda", "Errors", {})
+                self.assertEqual((listed, points - 1, want), (len(series["points"]), series["points"][-1][1], series["status"]))
+
     def test_dimensions_name_one_series(self) -> None:
         self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
         queries.metric("AWS/Lambda", "Errors", {"FunctionName": "orders"}, account="999988887777")
