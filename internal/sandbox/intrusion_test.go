@@ -234,6 +234,19 @@ else:
     block = bytes(1 << 25)
     for at in range(0, len(m), len(block)): m[at:at + len(block)] = block`, refused: "MemoryLimit",
 		plain: `import mmap; mmap.mmap(-1, 4096)`, words: "use bytearray", slow: true},
+	{name: "shared: memory without a file and without the first thread", code: `
+import mmap, threading
+def fill():
+    try: m = mmap.mmap(-1, 1 << 30)
+    except OSError as e:
+        print(e, flush=True)
+        os._exit(0)
+    time.sleep(0.1)
+    block = bytes(1 << 25)
+    for at in range(0, len(m), len(block)): m[at:at + len(block)] = block
+    os._exit(0)
+threading.Thread(target=fill).start()
+libc.syscall(ctypes.c_long(60 if amd64 else 93), 0)`, refused: "MemoryLimit", slow: true},
 
 	// Sockets.
 	{name: "sockets: a listening socket in a sibling", code: `
