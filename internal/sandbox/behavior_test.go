@@ -70,6 +70,13 @@ var behaviors = []struct {
 	{name: "keys with the same text are all shown", code: "result = {1: 'a', '1': 'b'}", result: `{"1": "a", "1 (str)": "b"}`},
 	{name: "views and queues are lists", code: "result = [{'a': 1}.keys(), {'a': 1}.items(), deque([1]), range(2)]", result: `[["a"], [["a", 1]], [1], [0, 1]]`},
 	{name: "a result that fails after exit is an error of the code", code: "class R:\n    def __repr__(self): raise KeyboardInterrupt\nresult = R()\nexit()", kind: "KeyboardInterrupt", output: "line 2"},
+	{name: "the encoding of stdout can be changed", code: "sys.stdout.reconfigure(encoding='utf-8')\nprint('über')", stdout: "über\n"},
+	{name: "stderr can be written without a pause", code: "sys.stderr.reconfigure(write_through=True)\nsys.stderr.write('careful')\nresult = 1", result: "1", output: "careful"},
+	{name: "stdout can be wrapped", code: "import io\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8')\nprint('über')", stdout: "über\n"},
+	{name: "stdout can be wrapped without its text layer", code: "import codecs\nsys.stdout = codecs.getwriter('utf-8')(sys.stdout.detach())\nprint('über')", stdout: "über\n"},
+	{name: "stdout can be opened again", code: "sys.stdout = os.fdopen(1, 'w', closefd=False)\nprint('again')\n1/0", stdout: "again\n", kind: "ZeroDivisionError", output: "line 3"},
+	{name: "a wrapped stdout is shown after exit", code: "sys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('so far')\nexit(1)", stdout: "so far\n", kind: "SystemExit"},
+	{name: "a stdout without a flush is no error", code: "sys.stdout = None\nsys.stderr = object()\nresult = 1", result: "1"},
 	{name: "pprint is a function and a module", code: "pprint({'a': 1})\npprint.pprint([1])", stdout: "{'a': 1}\n[1]\n"},
 }
 

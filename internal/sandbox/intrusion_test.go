@@ -59,6 +59,13 @@ def sibling(then):
     time.sleep(0.3)
 `
 
+// persistentRing is the keyring of the user that the kernel keeps for days.
+const persistentRing = `
+import platform
+keyctl = ctypes.c_long(250 if platform.machine() == "x86_64" else 219)
+ring = libc.syscall(keyctl, 22, -1, -2, 0, 0)
+`
+
 // nest makes directories that no path reaches, and that need more descriptors than a process may open.
 const nest = `
 def nest(levels):
@@ -214,6 +221,10 @@ except OSError as e: print("Operation not permitted", e)`, refused: "done", trac
 		words: "use threads (concurrent.futures.ThreadPoolExecutor)"},
 	{name: "shared: a key of the user", code: `print(call((248, 217), b"user", b"left", b"data", 4, -4))`, refused: "done", trace: traceShared},
 	{name: "shared: a key of the session", code: `print(call((248, 217), b"user", b"left2", b"data", 4, -5))`, refused: "done", trace: traceShared},
+	{name: "shared: a key that outlives the user's sessions", code: persistentRing + `
+print(call((248, 217), b"user", b"left3", b"data", 4, ring if ring > 0 else -4))`, refused: "done", trace: traceShared,
+		after: disarm + persistentRing + `
+print("left", libc.syscall(keyctl, 10, ring, b"user", b"left3", 0) >= 0)`, afterWant: "left False"},
 
 	{name: "shared: memory without a file", code: `
 import mmap
@@ -223,6 +234,19 @@ else:
     block = bytes(1 << 25)
     for at in range(0, len(m), len(block)): m[at:at + len(block)] = block`, refused: "MemoryLimit",
 		plain: `import mmap; mmap.mmap(-1, 4096)`, words: "use bytearray", slow: true},
+	{name: "shared: memory without a file and without the first thread", code: `
+import mmap, threading
+def fill():
+    try: m = mmap.mmap(-1, 1 << 30)
+    except OSError as e:
+        print(e, flush=True)
+        os._exit(0)
+    time.sleep(0.1)
+    block = bytes(1 << 25)
+    for at in range(0, len(m), len(block)): m[at:at + len(block)] = block
+    os._exit(0)
+threading.Thread(target=fill).start()
+libc.syscall(ctypes.c_long(60 if amd64 else 93), 0)`, refused: "MemoryLimit", slow: true},
 
 	// Sockets.
 	{name: "sockets: a listening socket in a sibling", code: `

@@ -100,10 +100,23 @@ func processStatus(pid int, buffer []byte) ([]byte, error) {
 	return buffer[:max(n, 0)], err
 }
 
-// anonymousMemory returns the resident bytes of a process that no file backs, or 0 if the process is gone.
+// anonymousMemory returns the resident bytes of a process that no file backs, or 0 if the process is gone. A thread that has ended
+// reports none, although the others go on. It can be the first one, whose ID is that of the process.
 func anonymousMemory(pid int) int64 {
+	if used := memoryOf(pid); used > 0 {
+		return used
+	}
+	used := int64(0)
+	for _, thread := range names(fmt.Sprintf("/proc/%d/task", pid)) {
+		used = max(used, memoryOf(number(thread)))
+	}
+	return used
+}
+
+// memoryOf is anonymousMemory as one thread reports it.
+func memoryOf(thread int) int64 {
 	var buffer [statusSize]byte
-	text, err := processStatus(pid, buffer[:])
+	text, err := processStatus(thread, buffer[:])
 	if err != nil {
 		return 0
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -265,11 +266,21 @@ func (s *Supervisor) removeShared() bool {
 	}
 	if keys(uid) > s.keys {
 		left = true
-		for _, ring := range keyrings {
-			_, _ = unix.KeyctlInt(unix.KEYCTL_CLEAR, ring, 0, 0, 0)
-		}
+		clearKeys()
 	}
 	return left
+}
+
+// clearKeys removes the keys that outlive a process. Those in the user's persistent keyring also outlive the user's sessions.
+func clearKeys() {
+	rings := slices.Clone(keyrings)
+	const ownUser, linkedTo = -1, unix.KEY_SPEC_PROCESS_KEYRING
+	if persistent, err := unix.KeyctlInt(unix.KEYCTL_GET_PERSISTENT, ownUser, linkedTo, 0, 0); err == nil {
+		rings = append(rings, persistent, linkedTo)
+	}
+	for _, ring := range rings {
+		_, _ = unix.KeyctlInt(unix.KEYCTL_CLEAR, ring, 0, 0, 0)
+	}
 }
 
 // sharedMemory returns the bytes in shared objects of the user, which belong to no process.

@@ -16,6 +16,7 @@ from .words import beginning
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 MAX_PATTERNS = 20
+MAX_DEPTH = 50  # of the fields that are searched in a line whose level is below that of errors
 MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reason at the end of a long denial
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
@@ -38,7 +39,7 @@ _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
 _NO_FOREIGN_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|keine?|ohne|aucune?|sans|sin|sem|nessun)\s+(?:\w*fehler|erreurs?|échecs?|errores|error[ei]|erros?|falhas?)\b"
-    r"|(?:エラー|失敗|例外|错误|失败|异常|오류|실패)(?:件数)?[はが]?\s*[:：=]?\s*(?:0(?![\d.,])|なし|無し|ありません|无|없음)|(?:没有|无)(?:错误|失败|异常)")
+    r"|(?:エラー|失敗|例外|错误|失败|异常|오류|실패)(?:件数)?[はが]?\s*+[:：=]?\s*+(?:0(?![\d.,])|なし|無し|ありません|无|없음)|(?:没有|无)(?:错误|失败|异常)")
 # A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
 _EMPTY = re.compile(
     r"""(?i)(?P<open>\\{0,8}["'])?\b(?P<name>errors?|exceptions?|failures?|failed|denied|refused|fatal|critical|panics?|time(?:d[ _-]?)?outs?)"""
@@ -46,7 +47,7 @@ _EMPTY = re.compile(
     r"""\\*["'](?:0|none|null|false)\\*["'])""")
 _PLURALS = ("errors", "exceptions", "failures", "panics", "timeouts")
 _SIGNS = "{,;|([&?<"  # before a field, and in their closing form behind it
-_LAST_WORD = re.compile(r"""([^\s"'=:,;|(){}\[\]]+)[ \t]+$""")
+_END_OF_WORD = re.compile(r"""[^\s"'=:,;|(){}\[\]]""")
 
 # What differs between two lines of the same pattern, the longest forms first.
 _VARIABLE = (
@@ -165,14 +166,25 @@ def _unquoted(text: str) -> str:
     return _QUOTED.sub(lambda found: '"…"' if " " in found[0].strip('" ') else found[0], text)
 
 
-def _without_quotes(key: str, value: Any) -> Any:
+def _without_quotes(key: str, value: Any, depth: int = 1) -> Any:
     if isinstance(value, dict):
-        return {inner: _without_quotes(inner, one) for inner, one in value.items()}
+        return {inner: _without_quotes(inner, one, depth + 1) for inner, one in value.items()} if depth < MAX_DEPTH else "…"
     if not isinstance(value, str):
-        return value
+        return _shallow(value, depth)
     if key in _MESSAGE_KEYS:
         return _unquoted(value)
     return "…" if " " in value.strip() else value
+
+
+def _shallow(value: Any, depth: int) -> Any:
+    """Returns a value without what is nested too deeply for recursive functions."""
+    if not isinstance(value, (dict, list)):
+        return value
+    if depth >= MAX_DEPTH:
+        return "…"
+    if isinstance(value, dict):
+        return {key: _shallow(one, depth + 1) for key, one in value.items()}
+    return [_shallow(one, depth + 1) for one in value]
 
 
 def _fields_of(text: str) -> Optional[Dict[str, Any]]:
@@ -202,23 +214,34 @@ def _is_field(found: "re.Match[str]") -> bool:
     In "error=null" and "failed: 0", they do. In "Connection failed: null" and "Error: undefined", the name ends a sentence or is a
     type of exceptions, and the value is a message that the code did not set.
     """
-    before, after = found.string[: found.start()], found.string[found.end() :].lstrip(" \t")
     if found["open"] and found["close"] or found["name"].lower() in _PLURALS:
         return True
     if found["sign"] == "=":
         return True
-    word = _LAST_WORD.search(before)
+    before, after, is_apart = _around(found)
     if found["value"] == "0":  # a count: "records failed: 0", but not "connection failed: 0"
-        return found["name"].lower() not in ("error", "exception") and (word is None or word[1][-1] == "s" or not word[1][-1].isalpha()) \
-            or _is_between(before, after)
+        follows_word = is_apart and _END_OF_WORD.match(before)
+        if found["name"].lower() not in ("error", "exception") and (not follows_word or before == "s" or not before.isalpha()):
+            return True
     return _is_between(before, after)
+
+
+def _around(found: "re.Match[str]") -> Tuple[str, str, bool]:
+    """Returns the characters around a match, without blanks and empty at an end of the text, and whether there are blanks before it.
+
+    It copies no part of the text: a line may have very many matches.
+    """
+    text, start, end = found.string, found.start(), found.end()
+    while start and text[start - 1] in " \t":
+        start -= 1
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    return text[max(start - 1, 0) : start], text[end : end + 1], start < found.start()
 
 
 def _is_between(before: str, after: str) -> bool:
     """Reports whether a name and its value are one of several fields, or a line of a formatted object."""
-    before = before.rstrip(" \t")
-    return bool(before) and before[-1] in _SIGNS and (not after or after[0] in ",;|)]}&>" or after[0] in "\r\n") \
-        or (not before or before[-1] == "\n") and after[:1] == ","
+    return bool(before) and before in _SIGNS and (not after or after in ",;|)]}&>\r\n") or before in ("", "\n") and after == ","
 
 
 def summary_of(message: str) -> str:

@@ -13,6 +13,7 @@ Moment = Union[datetime, float, int]
 
 MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
 MAX_POINTS = 500  # of one series
+MAX_PAGES = 10  # of a metric
 _PAUSE = 0.5  # seconds between two looks at a running query
 
 
@@ -56,7 +57,8 @@ def metric(
     namespace: str, name: str, dimensions: Union[Mapping[str, str], Sequence[Mapping[str, str]], None] = None, start: Optional[Moment] = None,
     end: Optional[Moment] = None, stat: str = "Average", period: int = 60, region: Optional[str] = None, account: Optional[str] = None,
 ) -> List[Dict[str, Any]]:
-    """Reads a metric. Returns one entry per series with `label`, `points` ([time, value], oldest first), and `status`.
+    """Reads a metric. Returns one entry per series with `label`, `points` ([time, value], oldest first, the newest 500), and
+    `status` (Complete, or why points are missing).
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
     a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. The period defaults to the last 3 hours.
@@ -82,7 +84,7 @@ def metric(
         "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
         "EndTime": datetime.fromtimestamp(until, timezone.utc) + timedelta(seconds=1), "ScanBy": "TimestampAscending"}
     client, found = boto3.client("cloudwatch", region_name=region, **place.naming(account if is_read else None)), {}
-    for _ in range(10):
+    for _ in range(MAX_PAGES):
         answer = client.get_metric_data(**request)
         for result in answer.get("MetricDataResults") or []:
             series = found.setdefault(result.get("Label") or name, {"label": result.get("Label") or name, "points": []})
@@ -92,8 +94,13 @@ def metric(
         if not answer.get("NextToken"):
             break
         request["NextToken"] = answer["NextToken"]
+    else:
+        for series in found.values():
+            series["status"] += f": only the first {MAX_PAGES} pages were read, so newer points can be missing"
     for series in found.values():
-        series["points"] = series["points"][-MAX_POINTS:]
+        if len(series["points"]) > MAX_POINTS:
+            series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
+            series["points"] = series["points"][-MAX_POINTS:]
     return list(found.values())
 
 

@@ -75,6 +75,11 @@ class _Exit:
 
     def __call__(self, answer: Dict[str, Any]) -> None:
         """Flushes and closes the output, which ends it for its reader, then answers and ends the process."""
+        for name in ("stdout", "stderr"):  # while the time limit holds, because the code may have replaced them
+            try:
+                getattr(sys, name).flush()
+            except BaseException:
+                pass
         self._disarm()
         for flush in self._flushes:
             try:
@@ -100,10 +105,8 @@ class Stage:
     def __init__(self, bound: Dict[str, Any]) -> None:
         """Takes the names that are bound without import, and opens streams on the standard descriptors."""
         self._bound = bound
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
-        sys.stdout = _stream(1)
-        sys.stderr = _stream(2)
-        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+        _open_output()
 
     def rehearse(self) -> None:
         """Runs a line of code before the call arrives, which copies the pages that every call writes to."""
@@ -116,6 +119,7 @@ class Stage:
         for fd, target in ((fds.stdout, 1), (fds.stderr, 2)):
             os.dup2(fd, target)
             os.close(fd)
+        _open_output()  # again: a stream remembers whether its file can seek, which these pipes cannot
         leave = _Exit(fds.result)
         attach(fds.broker)
         request = _receive(fds.request)
@@ -147,6 +151,11 @@ def _enter(request: Request) -> None:
     place.enter(request.account, request.own, request.region, request.problem)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
+
+
+def _open_output() -> None:
+    sys.stdout = sys.__stdout__ = _stream(1)
+    sys.stderr = sys.__stderr__ = _stream(2)
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

@@ -1,6 +1,7 @@
 """The functions that the model's code may use without import, on answers in the formats that AWS documents."""
 
 import json
+import signal
 import sys
 import types
 import unittest
@@ -155,6 +156,25 @@ class LogPatterns(FakeAWS):
         found = self.grouped("finished with 0 errors", 'done {"errors": [], "failed": 0}', "INFO error=null", "REPORT Duration: 3 ms")
         self.assertEqual(0, found["lines"])
 
+    def test_a_line_that_somebody_crafted_does_not_hide_the_others(self) -> None:
+        # The time of the search grows with the length of a line, and not with a power of it.
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.alarm(60)
+        self.addCleanup(signal.alarm, 0)
+        for name, line in (
+            ("words without an end", "GET /" + "a" * 20_000 + ")," + " timeout: 0," * 2_000),
+            ("counts", "failed: 0, " * 20_000),
+            ("blanks after a word", ("エラー" + " " * 100_000 + "x") * 2),
+            ("blanks around a count", ("x" + " " * 50_000 + "failed: 0" + " " * 50_000) * 2),
+            ("nested objects", '{"level": "info", "body": ' + '{"a": ' * 1_500 + '"error"' + "}" * 1_501),
+            ("a few nested objects", '{"level": "info", "body": ' + '{"a": ' * 600 + '"error"' + "}" * 601),
+            ("nested lists", '{"level": "info", "body": ' + "[" * 1_500 + '"error"' + "]" * 1_500 + "}"),
+            ("a few nested lists", '{"level": "info", "body": ' + "[" * 900 + '"error"' + "]" * 900 + "}"),
+            ("nested lists of objects", '{"level": "info", "body": ' + '[{"a": ' * 450 + '"error"' + "}]" * 450 + "}"),
+        ):
+            with self.subTest(name):
+                self.assertIn("ERROR disk is full", [one["example"] for one in self.grouped(line, "ERROR disk is full")["patterns"]])
+
     def test_errors_of_other_languages_are_errors(self) -> None:
         for line in (
             "2026-08-04 FEHLER [Pool] Zeitüberschreitung", "Verbindungsfehler zu orders-db", "Import fehlgeschlagen: sku 7", "ERREUR: connexion perdue",
@@ -235,6 +255,20 @@ class Metric(FakeAWS):
         self.assertEqual([["2026-08-04T12:36:00Z", 1.0]] * 2, found[0]["points"])
         query = self.calls[0][1]["MetricDataQueries"][0]
         self.assertEqual("SEARCH('MetricName=\"ApproximateAgeOfOldestMessage\" Namespace=\"AWS/SQS\"', 'Maximum', 60)", query["Expression"])
+
+    def test_missing_points_are_stated(self) -> None:
+        def answer(points: int, token: Dict[str, Any]) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
+            times = [MOMENT + timedelta(minutes=i) for i in range(points)]
+            return lambda request: {"MetricDataResults": [
+                {"Id": "m1", "Label": "a", "Timestamps": times, "Values": list(range(points)), "StatusCode": "Complete"}], **token}
+        for points, token, listed, want in (
+            (500, {}, 500, "Complete"), (501, {}, 500, "Complete: only the newest 500 of 501 points are listed; use a longer period or less time"),
+            (1, {"NextToken": "n"}, 10, "Complete: only the first 10 pages were read, so newer points can be missing"),
+        ):
+            with self.subTest(points):
+                self.answers["get_metric_data"] = answer(points, token)
+                series, = queries.metric("AWS/Lambda", "Errors", {})
+                self.assertEqual((listed, points - 1, want), (len(series["points"]), series["points"][-1][1], series["status"]))
 
     def test_dimensions_name_one_series(self) -> None:
         self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
