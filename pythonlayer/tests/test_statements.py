@@ -90,7 +90,7 @@ class Statements(unittest.TestCase):
         found = collected(definition("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", {"LoadBalancer": "app/shop/50dc"}), {
             "elbv2.describe_target_groups": {"TargetGroups": [group]},
             "elbv2.describe_target_health": {"TargetHealthDescriptions": [{"Target": {"Id": "arn:aws:lambda:fn"}, "TargetHealth": state}]}})
-        self.assertEqual(["target group fn: health checks are off, so the health of its 1 targets is not known"],
+        self.assertEqual(["target group fn: health checks are off, so the health of its targets (1) is not known"],
                          [text for text in texts(found) if "target" in text])
 
     def test_a_fifo_queue_has_the_limit_of_a_standard_queue(self) -> None:

@@ -34,7 +34,7 @@ def target_health(ctx: Context, name: str) -> Iterator[Observation]:
     for group in groups[:MAX_GROUPS]:
         listed = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"]).get("TargetHealthDescriptions") or []
         if listed and all((t.get("TargetHealth") or {}).get("State") == "unavailable" for t in listed):  # as for Lambda functions by default
-            yield Observation(about, "health", f"target group {group['TargetGroupName']}: health checks are off, so the health of its {len(listed)} targets "
+            yield Observation(about, "health", f"target group {group['TargetGroupName']}: health checks are off, so the health of its targets ({len(listed)}) "
                                                "is not known", 20)
             continue
         sick = [t for t in listed if (t.get("TargetHealth") or {}).get("State") != "healthy"]
