@@ -33,7 +33,7 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
                            stateMachineArn=name, statusFilter=status, maxResults=MAX_LISTED)  # those that began last come first
         ended = sorted((one for one in listed if ctx.fired_at - BEFORE <= one["stopDate"] <= ctx.fired_at), key=lambda one: one["stopDate"], reverse=True)
         if len(ended) > MAX_FAILED:
-            ctx.note(f"{status} executions of {_about(name)}: only the newest {MAX_FAILED} of {len(ended)} were read")
+            ctx.note(f"{status} executions of {_about(name)}: only {MAX_FAILED} of {len(ended)} were read")
         for found in ended[:MAX_FAILED]:
             detail = client.describe_execution(executionArn=found["executionArn"])
             step = ""
