@@ -153,10 +153,17 @@ func fileEffect(service, operation string, args []word) Effect {
 			}
 		}
 	}
-	if (operations[name] == 'F' || writesAnswer[name]) && !isDescriptor[args[len(args)-1].text] {
+	if (operations[name] == 'F' || writesAnswer[name]) && !endsWithDescriptor(args) {
 		effect |= WritesFile
 	}
 	return effect
+}
+
+// endsWithDescriptor reports whether the last argument is a name of the output. After an option, it may be the value of that, and
+// another argument names the file.
+func endsWithDescriptor(args []word) bool {
+	last := len(args) - 1
+	return isDescriptor[args[last].text] && (last == 0 || !strings.HasPrefix(args[last-1].text, "-"))
 }
 
 // awsOptions states what options do that every operation has, and what those do that change a read. The AWS CLI also

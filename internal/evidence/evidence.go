@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,10 +165,16 @@ func metricStat(m alarmevent.Metric) map[string]any {
 // fromEvent adds the threshold of the event, if none was collected.
 func fromEvent(alarm *alarmevent.Alarm, e investigation.Evidence) investigation.Evidence {
 	if alarm.Threshold != nil && len(e.Series) > 0 && e.Series[0].Threshold == nil && len(e.Series[0].Upper) == 0 &&
-		alarm.Kind == alarmevent.KindMetric {
+		alarm.Kind == alarmevent.KindMetric && isEvaluated(alarm, e.Series[0].ID) {
 		e.Series[0].Threshold = alarm.Threshold
 	}
 	return e
+}
+
+// isEvaluated reports whether a series is what the alarm compares with its threshold. If its expression could not be read, the
+// series are only those of the metrics in it.
+func isEvaluated(alarm *alarmevent.Alarm, id string) bool {
+	return len(alarm.Metrics) < 2 || slices.ContainsFunc(alarm.Metrics, func(m alarmevent.Metric) bool { return m.ID == id && m.ReturnData })
 }
 
 // joinProblems returns one text about the missing parts.

@@ -298,6 +298,21 @@ func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 	}
 }
 
+func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
+	const answer = `{"Items":[{"Name":"orders","UnreservedConcurrentExecutions":100,"ReservedConcurrentExecutions":30,` +
+		`"ApproximateNumberOfMessagesDelayed":57,"unavailableReplicas":3}]}`
+	for _, honest := range []string{
+		"orders unreserved concurrent executions: 100", "orders reserved concurrent executions 30", "orders messages delayed: 57", "orders unavailable replicas 3",
+	} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	for _, forged := range []string{
+		"orders concurrent executions: 100", "orders concurrent executions 30", "orders number of messages: 57", "orders replicas: 3",
+	} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+}
+
 func TestJudge_ANegationOrAComparisonIsAWordBeforeQuotesAndBrackets(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","Status":"healthy","Latency":500}]}`
 	for _, forged := range []string{`Status: !"healthy"`, "Status: !(healthy)", "Status: !['healthy']", `Latency >"500"`, "Latency >(500)", "Latency >$500", "Latency <~500"} {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
@@ -88,7 +89,7 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 		{
 			Text: "Look at what changed in the hour before.",
 			Command: "aws cloudtrail lookup-events " + region +
-				" --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50",
+				" --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false" + hourBefore(rec.Alarm.Time) + " --max-results 50",
 		},
 	}
 	for _, metric := range rec.Alarm.Metrics {
@@ -110,6 +111,15 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 	return append(actions, investigation.Action{
 		Text: "Check the health of the resource that the alarm's metric measures, and of its dependencies.",
 	})
+}
+
+// hourBefore returns the options of lookup-events for the hour before a time; without them, it returns the newest events.
+func hourBefore(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	at = at.UTC()
+	return " --start-time " + at.Add(-time.Hour).Format(time.RFC3339) + " --end-time " + at.Format(time.RFC3339)
 }
 
 // historyTypes returns the alarm types to request from DescribeAlarmHistory, which omits every type not

@@ -64,9 +64,17 @@ func changed(rec *investigation.Record) string {
 	case other != nil:
 		return "nothing found on the alarm's own resources; elsewhere " + changedLine(rec, *other)
 	case trail != nil && trail.Complete:
-		return "nothing that CloudTrail lists since " + clock(trail.From, rec.Alarm.Time)
+		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time)
 	}
 	return "not known, because CloudTrail was not read completely"
+}
+
+// inRegionName returns the Region whose events were read, such as "in eu-central-1 ": CloudTrail lists those of IAM in another one.
+func inRegionName(rec *investigation.Record) string {
+	if region := oneLine(truncate.Runes(plain(rec.Alarm.Region), maxAccountName)); region != "" {
+		return "in " + region + " "
+	}
+	return ""
 }
 
 // newestChanges returns the newest successful change of the alarm's resources before the alarm, the newest one of other

@@ -96,7 +96,7 @@ func TestWhatChanged_IsTakenFromTheEvidence(t *testing.T) {
 		{"another resource", []investigation.Change{at(4*time.Minute, "PutRule", false)}, nil,
 			"nothing found on the alarm's own resources; elsewhere 03:08 UTC PutRule by sam (4 min before)"},
 		{"rejected or later", []investigation.Change{failed, at(-time.Minute, "CreateRole", true)}, &investigation.Trail{From: alarm.Add(-3 * time.Hour), Complete: true},
-			"nothing that CloudTrail lists since 00:12 UTC"},
+			"nothing that CloudTrail lists in us-east-1 since 00:12 UTC"},
 		{"the day before", []investigation.Change{at(4*time.Hour, "PutRolePolicy", true)}, nil, "2026-01-14 23:12 UTC PutRolePolicy by sam (4 h before)"},
 		{"not read", nil, &investigation.Trail{From: alarm.Add(-time.Hour)}, "not known, because CloudTrail was not read completely"},
 		{"no evidence", nil, nil, "not known, because CloudTrail was not read completely"},

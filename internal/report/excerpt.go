@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -174,10 +175,12 @@ func (c *citedCall) href(quote string) string {
 // citations locates each quote in the output of its tool call.
 func citations(rec *investigation.Record) map[int]*citedCall {
 	outputs := map[int]string{}
+	shown := map[int]int{} // by tool call: the one whose output the page shows
 	for call := range rec.Calls() {
 		if call.Answer != nil {
 			outputs[call.Number] = call.Answer.Text()
 		}
+		shown[call.Number] = cmp.Or(call.Cached, call.Number)
 	}
 	cited := map[int]*citedCall{}
 	add := func(section string, statement int, evidence []investigation.Citation) {
@@ -186,11 +189,13 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 			if !exists || !citation.Found {
 				continue
 			}
-			call := cited[citation.Call]
+			number := shown[citation.Call]
+			call := cited[number]
 			if call == nil {
-				call = &citedCall{number: citation.Call, ids: map[string]string{}}
-				cited[citation.Call] = call
+				call = &citedCall{number: number, ids: map[string]string{}}
+				cited[number] = call
 			}
+			cited[citation.Call] = call
 			if from, to, ok := locate(text, citation.Quote); ok {
 				end := truncate.Before(text, min(to, from+maxMark))
 				id := quoteID(section, statement, j)

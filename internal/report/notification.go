@@ -82,9 +82,10 @@ func nameInSubject(name string) string {
 // subject fits the names of the account and the alarm between the parts that must stay whole.
 func subject(before, account, name, after string) string {
 	forAccount := config.MaxSubject - len(before) - len(after) - min(len(name), leastNameInSubject) - len(accountTag("x")) + 1
-	if account = truncateASCII(account, max(forAccount, 3)); account == "..." {
+	if len(account) > forAccount && forAccount < len("x...") {
 		account = "" // its ID is in the subject, too
 	}
+	account = truncateASCII(account, max(forAccount, len("...")))
 	before += accountTag(account)
 	if room := config.MaxSubject - len(before) - len(after); len(name) > room {
 		end := "..."

@@ -131,7 +131,7 @@ class _Collection:
         """Returns the values of all dimensions, for alarms whose resources no collector knows."""
         own = self._ctx.own_account
         values = [value for metric in self._metrics(source, below, None) if not own or metric.account in ("", own)
-                  for _, value in metric.dimensions]
+                  for name, value in metric.dimensions if _is_name(self._ctx, name, value)]
         return [(None, value) for value in dict.fromkeys(values)]
 
     def _start_look(self, name: str, look: Callable[[], Iterator[Observation]]) -> Tuple[str, List[Observation], "Future[None]"]:
@@ -183,6 +183,17 @@ def _joined(ranked: List[Observation]) -> List[Observation]:
     for one in ranked:
         groups.setdefault((one.topic, one.text), []).append(one)
     return [group[0]._replace(about="; ".join(one.about for one in group)) for group in groups.values()]
+
+
+# Dimensions of AWS's metrics whose values are no names of resources, and values that many events contain.
+_NO_NAMES = frozenset(("clientid", "region", "availabilityzone", "rule", "class", "type", "service", "servicename", "currency", "linkedaccount", "operation", "method",
+                       "stage", "protocol", "country", "attack", "label", "statuscode", "instancetype", "enginename", "databaseclass", "targetrole"))
+_COMMON = frozenset(("all", "any", "none", "default", "default_action", "total", "other", "true", "false"))
+
+
+def _is_name(ctx: Context, dimension: str, value: str) -> bool:
+    """Reports whether a value of a dimension can be the name of a resource, and not an account, a Region, or a word such as ALL."""
+    return dimension.lower() not in _NO_NAMES and value.lower() not in _COMMON and not value.isdigit() and value != ctx.region
 
 
 def _namespaces(source: Mapping[str, Any]) -> List[str]:

@@ -103,7 +103,8 @@ def numbers(
         weight = min(weight, 55 if 2 * new < old * scale else 30)
     rates = ("", "")
     if is_total:
-        rates = tuple(f" ({figure(float(f'{rate:.3g}'))} per minute)" for rate in (new / minutes(onset, end), old / minutes(start, onset)))
+        rates = tuple("" if value is None else f" ({figure(float(f'{value / length:.3g}'))} per minute)"
+                      for value, length in ((after, minutes(onset, end)), (before, minutes(start, onset))))
     yield Observation(about, topic, f"{label}: {_text(after)}{rates[0]} from {stamp(onset)} to {stamp(end)}, {_text(before)}{rates[1]} "
                                     f"in the {minutes(start, onset)} minutes before", weight)
 

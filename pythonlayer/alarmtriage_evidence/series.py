@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import cloudwatch
 
-from .context import Context, number
+from .context import AROUND, Context, number
 
 MAX_POINTS = 240  # of one series
 MAX_SERIES = 12
@@ -103,6 +103,8 @@ def _series(
     band = source.get("ThresholdMetricId")
     evaluated = next((q["Id"] for q in (source.get("Metrics") or []) if q.get("ReturnData", True) and q["Id"] != band), "m1")
     by_id = {q["Id"]: q for q in wanted}
+    # An expression of metrics has no period of its own: CloudWatch evaluates it with that of the metrics.
+    shared = max((q["MetricStat"].get("Period") or 0 for q in wanted if q.get("MetricStat")), default=0) or 60
     found: Dict[Tuple[str, str], Dict[str, Any]] = {}
     bounds: Dict[float, List[float]] = {}
     for result in results:
@@ -116,7 +118,7 @@ def _series(
         label = result.get("Label") or query.get("Label") or stat.get("Metric", {}).get("MetricName") or result["Id"]
         series = found.setdefault((result["Id"], label), {
             "id": result["Id"], "label": label, "unit": stat.get("Unit"), "stat": stat.get("Stat"),
-            "period": stat.get("Period") or query.get("Period") or 60, "points": [],
+            "period": stat.get("Period") or query.get("Period") or shared, "points": [],
             "account": query.get("AccountId") if query.get("AccountId") != ctx.own_account else None})
         series["points"] += points
     several: Dict[str, int] = {}
@@ -216,10 +218,12 @@ def _distance(series: Mapping[str, Any], below: bool) -> float:
 def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """Returns the metrics of a composite alarm's child alarms."""
     found: List[Dict[str, Any]] = []
+    fresh: List[datetime] = []  # onsets of alarms that did not change their states long before the composite alarm
     for position, source in enumerate(alarms):
         if len(found) >= MAX_SERIES:
             ctx.note(f"series: the metrics of {len(alarms) - position} child alarms were not read")
             break
+        known = len(ctx.onsets)
         try:
             listed = of_metrics(ctx, source)
         except Exception as error:
@@ -229,6 +233,11 @@ def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[
             series["id"] = f"{series['id']}_{position + 1}"
             series["label"] = f"{source['AlarmName']}: {series['label']}"
             found.append(series)
+        changed = source.get("StateTransitionedTimestamp")
+        if not isinstance(changed, datetime) or changed >= ctx.fired_at - AROUND:
+            fresh += ctx.onsets[known:]
+    if fresh:  # an alarm that has been in ALARM for hours did not cause this transition
+        ctx.onsets[:] = fresh
     return found
 
 

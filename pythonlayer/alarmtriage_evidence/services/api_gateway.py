@@ -112,9 +112,12 @@ def _api(ctx: Context, name: str) -> Optional[Mapping[str, Any]]:
     wanted, _ = _parts(ctx, name)
 
     def find() -> Optional[Mapping[str, Any]]:
-        for api in ctx.pages("REST APIs", ctx.client("apigateway").get_rest_apis, "items", MAX_APIS, limit=500):
-            if wanted in (api.get("name"), api.get("id")):
-                return {"id": api["id"], "kind": "rest"}
+        same = [api["id"] for api in ctx.pages("REST APIs", ctx.client("apigateway").get_rest_apis, "items", MAX_APIS, limit=500)
+                if wanted in (api.get("name"), api.get("id"))]
+        if len(same) > 1:
+            ctx.note(f"API {wanted}: {len(same)} REST APIs have this name, and the metric adds them up; only {same[0]} was looked at")
+        if same:
+            return {"id": same[0], "kind": "rest"}
         for api in ctx.pages("HTTP APIs", ctx.client("apigatewayv2").get_apis, "Items", MAX_APIS):
             if wanted in (api.get("Name"), api.get("ApiId")):
                 return {"id": api["ApiId"], "kind": "http"}

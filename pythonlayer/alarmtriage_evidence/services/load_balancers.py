@@ -33,6 +33,10 @@ def target_health(ctx: Context, name: str) -> Iterator[Observation]:
     groups = _groups(ctx, name)
     for group in groups[:MAX_GROUPS]:
         listed = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"]).get("TargetHealthDescriptions") or []
+        if listed and all((t.get("TargetHealth") or {}).get("State") == "unavailable" for t in listed):  # as for Lambda functions by default
+            yield Observation(about, "health", f"target group {group['TargetGroupName']}: health checks are off, so the health of its targets ({len(listed)}) "
+                                               "is not known", 20)
+            continue
         sick = [t for t in listed if (t.get("TargetHealth") or {}).get("State") != "healthy"]
         check = f"health check {group.get('HealthCheckProtocol')} {group.get('HealthCheckPath') or ''} on port {group.get('HealthCheckPort')}"
         weight = 92 if listed and len(sick) == len(listed) else 80 if sick else 20

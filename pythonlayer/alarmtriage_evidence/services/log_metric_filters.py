@@ -33,9 +33,11 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
         counted = logs.log_patterns(group, since, end, filter=pattern, client=ctx.client("logs"))
         if not counted["complete"] or since > onset:
             ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
+        what = "lines that the alarm's metric counts"
+        if dimensions := next((m.dimensions for m in ctx.metrics if targets(m) == [name] and m.dimensions), ()):
+            what = f"lines that match the metric filter; of these, the alarm's metric counts those with {', '.join(f'{key}={value}' for key, value in dimensions)}"
         for line in counted["patterns"][:MAX_EXAMPLES]:
-            yield Observation(about, "errors", f"{line['count']} lines that the alarm's metric counts, from {line['first']} to {line['last']}: "
-                                               f"{line['example']}", 86)
+            yield Observation(about, "errors", f"{line['count']} {what}, from {line['first']} to {line['last']}: {line['example']}", 86)
 
 
 def other_errors(ctx: Context, name: str) -> Iterator[Observation]:

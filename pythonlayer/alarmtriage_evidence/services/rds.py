@@ -41,9 +41,12 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     for group in found.get("DBParameterGroups") or []:
         if group.get("ParameterApplyStatus") not in ("in-sync", None):
             yield Observation(about, "configuration", f"parameter group {group.get('DBParameterGroupName')} is {group.get('ParameterApplyStatus')}", 60)
+    own = (f"storage {found.get('AllocatedStorage')} GB {found.get('StorageType')}, IOPS {found.get('Iops') or 'by size'}, "
+           f"{'Multi-AZ' if found.get('MultiAZ') else 'one zone'}")
+    if found.get("Engine") in ("docdb", "neptune") or str(found.get("Engine")).startswith("aurora"):  # 1 GB and one zone say nothing there
+        own = "storage of its cluster"
     yield Observation(about, "configuration", f"class {found.get('DBInstanceClass')}, engine {found.get('Engine')} {found.get('EngineVersion')}, "
-                                              f"storage {found.get('AllocatedStorage')} GB {found.get('StorageType')}, IOPS {found.get('Iops') or 'by size'}, "
-                                              f"{'Multi-AZ' if found.get('MultiAZ') else 'one zone'}, certificate {found.get('CACertificateIdentifier')}", 25)
+                                              f"{own}, certificate {found.get('CACertificateIdentifier')}", 25)
 
 
 def events(ctx: Context, name: str) -> Iterator[Observation]:
@@ -62,7 +65,8 @@ def events(ctx: Context, name: str) -> Iterator[Observation]:
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
     dimensions = {"DBClusterIdentifier": name.split(" ")[1]} if name.startswith("cluster ") else {"DBInstanceIdentifier": name}
-    yield from metrics(ctx, f"{KIND} {name}", "AWS/RDS", dimensions, (
+    namespace = next((metric.namespace for metric in ctx.metrics if name in targets(metric)), "AWS/RDS")
+    yield from metrics(ctx, f"{KIND} {name}", namespace, dimensions, (
         ("highest CPU use in percent", "CPUUtilization", "Maximum", 60), ("most connections", "DatabaseConnections", "Maximum", 60),
         ("least free storage in bytes", "FreeStorageSpace", "Minimum", 60), ("least free memory in bytes", "FreeableMemory", "Minimum", 50),
         ("highest read latency in s", "ReadLatency", "Maximum", 55), ("highest write latency in s", "WriteLatency", "Maximum", 55),

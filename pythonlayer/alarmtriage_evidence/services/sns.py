@@ -1,6 +1,7 @@
 """SNS: deliveries, failures with their reasons if delivery logging is on, subscriptions, and their dead-letter queues."""
 
 import json
+import re
 from typing import Any, Dict, Iterator, List, Set
 
 from alarmtriage_tool import logs
@@ -35,7 +36,7 @@ def attributes(ctx: Context, name: str) -> Iterator[Observation]:
 def subscriptions(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("sns"), f"{KIND} {name}"
     for found in _subscriptions(ctx, name):
-        to = f"{found.get('Protocol')} {found.get('Endpoint')}"
+        to = f"{found.get('Protocol')} {_shown(found.get('Endpoint'))}"
         if not str(found.get("SubscriptionArn")).startswith("arn:"):
             yield Observation(about, "dependency", f"its subscription to {to} is not confirmed", 60)
             continue
@@ -69,7 +70,7 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
     for event in events:
         try:
             delivery = json.loads(event.get("message") or "{}").get("delivery") or {}
-            reason = f"to {delivery.get('destination')}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"
+            reason = f"to {_shown(delivery.get('destination'))}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"
         except (ValueError, AttributeError):
             continue
         reasons.setdefault(logs.pattern_of(beginning(reason, MAX_REASON)), []).append(reason)
@@ -94,6 +95,12 @@ def uses(ctx: Context, name: str) -> Set[str]:
 
 
 LOOKS = (attributes, subscriptions, numbers, failures, deployments)
+
+
+def _shown(endpoint: Any) -> str:
+    """Returns where a topic delivers to. Of an address only the host: the rest of a webhook's address is its secret."""
+    address = re.match(r"(https?://)(?:[^/@]*@)?([^/?#]+)", str(endpoint))
+    return f"{address[1]}{address[2]}/…" if address else str(endpoint)
 
 
 def _subscriptions(ctx: Context, name: str) -> List[Any]:

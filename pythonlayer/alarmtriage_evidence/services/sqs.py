@@ -10,6 +10,7 @@ from . import lambda_functions
 KIND = "SQS queue"
 READS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData",
          "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
+MAX_IN_FLIGHT = 120_000  # messages; SQS's limit for standard and for FIFO queues
 COST = f"six metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 
@@ -23,7 +24,7 @@ def attributes(ctx: Context, name: str) -> Iterator[Observation]:
     visible, flying, delayed = (int(found.get(key) or 0) for key in (
         "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"))
     yield Observation(about, "health", f"{visible} messages are waiting, {flying} are being processed, and {delayed} are delayed", 60 if visible else 20)
-    if flying >= (20_000 if name.endswith(".fifo") else 120_000):
+    if flying >= MAX_IN_FLIGHT:
         yield Observation(about, "limit", f"{flying} messages are in flight, which is SQS's limit: no more can be received", 95)
     yield Observation(about, "configuration",
                       f"visibility timeout {found.get('VisibilityTimeout')} s, retention {found.get('MessageRetentionPeriod')} s, delay "

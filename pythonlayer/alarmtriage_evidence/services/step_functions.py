@@ -4,13 +4,14 @@ from typing import Any, Iterator, List
 
 from alarmtriage_tool.words import beginning
 
-from ..context import Context, Metric, Observation
+from ..context import BEFORE, Context, Metric, Observation
 from ..looks import metrics, recent, stack_events
 
 KIND = "state machine"
 READS = ("states:DescribeStateMachine", "states:ListExecutions", "states:DescribeExecution", "states:GetExecutionHistory", "cloudwatch:GetMetricData",
          "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
 COST = "five metrics of GetMetricData"
+MAX_LISTED = 100  # executions of each status
 MAX_FAILED = 3  # executions whose failing step is read
 
 
@@ -28,8 +29,12 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 def failures(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("stepfunctions"), _about(name)
     for status in ("FAILED", "TIMED_OUT"):
-        for found in ctx.pages(f"{status} executions of {_about(name)}", client.list_executions, "executions", MAX_FAILED,
-                               newest_first="stopDate", stateMachineArn=name, statusFilter=status, maxResults=MAX_FAILED):
+        listed = ctx.pages(f"{status} executions of {_about(name)}", client.list_executions, "executions", MAX_LISTED,
+                           stateMachineArn=name, statusFilter=status, maxResults=MAX_LISTED)  # those that began last come first
+        ended = sorted((one for one in listed if ctx.fired_at - BEFORE <= one["stopDate"] <= ctx.fired_at), key=lambda one: one["stopDate"], reverse=True)
+        if len(ended) > MAX_FAILED:
+            ctx.note(f"{status} executions of {_about(name)}: only {MAX_FAILED} of {len(ended)} were read")
+        for found in ended[:MAX_FAILED]:
             detail = client.describe_execution(executionArn=found["executionArn"])
             step = ""
             for event in client.get_execution_history(executionArn=found["executionArn"], reverseOrder=True, maxResults=20).get("events") or []:

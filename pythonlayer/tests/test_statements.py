@@ -1,0 +1,154 @@
+"""What the collection states about ordinary data of AWS that is easily misread."""
+
+import contextlib
+import io
+import json
+import sys
+import types
+import unittest
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, List, Mapping
+from unittest import mock
+
+from alarmtriage_evidence import collect, series
+
+from .fake_aws import ACCOUNT, FIRED, FakeAWS, context
+
+NOW = datetime.now(timezone.utc).replace(microsecond=0)
+RECENT = NOW - timedelta(minutes=3)  # time of the transition for the whole collection, which reads the clock
+
+
+def definition(namespace: str, metric: str, dimensions: Mapping[str, str], **other: Any) -> Dict[str, Any]:
+    return {"AlarmName": "a", "StateValue": "ALARM", "EvaluationPeriods": 1, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "Namespace": namespace,
+            "MetricName": metric, "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()], "Period": 60, "Statistic": "Sum", **other}
+
+
+def event(name: str, source: str, parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    return {"EventId": name, "EventName": name, "EventSource": f"{source}.amazonaws.com", "EventTime": RECENT - timedelta(minutes=20), "ReadOnly": "false",
+            "Username": "sam", "Resources": [], "CloudTrailEvent": json.dumps({"requestParameters": parameters})}
+
+
+def collected(alarm: Dict[str, Any], answers: Dict[str, Any], kind: str = "metric") -> Dict[str, Any]:
+    """Returns the evidence of an alarm in eu-west-1."""
+    aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": [alarm]}, "cloudwatch.describe_alarm_history": {}, "cloudtrail.lookup_events": {},
+                   "cloudwatch.get_metric_data": {"MetricDataResults": []}, **answers})
+    sys.modules["boto3"] = types.SimpleNamespace(client=aws.client)  # type: ignore[assignment]
+    with mock.patch("alarmtriage_tool.cloudwatch.describe_log_alarms", return_value={"LogAlarms": []}), contextlib.redirect_stdout(io.StringIO()):
+        return collect({"name": "a", "arn": f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:a", "account": ACCOUNT, "own_account": ACCOUNT,
+                        "region": "eu-west-1", "time": RECENT.timestamp(), "kind": kind})
+
+
+def texts(found: Mapping[str, Any]) -> List[str]:
+    return [seen["text"] for seen in found["observations"]]
+
+
+class Statements(unittest.TestCase):
+    def test_an_expression_has_the_period_of_its_metrics(self) -> None:
+        stat = {"Metric": {"Namespace": "Shop", "MetricName": "Errors"}, "Period": 300, "Stat": "Sum"}
+        alarm = {"EvaluationPeriods": 3, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "Metrics": [
+            {"Id": "rate", "Expression": "100*m1/300"}, {"Id": "m1", "MetricStat": stat, "ReturnData": False}]}
+        answer = {"MetricDataResults": [{"Id": "rate", "Timestamps": [FIRED - timedelta(minutes=5)], "Values": [9.0]}]}
+        ctx = context(FakeAWS({"cloudwatch.get_metric_data": answer}))
+        self.assertEqual([300], [found["period"] for found in series.of_metrics(ctx, alarm)])
+
+    def test_a_child_in_alarm_for_hours_is_not_the_onset(self) -> None:
+        first = RECENT.replace(minute=RECENT.minute // 5 * 5, second=0) - timedelta(hours=14)
+        times = [first + timedelta(minutes=5 * i) for i in range(168)]  # until 5 minutes before the transition
+        old = definition("Shop", "Old", {}, AlarmName="old", Period=300, StateTransitionedTimestamp=RECENT - timedelta(hours=9))
+        new = definition("Shop", "New", {}, AlarmName="new", Period=300, StateTransitionedTimestamp=RECENT)
+        values = {"Old": [1.0] * 60 + [9.0] * 108, "New": [1.0] * 167 + [9.0]}
+        composite = {"AlarmName": "a", "StateValue": "ALARM", "AlarmRule": "ALARM(old) AND ALARM(new)"}
+
+        def alarms(request: Dict[str, Any]) -> Dict[str, Any]:
+            names = request.get("AlarmNames", [])
+            return {"CompositeAlarms": [composite]} if "a" in names else {"MetricAlarms": [one for one in (old, new) if one["AlarmName"] in names]}
+
+        def data(request: Dict[str, Any]) -> Dict[str, Any]:
+            name = request["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
+            return {"MetricDataResults": [{"Id": "m1", "Timestamps": times, "Values": values[name]}] if name in values else []}
+        found = collected({}, {"cloudwatch.describe_alarms": alarms, "cloudwatch.get_metric_data": data}, kind="composite")
+        self.assertEqual(times[-1].strftime("%Y-%m-%dT%H:%M:00Z"), found["onset"])
+
+    def test_values_that_are_no_names_make_no_change_own(self) -> None:
+        for namespace, dimensions, parameters in (
+            ("AWS/ES", {"ClientId": ACCOUNT, "DomainName": "search"}, {"functionName": "other", "sourceAccount": ACCOUNT}),
+            ("AWS/WAFV2", {"Region": "eu-west-1", "Rule": "ALL", "WebACL": "shop"}, {"region": "eu-west-1", "scope": "ALL"}),
+            ("AWS/RDS", {"ProxyName": "orders", "TargetGroup": "default", "TargetRole": "READ_WRITE"}, {"groupName": "default"}),
+            ("AWS/EC2", {"InstanceType": "t3.micro"}, {"instanceType": "t3.micro"}),
+        ):
+            with self.subTest(namespace):
+                change = event("AddPermission", "lambda", parameters)
+                found = collected(definition(namespace, "Count", dimensions), {"cloudtrail.lookup_events": {"Events": [change]}})
+                self.assertEqual([False], [one["own"] for one in found["changes"]])
+        named = event("UpdateDomainConfig", "es", {"domainName": "search"})
+        found = collected(definition("AWS/ES", "Count", {"ClientId": ACCOUNT, "DomainName": "search"}), {"cloudtrail.lookup_events": {"Events": [named]}})
+        self.assertEqual([True], [one["own"] for one in found["changes"]])
+
+    def test_targets_without_health_checks_are_not_unhealthy(self) -> None:
+        group = {"TargetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/fn/9", "TargetGroupName": "fn", "HealthCheckEnabled": False}
+        state = {"State": "unavailable", "Reason": "Target.HealthCheckDisabled"}
+        found = collected(definition("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", {"LoadBalancer": "app/shop/50dc"}), {
+            "elbv2.describe_target_groups": {"TargetGroups": [group]},
+            "elbv2.describe_target_health": {"TargetHealthDescriptions": [{"Target": {"Id": "arn:aws:lambda:fn"}, "TargetHealth": state}]}})
+        self.assertEqual(["target group fn: health checks are off, so the health of its targets (1) is not known"],
+                         [text for text in texts(found) if "target" in text])
+
+    def test_a_fifo_queue_has_the_limit_of_a_standard_queue(self) -> None:
+        for flying, full in ((25_000, False), (120_000, True)):
+            found = collected(definition("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "orders.fifo"}), {
+                "sqs.get_queue_url": {"QueueUrl": "https://sqs/orders.fifo"},
+                "sqs.get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessagesNotVisible": str(flying)}}})
+            self.assertEqual(full, any("SQS's limit" in text for text in texts(found)), flying)
+
+    def test_document_databases_have_metrics_of_their_own(self) -> None:
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            own = [q["Id"] for q in request["MetricDataQueries"] if q["MetricStat"]["Metric"]["Namespace"] == "AWS/DocDB"]
+            return {"MetricDataResults": [{"Id": id, "Timestamps": [RECENT - timedelta(minutes=1)], "Values": [99.0]} for id in own]}
+        instance = {"DBInstanceIdentifier": "db", "Engine": "docdb", "EngineVersion": "5.0", "AllocatedStorage": 1, "StorageType": "standard", "MultiAZ": False}
+        found = collected(definition("AWS/DocDB", "CPUUtilization", {"DBInstanceIdentifier": "db"}), {
+            "rds.describe_db_instances": {"DBInstances": [instance]}, "cloudwatch.get_metric_data": answer})
+        self.assertTrue(any(text.startswith("highest CPU use in percent: 99") for text in texts(found)), texts(found))
+        self.assertFalse([text for text in texts(found) if "1 GB" in text or "one zone" in text])
+
+    def test_a_metric_with_dimensions_counts_only_some_of_the_lines(self) -> None:
+        line = {"timestamp": int((RECENT - timedelta(minutes=1)).timestamp() * 1000), "message": '{"level": "ERROR", "service": "payments", "message": "refused"}'}
+        found = collected(definition("Shop", "Errors", {"Service": "orders"}), {
+            "logs.describe_metric_filters": {"metricFilters": [{"filterName": "errors", "filterPattern": "ERROR", "logGroupName": "/shop"}]},
+            "logs.filter_log_events": {"events": [line]}})
+        self.assertIn("1 lines that match the metric filter; of these, the alarm's metric counts those with Service=orders, from", " ".join(texts(found)))
+
+    def test_a_long_execution_that_failed_is_seen_behind_newer_ones(self) -> None:
+        arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:etl"
+        ended = [(f"short{i}", timedelta(hours=4), timedelta(hours=3, minutes=50)) for i in range(3)] + [("nightly", timedelta(hours=6), timedelta(minutes=2))]
+        listed = [{"executionArn": arn, "stateMachineArn": arn, "name": name, "status": "FAILED", "startDate": RECENT - began, "stopDate": RECENT - end}
+                  for name, began, end in ended]  # those that began last come first
+
+        def executions(request: Dict[str, Any]) -> Dict[str, Any]:
+            first = int(request.get("nextToken", 0))
+            shown = listed[first:first + request["maxResults"]] if request["statusFilter"] == "FAILED" else []
+            rest = first + len(shown) < len(listed) and shown
+            return {"executions": shown, **({"nextToken": str(first + len(shown))} if rest else {})}
+        found = collected(definition("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn}), {
+            "stepfunctions.list_executions": executions, "stepfunctions.describe_execution": {"error": "Boom", "cause": "x"},
+            "stepfunctions.get_execution_history": {"events": []}})
+        self.assertTrue([text for text in texts(found) if text.startswith("execution nightly ended as FAILED: Boom")], texts(found))
+
+    def test_apis_of_the_same_name_are_noted(self) -> None:
+        found = collected(definition("AWS/ApiGateway", "5XXError", {"ApiName": "Api"}), {
+            "apigateway.get_rest_apis": {"items": [{"id": "aaa", "name": "Api"}, {"id": "bbb", "name": "Api"}]}, "apigateway.get_stages": {}})
+        self.assertIn("API Api: 2 REST APIs have this name, and the metric adds them up; only aaa was looked at", found["problems"])
+
+    def test_the_address_of_a_webhook_is_not_shown(self) -> None:
+        key = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+        delivery = {"destination": f"https://a:b@events.pagerduty.com/{key}", "statusCode": 500}
+        found = collected(definition("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "pages"}), {
+            "sns.list_subscriptions_by_topic": {"Subscriptions": [
+                {"Protocol": "https", "Endpoint": f"https://events.pagerduty.com/integration/{key}/enqueue", "SubscriptionArn": "arn:aws:sns:x"}]},
+            "sns.get_subscription_attributes": {"Attributes": {}},
+            "logs.filter_log_events": {"events": [{"message": json.dumps({"delivery": delivery})}]}})
+        self.assertNotIn(key, json.dumps(found))
+        self.assertIn("it delivers to https https://events.pagerduty.com/…, without a dead-letter queue", texts(found))
+
+
+if __name__ == "__main__":
+    unittest.main()
