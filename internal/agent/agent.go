@@ -80,6 +80,7 @@ type run struct {
 	state        state
 	resumed      bool          // true if it continues from a checkpoint of another invocation
 	requests     int           // number of requests to models in this invocation
+	isAnswered   bool          // true if one of them was answered
 	lastDuration time.Duration // duration of the last request to a model
 	output       int           // limit of output tokens of the next request
 	budgetWhy    string        // why the budget allows no other request

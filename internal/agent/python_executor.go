@@ -87,6 +87,11 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 		}
 		running = append(running, call)
 	}
+	if !r.MayHandOver && !r.ConcludeAt.IsZero() { // nobody else can conclude
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.ConcludeAt.Sub(r.Now()))
+		defer cancel()
+	}
 	limit := r.own().QueryLimitUSD(r.MaxQueryCostUSD, len(running))
 	slots := make(chan struct{}, maxParallelCalls)
 	var group sync.WaitGroup
