@@ -87,7 +87,7 @@ func (r *run) outOfTime(ctx context.Context, err error) error {
 			return investigation.ErrHandOver
 		}
 	}
-	if couldNotFinish := r.resumed && r.requests <= 1; couldNotFinish { // a whole invocation was not enough
+	if couldNotFinish := r.resumed && r.requests <= 1; couldNotFinish { // a whole invocation was not enough for one answer
 		return errors.Join(ctx.Err(), err)
 	}
 	return investigation.ErrHandOver

@@ -99,29 +99,38 @@ func askTwoModels(t *testing.T, invocation time.Duration, fails func(context.Con
 }
 
 // slowTool needs some time for each call.
-type slowTool time.Duration
-
-func (s slowTool) Run(ctx context.Context, _ toolcall.Request) (toolcall.Answer, error) {
-	return toolcall.Answer{Success: true, Output: "disk usage 100 %"}, waits(ctx, time.Duration(s))
+type slowTool struct {
+	takes time.Duration
+	calls int
 }
 
-// No other invocation can conclude, and a tool call begins shortly before the model has to.
+func (s *slowTool) Run(ctx context.Context, _ toolcall.Request) (toolcall.Answer, error) {
+	s.calls++
+	return toolcall.Answer{Success: true, Output: "disk usage 100 %"}, waits(ctx, s.takes)
+}
+
+// No other invocation can conclude, and a tool call begins shortly before the model has to, or would begin after that.
 func TestRun_ToolCallsLeaveTheTimeForTheConclusion(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		concludeAt := time.Now().Add(200 * time.Second)
-		quick := &awsapitest.Model{Answer: func(ctx context.Context, _ *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
-			if time.Now().Before(concludeAt) {
-				return calling("python_executor", map[string]any{"command": fmt.Sprintf("print(%d)", time.Now().Unix())}), waits(ctx, 5*time.Second)
-			}
-			return calling("submit_report", reportInput("the disk is full", 1, "disk usage 100 %")), waits(ctx, 60*time.Second)
-		}}
-		ctx, cancel := context.WithTimeout(t.Context(), 290*time.Second)
-		defer cancel()
-		rec := record("{}")
-		require.NoError(t, agent.Run(ctx, agent.Options{
-			Model: quick, Tool: slowTool(120 * time.Second), Models: []string{sonnet}, MaxRounds: 100, Limits: investigation.Limits{ConcludeAt: concludeAt},
-		}, rec, nil))
-		assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome, rec.OutcomeWhy)
-		assert.Equal(t, "the disk is full", rec.Report.RootCause)
-	})
+	for _, seconds := range []int{94, 120, 500} {
+		t.Run(fmt.Sprintf("calls of %d s", seconds), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				concludeAt := time.Now().Add(200 * time.Second)
+				quick := &awsapitest.Model{Answer: func(ctx context.Context, _ *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
+					if time.Now().Before(concludeAt) {
+						return calling("python_executor", map[string]any{"command": fmt.Sprintf("print(%d)", time.Now().Unix())}), waits(ctx, 5*time.Second)
+					}
+					return calling("submit_report", reportInput("the disk is full", 1, "disk usage 100 %")), waits(ctx, 60*time.Second)
+				}}
+				ctx, cancel := context.WithTimeout(t.Context(), 290*time.Second)
+				defer cancel()
+				rec, tool := record("{}"), &slowTool{takes: time.Duration(seconds) * time.Second}
+				require.NoError(t, agent.Run(ctx, agent.Options{
+					Model: quick, Tool: tool, Models: []string{sonnet}, MaxRounds: 100, Limits: investigation.Limits{ConcludeAt: concludeAt},
+				}, rec, nil))
+				assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome, rec.OutcomeWhy)
+				assert.Equal(t, "the disk is full", rec.Report.RootCause)
+				assert.LessOrEqual(t, tool.calls, 2, "no call begins when the model has to conclude")
+			})
+		})
+	}
 }
