@@ -80,6 +80,7 @@ type run struct {
 	state        state
 	resumed      bool          // true if it continues from a checkpoint of another invocation
 	requests     int           // number of requests to models in this invocation
+	isAnswered   bool          // true if one of them was answered
 	lastDuration time.Duration // duration of the last request to a model
 	output       int           // limit of output tokens of the next request
 	budgetWhy    string        // why the budget allows no other request
@@ -200,7 +201,7 @@ func (r *run) checkLimits(ctx context.Context) error {
 	case r.timeIsUp(ctx) && r.mayContinue():
 		return investigation.ErrHandOver
 	case r.timeIsNear(ctx) && !r.mayContinue():
-		r.conclude("the time limit of this investigation is almost reached")
+		r.conclude(timeAlmostReached)
 	case len(r.rounds()) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
 	case r.state.Strikes >= maxStrikes:
@@ -208,6 +209,9 @@ func (r *run) checkLimits(ctx context.Context) error {
 	}
 	return nil
 }
+
+// timeAlmostReached is why the model has to conclude when its time ends.
+const timeAlmostReached = "the time limit of this investigation is almost reached"
 
 // mayContinue reports whether another invocation may continue the investigation.
 func (r *run) mayContinue() bool {

@@ -35,6 +35,7 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		size := r.requestBytes()
 		out, err := r.send(ctx)
 		if err == nil {
+			r.isAnswered = true
 			r.measureInput(size, usageOf(out))
 			tooLong := out.StopReason == types.StopReasonModelContextWindowExceeded
 			if tooLong && tries[modelerror.TooLong] == 0 && r.compact(1) {
@@ -52,6 +53,8 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		r.Log.Warn("model call failed", "error", err, "model", r.modelID(), "attempt", tries[class.Kind])
 		again, wait := r.remedy(class, tries[class.Kind])
 		switch {
+		case again && r.isTooSlow(ctx) && r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)):
+			clear(tries)
 		case again && wait > r.timeLeft(ctx):
 			return nil, r.outOfTime(ctx, err)
 		case again:
@@ -66,17 +69,28 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	}
 }
 
+// isTooSlow reports whether the last request had all the time that a request may take, and another one would not have it.
+func (r *run) isTooSlow(ctx context.Context) bool {
+	return r.lastDuration >= awsapi.ModelReadTimeout && r.timeLeft(ctx) < awsapi.ModelReadTimeout
+}
+
 // outOfTime returns the error of a request that ran out of time: [investigation.ErrHandOver] if another
-// invocation may continue and can make more progress than this one.
+// invocation may continue and can make more progress than this one. It asks the next model if this one answered nothing in a
+// whole invocation.
 func (r *run) outOfTime(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) {
+	if errors.Is(context.Cause(ctx), context.Canceled) || !r.MayHandOver {
 		return errors.Join(ctx.Err(), err)
 	}
-	couldNotFinish := r.resumed && r.requests <= 1 // a whole invocation was not enough
-	if r.MayHandOver && !couldNotFinish {
-		return investigation.ErrHandOver
+	if r.resumed && !r.isAnswered {
+		class := modelerror.Classify(err)
+		if r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)) {
+			return investigation.ErrHandOver
+		}
 	}
-	return errors.Join(ctx.Err(), err)
+	if couldNotFinish := r.resumed && r.requests <= 1; couldNotFinish { // a whole invocation was not enough for one answer
+		return errors.Join(ctx.Err(), err)
+	}
+	return investigation.ErrHandOver
 }
 
 // timeLeft returns the time until the context's deadline.

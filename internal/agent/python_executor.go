@@ -46,9 +46,13 @@ func (pythonExecution) execute(
 	ctx context.Context, r *run, round *investigation.Round, uses []conversation.Use,
 ) []outcome {
 	outcomes := make([]outcome, len(uses))
-	if r.state.Concluding != "" {
+	why := r.state.Concluding
+	if why == "" && !r.MayHandOver && r.hasToConclude() { // the answer took longer than expected
+		why = timeAlmostReached
+	}
+	if why != "" {
 		for i := range outcomes {
-			text := "not executed: " + r.state.Concluding + "; call " + r.task.submit + " now"
+			text := "not executed: " + why + "; call " + r.task.submit + " now"
 			outcomes[i] = outcome{text: text, failed: true}
 		}
 		return outcomes
@@ -86,6 +90,11 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 			continue
 		}
 		running = append(running, call)
+	}
+	if !r.MayHandOver && !r.ConcludeAt.IsZero() { // nobody else can conclude
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.ConcludeAt.Sub(r.Now()))
+		defer cancel()
 	}
 	limit := r.own().QueryLimitUSD(r.MaxQueryCostUSD, len(running))
 	slots := make(chan struct{}, maxParallelCalls)

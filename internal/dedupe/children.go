@@ -114,11 +114,20 @@ func (t *Table) cover(
 }
 
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only
-// applies to this transition: its next one may have another cause, so the claim has no window.
+// applies to this transition: its next one may have another cause, so the claim has no window. The latest of these transitions
+// stays recorded: the event of an earlier one, or of the alarm's return to OK before it, may arrive later.
 func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
 	return t.change(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
-		"SET #state = :done, covered_by = :elsewhere, window_until = :now",
-		values{":done": text(stateDone), ":elsewhere": text(elsewhere), ":now": millis(t.now())})
+		"SET #state = :done, covered_by = :elsewhere, window_until = :now, gave_way = :transition",
+		values{":done": text(stateDone), ":elsewhere": text(elsewhere), ":now": millis(t.now()), ":transition": text(c.latestGivenWay())})
+}
+
+// latestGivenWay returns the latest transition of the alarm that gave way, if that of c does, too.
+func (c *Claim) latestGivenWay() string {
+	if !isTransitionTime(c.transition) {
+		return c.gaveWay
+	}
+	return max(c.gaveWay, c.transition)
 }
 
 // settleChildren marks the covered alarms as done.

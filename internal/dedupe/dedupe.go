@@ -118,6 +118,7 @@ type Claim struct {
 	MaybeSent bool
 
 	transition  string            // that is investigated
+	gaveWay     string            // [attrGaveWay]
 	transitions map[string]string // of Past, by the id of the investigation
 }
 
@@ -403,6 +404,7 @@ func claimOf(pk string, attributes values, resumed bool) *Claim {
 		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: past, repeats: repeats,
 		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
 		MaybeSent: !i.time(attrDelivering).IsZero() && !i.flag(attrNotified), transition: i.text(attrTransition), transitions: i.pastTransitions(),
+		gaveWay: i.text(attrGaveWay),
 	}
 }
 

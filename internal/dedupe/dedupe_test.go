@@ -488,6 +488,26 @@ func TestRecovered_OncePerInvestigation(t *testing.T) {
 	assert.NotNil(t, r, "the notification was not sent")
 }
 
+// The events of a composite alarm arrive in another order: that of its second transition is first, and gives way to a triggering
+// alarm. Whoever reads "recovered" after that would not learn that the alarm fired again.
+func TestRecovered_NotIfALaterTransitionGaveWay(t *testing.T) {
+	b := newHarness(t)
+	ctx := t.Context()
+	child := b.mustClaim(t, alarm("a", 5), "request-1")
+	b.mustBeDuplicate(t, composite("p", 5, "a"), "request-2")
+	b.mustBeDuplicate(t, composite("p", 2, "a"), "request-3")
+	require.NoError(t, b.Settle(ctx, child, past(child)))
+	b.advance(20 * time.Minute)
+	c := b.mustClaim(t, composite("p", 1, "a"), "request-4")
+	require.NoError(t, b.Settle(ctx, c, past(c)))
+	r, err := b.Recovered(ctx, composite("p", 3), "ok-1")
+	require.NoError(t, err)
+	assert.Nil(t, r, "the alarm fired again since")
+	r, err = b.Recovered(ctx, composite("p", 6), "ok-2")
+	require.NoError(t, err)
+	assert.NotNil(t, r)
+}
+
 func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {
 	b := newHarness(t)
 	const events = 200

@@ -33,6 +33,7 @@ const (
 	attrDelivering  = "delivering" // when the last delivery began
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
+	attrGaveWay     = "gave_way"        // latest transition of a composite alarm that gave way to a triggering alarm
 	attrPast        = "past"            // list of maps, oldest first
 	attrRecoveryOf  = "recovery_of"     // id of the investigation whose recovery was recorded, until the alarm fires again
 	attrFollowUp    = "follow_up_owner" // owner of a recorded recovery, or of firing again, that is not known to be notified

@@ -135,9 +135,13 @@ func (t *Table) timeOf(alarm *alarmevent.Alarm) time.Time {
 	return alarm.Time
 }
 
-// firedAfter reports whether the alarm's investigation, or a repeat during its window, is of a later time.
+// firedAfter reports whether the alarm's investigation, a repeat during its window, or a transition that gave way is of a later
+// time.
 func (i item) firedAfter(at time.Time) bool {
 	latest := i.text(attrTransition)
+	if isTransitionTime(latest) {
+		latest = max(latest, i.text(attrGaveWay))
+	}
 	for _, repeat := range i.repeats(func(id string) bool { return id == i.text(attrID) }) {
 		if _, transition, ok := strings.Cut(repeat, " "); ok && isTransitionTime(transition) {
 			latest = max(latest, transition)
