@@ -35,7 +35,8 @@ type AlarmFilter struct {
 // AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, alarms that watch this one, and alarms that only scale
 // something, which have no actions but scaling policies. The prefixes of filter are compared with the alarm's name, or with its
-// beginning up to the first token, or with the construct's id if nothing of the name is known at synth. The CDK CLI prints one line with the number of attached and excluded alarms. Alarms whose events an
+// beginning up to the first token, or with the construct's id if nothing of the name is known at synth. The CDK CLI prints one
+// line with the number of attached and excluded alarms. Alarms whose events an
 // AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms that no AlarmTriage of the app
 // investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
 // that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
@@ -449,7 +450,8 @@ func warnOfWildcards(c constructs.Construct, method string, lists ...*[]*string)
 }
 
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
-// that this app does not define. Exclude alarms of scaling policies, such as those whose names begin with TargetTracking-. It also receives the events of muted alarms, suppressed composite alarms,
+// that this app does not define. Exclude alarms of scaling policies, such as those whose names begin with
+// TargetTracking-. It also receives the events of muted alarms, suppressed composite alarms,
 // and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
 // of the default bus. If props has mistakes, AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {

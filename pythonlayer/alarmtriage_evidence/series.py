@@ -103,7 +103,7 @@ def _series(
     band = source.get("ThresholdMetricId")
     evaluated = next((q["Id"] for q in (source.get("Metrics") or []) if q.get("ReturnData", True) and q["Id"] != band), "m1")
     by_id = {q["Id"]: q for q in wanted}
-    # An expression of metrics has no period of its own: CloudWatch evaluates it with that of the metrics.
+    # CloudWatch evaluates an expression without a period with the period of its metrics.
     shared = max((q["MetricStat"].get("Period") or 0 for q in wanted if q.get("MetricStat")), default=0) or 60
     found: Dict[Tuple[str, str], Dict[str, Any]] = {}
     bounds: Dict[float, List[float]] = {}

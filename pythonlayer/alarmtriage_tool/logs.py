@@ -177,7 +177,7 @@ def _without_quotes(key: str, value: Any, depth: int = 1) -> Any:
 
 
 def _shallow(value: Any, depth: int) -> Any:
-    """Returns a value without what is nested too deeply for recursive functions."""
+    """Returns a copy of a value in which dictionaries and lists at MAX_DEPTH are replaced by "…"."""
     if not isinstance(value, (dict, list)):
         return value
     if depth >= MAX_DEPTH:
