@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/smithy-go/encoding/cbor"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // A read of another account's resource can be recorded in that account, so its parameters are a way to send data
@@ -53,24 +54,24 @@ var simulated = []string{"resourcearns", "callerarn"}
 
 // owners match the names of parameters whose value is the account of the resource, in lower case and without signs. The
 // tables contain other names, whose shapes in botocore are those of accounts.
-var owners = regexp.MustCompile(`owner|account|registryids?$|catalogid$`)
+var owners = lazy.Regexp(`owner|account|registryids?$|catalogid$`)
 
 const accountDigits = 12 // of an account ID
 
 var (
-	accountID = regexp.MustCompile(`^\d{12}$`)
-	digitsIn  = regexp.MustCompile(`\d+`)
-	queueURL  = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::\d+)?/(\d{12})/[A-Za-z0-9_.-]+/?$`)
+	accountID = lazy.Regexp(`^\d{12}$`)
+	digitsIn  = lazy.Regexp(`\d+`)
+	queueURL  = lazy.Regexp(`^https?://[A-Za-z0-9.-]+(?::\d+)?/(\d{12})/[A-Za-z0-9_.-]+/?$`)
 	// catalogOf matches the ID of a catalog in an account of Glue, such as 111122223333:s3tablescatalog.
-	catalogOf = regexp.MustCompile(`^(\d{12})(?::|$)`)
-	anyARN    = regexp.MustCompile(`arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):`)
+	catalogOf = lazy.Regexp(`^(\d{12})(?::|$)`)
+	anyARN    = lazy.Regexp(`arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):`)
 	// targetARN matches ARNs in any spelling, and the ends of ARNs that Lambda also takes, such as
 	// 111122223333:function:name and us-east-1:111122223333:function:name.
-	targetARN = regexp.MustCompile(`^(?:[A-Za-z0-9_-]*:){0,4}(\d{12}):\S`)
-	listName  = regexp.MustCompile(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
+	targetARN = lazy.Regexp(`^(?:[A-Za-z0-9_-]*:){0,4}(\d{12}):\S`)
+	listName  = lazy.Regexp(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
 	// listEntry matches the end of the name of a list's entry.
-	listEntry = regexp.MustCompile(`(?:\.(?:member|[A-Za-z]*Id|item|entry))?\.\d+$`)
-	remoteURL = regexp.MustCompile(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
+	listEntry = lazy.Regexp(`(?:\.(?:member|[A-Za-z]*Id|item|entry))?\.\d+$`)
+	remoteURL = lazy.Regexp(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
 )
 
 // check returns the reason for refusing a request whose target belongs to another account, or an empty string.
@@ -85,7 +86,7 @@ func (a accounts) check(r *http.Request, body []byte, at place, ops []*operation
 
 // foreignTarget is check without the operation's name.
 func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*operation, urlsAllowed bool) string {
-	if at.account != "" && (!accountID.MatchString(at.account) || !a.permits(at.account)) {
+	if at.account != "" && (!accountID().MatchString(at.account) || !a.permits(at.account)) {
 		return a.refusal("host", r.URL.Hostname(), at.account)
 	}
 	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id, ops: ops}
@@ -146,7 +147,7 @@ type targetCheck struct {
 // isOwner reports whether the value of a parameter is the account of the resource.
 func (j *targetCheck) isOwner(name string) bool {
 	folded := withoutSigns(name)
-	return owners.MatchString(folded) || slices.ContainsFunc(j.ops, func(op *operation) bool { return slices.Contains(op.service.accounts, folded) })
+	return owners().MatchString(folded) || slices.ContainsFunc(j.ops, func(op *operation) bool { return slices.Contains(op.service.accounts, folded) })
 }
 
 func (j *targetCheck) refuse(name, value, account string) {
@@ -223,7 +224,7 @@ func (j *targetCheck) number(name, number string) {
 func (j *targetCheck) reading(name, value string) {
 	folded := withoutSigns(name)
 	isQueue := folded == "queueurl"
-	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
+	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL().MatchString(value) && j.reason == "" {
 		j.reason = fmt.Sprintf("AWS would fetch the URL in %s; pass the content itself or the name of a resource", bounded(name))
 	}
 	if isQueue {
@@ -232,10 +233,10 @@ func (j *targetCheck) reading(name, value string) {
 	if j.ownData || isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
 		return
 	}
-	if match := targetARN.FindStringSubmatch(value); match != nil {
+	if match := targetARN().FindStringSubmatch(value); match != nil {
 		j.refuse(name, value, match[1])
 	}
-	if match := catalogOf.FindStringSubmatch(value); match != nil && j.service != "ec2" && j.isOwner(name) {
+	if match := catalogOf().FindStringSubmatch(value); match != nil && j.service != "ec2" && j.isOwner(name) {
 		j.refuse(name, value, match[1])
 	}
 }
@@ -243,14 +244,14 @@ func (j *targetCheck) reading(name, value string) {
 // queue judges one reading of the URL of a queue, whose path is the account and the name. In any other form, every number
 // like an account ID counts as the account.
 func (j *targetCheck) queue(name, address string) {
-	if match := queueURL.FindStringSubmatch(address); match != nil {
+	if match := queueURL().FindStringSubmatch(address); match != nil {
 		j.refuse(name, address, match[1])
 		return
 	}
 	if !strings.ContainsAny(address, `/\`) {
 		return // a name
 	}
-	for _, digits := range digitsIn.FindAllString(escape.ReplaceAllString(address, " "), -1) {
+	for _, digits := range digitsIn().FindAllString(escape().ReplaceAllString(address, " "), -1) {
 		if len(digits) == accountDigits {
 			j.refuse(name, address, digits)
 		}
@@ -291,10 +292,10 @@ func (j *targetCheck) path(escaped string) {
 	for i, segment := range segments {
 		ofAccount := i > 0 && holdsAccounts(segments[i-1]) || i == 1 && j.service == serviceGlacier
 		for _, text := range valueReadings(segment) {
-			if ofAccount && accountID.MatchString(text) {
+			if ofAccount && accountID().MatchString(text) {
 				j.refuse("the path's account", text, text)
 			}
-			if match := targetARN.FindStringSubmatch(text); match != nil && !isIdentity(text) {
+			if match := targetARN().FindStringSubmatch(text); match != nil && !isIdentity(text) {
 				j.refuse("the path's resource", text, match[1])
 			}
 		}
@@ -310,10 +311,10 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 		form, _ := parseForm(body)
 		for name, values := range form {
 			first, _, nested := strings.Cut(name, ".")
-			last := listEntry.ReplaceAllString(name, "")
+			last := listEntry().ReplaceAllString(name, "")
 			last = last[strings.LastIndexByte(last, '.')+1:]
 			switch {
-			case !nested || listName.MatchString(name):
+			case !nested || listName().MatchString(name):
 				j.value(first, values[0])
 			case !isFreeText(withoutSigns(first)) && (namesARN(last) || j.isOwner(last)):
 				j.value(last, values[0])
@@ -339,7 +340,7 @@ func (j *targetCheck) arns(body []byte) {
 		return
 	}
 	for _, reading := range valueReadings(string(body)) {
-		for _, match := range anyARN.FindAllStringSubmatch(reading, -1) {
+		for _, match := range anyARN().FindAllStringSubmatch(reading, -1) {
 			j.refuse("the body", match[0], match[1])
 		}
 	}
@@ -480,7 +481,7 @@ func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 	if bucket == "" { // a server may skip empty segments of the path
 		bucket, _, _ = strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
 	}
-	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) && bucketName.MatchString(bucket) {
+	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) && bucketName().MatchString(bucket) {
 		return
 	}
 	setOwner(r.Header, bucketOwner, account)
@@ -490,11 +491,11 @@ func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 }
 
 // bucketName matches the characters of S3's bucket names.
-var bucketName = regexp.MustCompile(`^[a-z0-9.-]+$`)
+var bucketName = lazy.Regexp(`^[a-z0-9.-]+$`)
 
 // setOwner sets the expected owner of a bucket unless the code named exactly one account, which was checked before.
 func setOwner(header http.Header, name, account string) {
-	if values := header.Values(name); len(values) != 1 || !accountID.MatchString(values[0]) {
+	if values := header.Values(name); len(values) != 1 || !accountID().MatchString(values[0]) {
 		header.Set(name, account)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // The end of an ARN, behind the account, can have more parts than a type and a name: the cluster of a service, the path of a
@@ -93,7 +95,7 @@ func namesIn(segments, format []string) (names []string, fits bool) {
 		case markPath:
 			names = append(names, value, value[strings.LastIndexByte(value, '/')+1:])
 		case markAppended:
-			names = append(names, value, appendedID.ReplaceAllString(value, ""))
+			names = append(names, value, appendedID().ReplaceAllString(value, ""))
 		}
 	}
 	if len(segments) > len(format) && !strings.HasPrefix(valueOf(format[len(format)-1]), "{") {
@@ -106,7 +108,7 @@ func namesIn(segments, format []string) (names []string, fits bool) {
 }
 
 // appendedID matches an ID at the end of a name, or the wildcards for it.
-var appendedID = regexp.MustCompile(`[-+](?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[0-9A-Za-z]{6}|[*?]+)$`)
+var appendedID = lazy.Regexp(`[-+](?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[0-9A-Za-z]{6}|[*?]+)$`)
 
 // namesWithoutFormat returns the segments that can be the name in an ARN whose format is not known: all but the type.
 func namesWithoutFormat(segments []string) (names []string) {

@@ -5,24 +5,25 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // scope is the credential scope of a signature.
 type scope struct{ key, region, service string }
 
-var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 ` +
+var credential = lazy.Regexp(`^AWS4-HMAC-SHA256 ` +
 	`Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request, ?` +
 	`SignedHeaders=[^,\s]+, ?Signature=[0-9a-f]+$`)
 
 func parseScope(authorization string) (scope, bool) {
-	match := credential.FindStringSubmatch(authorization)
+	match := credential().FindStringSubmatch(authorization)
 	if match == nil {
 		return scope{}, false
 	}

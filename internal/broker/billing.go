@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -301,7 +301,7 @@ func (c *charge) settle(status int, answer []byte) {
 	if c.operation != "xray:GetTraceSummaries" {
 		return
 	}
-	if found := tracesProcessed.FindSubmatch(answer); found != nil {
+	if found := tracesProcessed().FindSubmatch(answer); found != nil {
 		if traces, err := strconv.ParseInt(string(found[1]), 10, 64); err == nil {
 			c.change(traces)
 		}
@@ -320,7 +320,7 @@ const startLogQuery = "logs:StartQuery"
 
 // tracesProcessed matches the number of traces in an answer of GetTraceSummaries, of which only the
 // beginning may be kept.
-var tracesProcessed = regexp.MustCompile(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
+var tracesProcessed = lazy.Regexp(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
 
 // isDialError reports whether there was no connection, so that AWS did not receive the request.
 func isDialError(err error) bool {

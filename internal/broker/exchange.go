@@ -23,6 +23,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go/encoding/cbor"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -355,7 +356,7 @@ func textsOf(headers http.Header) []string {
 			continue
 		}
 		for _, value := range values {
-			if !isHash.MatchString(value) {
+			if !isHash().MatchString(value) {
 				texts = append(texts, name+": "+value)
 			}
 		}
@@ -365,7 +366,7 @@ func textsOf(headers http.Header) []string {
 }
 
 // isHash matches a hash or a UUID.
-var isHash = regexp.MustCompile(`^[0-9a-fA-F-]{32,64}$`)
+var isHash = lazy.Regexp(`^[0-9a-fA-F-]{32,64}$`)
 
 // replacedHeaders are the headers of a signature. The broker writes its own.
 var replacedHeaders = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"}
@@ -491,8 +492,8 @@ func writeHead(to io.Writer, head answerHead) error {
 }
 
 var (
-	jsonCode = regexp.MustCompile(`"(?:__type|code|Code|errorType)"\s*:\s*"(?:[^"]*#)?([A-Za-z0-9._-]+)`)
-	xmlCode  = regexp.MustCompile(`<Code>([A-Za-z0-9._-]+)</Code>`)
+	jsonCode = lazy.Regexp(`"(?:__type|code|Code|errorType)"\s*:\s*"(?:[^"]*#)?([A-Za-z0-9._-]+)`)
+	xmlCode  = lazy.Regexp(`<Code>([A-Za-z0-9._-]+)</Code>`)
 )
 
 // errorCode returns AWS's error code from the headers or the body, depending on the protocol.
@@ -507,8 +508,8 @@ func errorCode(headers http.Header, body []byte) string {
 		return codeInCBOR(body)
 	}
 	body = body[:min(len(body), maxBeginning)]
-	for _, pattern := range []*regexp.Regexp{jsonCode, xmlCode} {
-		if match := pattern.FindSubmatch(body); match != nil {
+	for _, pattern := range []func() *regexp.Regexp{jsonCode, xmlCode} {
+		if match := pattern().FindSubmatch(body); match != nil {
 			return string(match[1])
 		}
 	}
@@ -523,14 +524,14 @@ func codeInCBOR(body []byte) string {
 		return ""
 	}
 	for _, field := range []string{"__type", "code", "Code"} {
-		if name, isText := fields[field].(cbor.String); isText && errorName.MatchString(withoutNamespace(string(name))) {
+		if name, isText := fields[field].(cbor.String); isText && errorName().MatchString(withoutNamespace(string(name))) {
 			return withoutNamespace(string(name))
 		}
 	}
 	return ""
 }
 
-var errorName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
+var errorName = lazy.Regexp(`^[A-Za-z0-9._-]{1,200}$`)
 
 // withoutNamespace returns the name of an error without that of its service: com.amazonaws.cloudwatch#ThrottlingException.
 func withoutNamespace(name string) string { return name[strings.LastIndexByte(name, '#')+1:] }

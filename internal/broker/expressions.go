@@ -1,9 +1,10 @@
 package broker
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // An expression of CloudWatch can be metric math, with searches in it, or a Metrics Insights query. What the broker does
@@ -12,17 +13,17 @@ import (
 var (
 	// The words of searches and queries, also with digits and underscores around them. Longer words such as SearchLatency
 	// are the names of metrics, unless they are called.
-	searchCall = regexp.MustCompile(`(?i)(?:^|[^a-z])search(?:[^a-z]|$)|[a-z]search\s*\(`)
-	selectCall = regexp.MustCompile(`(?i)(?:^|[^a-z])select(?:[^a-z]|$)|[a-z]select\s*\(`)
+	searchCall = lazy.Regexp(`(?i)(?:^|[^a-z])search(?:[^a-z]|$)|[a-z]search\s*\(`)
+	selectCall = lazy.Regexp(`(?i)(?:^|[^a-z])select(?:[^a-z]|$)|[a-z]select\s*\(`)
 
-	comment  = regexp.MustCompile(`/\*|//|--|#`)
-	inQuotes = regexp.MustCompile(`'[^'"]*'|"[^'"]*"`)
+	comment  = lazy.Regexp(`/\*|//|--|#`)
+	inQuotes = lazy.Regexp(`'[^'"]*'|"[^'"]*"`)
 	// plainMath matches the signs and words of metric math without its texts: numbers, IDs, which begin with a small
 	// letter ("Metric math syntax and functions"), and words in capitals, which isPlain looks up.
-	plainMath = regexp.MustCompile(`^[A-Za-z0-9_.,()\[\]{}+*/^<>=!&|:%\s-]*$`)
-	mathWord  = regexp.MustCompile(`[A-Za-z0-9_.]+(?:\s*\()?`)
-	mathID    = regexp.MustCompile(`^[a-z][A-Za-z0-9_]*$`)
-	number    = regexp.MustCompile(`^[0-9]*\.?[0-9]*(?:[eE][0-9]+)?$`)
+	plainMath = lazy.Regexp(`^[A-Za-z0-9_.,()\[\]{}+*/^<>=!&|:%\s-]*$`)
+	mathWord  = lazy.Regexp(`[A-Za-z0-9_.]+(?:\s*\()?`)
+	mathID    = lazy.Regexp(`^[a-z][A-Za-z0-9_]*$`)
+	number    = lazy.Regexp(`^[0-9]*\.?[0-9]*(?:[eE][0-9]+)?$`)
 )
 
 // mathWords are the functions and keywords of metric math that read no other metrics than their arguments.
@@ -43,8 +44,8 @@ func metricsInExpression(text string) int64 {
 		return 0
 	}
 	text = strings.Map(halfWidth, text)
-	searches, selects := len(searchCall.FindAllString(text, -1)), len(selectCall.FindAllString(text, -1))
-	if comment.MatchString(text) || !isASCII(text) { // a word may be split
+	searches, selects := len(searchCall().FindAllString(text, -1)), len(selectCall().FindAllString(text, -1))
+	if comment().MatchString(text) || !isASCII(text) { // a word may be split
 		letters := strings.Map(smallLetters, text)
 		searches = max(searches, strings.Count(letters, "search"))
 		selects = max(selects, strings.Count(letters, "select"))
@@ -54,17 +55,17 @@ func metricsInExpression(text string) int64 {
 
 // isPlainMath reports whether an expression is metric math with known functions only, and without comments.
 func isPlainMath(text string) bool {
-	if searchCall.MatchString(text) || selectCall.MatchString(text) || comment.MatchString(text) || !isASCII(text) {
+	if searchCall().MatchString(text) || selectCall().MatchString(text) || comment().MatchString(text) || !isASCII(text) {
 		return false
 	}
-	text = inQuotes.ReplaceAllString(text, " ")
-	if !plainMath.MatchString(text) {
+	text = inQuotes().ReplaceAllString(text, " ")
+	if !plainMath().MatchString(text) {
 		return false
 	}
-	for _, word := range mathWord.FindAllString(text, -1) {
+	for _, word := range mathWord().FindAllString(text, -1) {
 		name, isCall := strings.CutSuffix(word, "(")
 		name = strings.TrimSpace(name)
-		if !mathWords[strings.ToUpper(name)] && (isCall || !mathID.MatchString(name)) && !number.MatchString(name) {
+		if !mathWords[strings.ToUpper(name)] && (isCall || !mathID().MatchString(name)) && !number().MatchString(name) {
 			return false
 		}
 	}

@@ -5,10 +5,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // A request that two servers could read differently is refused, because the broker would check one reading and
@@ -83,7 +84,7 @@ func ambiguousHeader(r *http.Request) string {
 			return name
 		}
 	}
-	if hash := r.Header.Get(contentHash); hash != "" && !payloadHash.MatchString(hash) {
+	if hash := r.Header.Get(contentHash); hash != "" && !payloadHash().MatchString(hash) {
 		return contentHash // it announces a body of signed chunks
 	}
 	return ""
@@ -94,7 +95,7 @@ var naming = []string{"x-amz-target", "smithy-protocol", "content-type", "author
 
 const contentHash = "X-Amz-Content-Sha256"
 
-var payloadHash = regexp.MustCompile(`^(UNSIGNED-PAYLOAD|[0-9a-f]{64})$`)
+var payloadHash = lazy.Regexp(`^(UNSIGNED-PAYLOAD|[0-9a-f]{64})$`)
 
 // meaning maps the names, without signs, of headers that have a meaning for AWS to their only spelling. Lex has two
 // headers that differ in signs only.
@@ -131,7 +132,7 @@ const (
 )
 
 // contentType is a media type with no parameter but a character set that agrees with ASCII on ASCII texts.
-var contentType = regexp.MustCompile(`(?i)^([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)` +
+var contentType = lazy.Regexp(`(?i)^([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)` +
 	`(?:[ \t]*;[ \t]*charset=(?:utf-8|us-ascii|"utf-8"|"us-ascii"))?[ \t]*;?[ \t]*$`)
 
 // ambiguousType returns a reason for refusing the content type of a request, or an empty string. Other character
@@ -154,7 +155,7 @@ func mediaType(r *http.Request) string {
 	case "", typeForm, typeCBOR, typeJSON + "1.0", typeJSON + "1.1":
 		return kind
 	}
-	match := contentType.FindStringSubmatch(r.Header.Get("Content-Type"))
+	match := contentType().FindStringSubmatch(r.Header.Get("Content-Type"))
 	if match == nil {
 		return ""
 	}
@@ -205,7 +206,7 @@ func isDeceptive(text string) bool {
 }
 
 // formName is the name of a parameter as botocore writes it, such as Filter.1.Value.1.
-var formName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)
+var formName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9._:-]*$`)
 
 // parseForm returns the parameters of a form of the Query and EC2 protocols, or false if a server could read them
 // differently, or if another signature authorizes it. botocore writes each name once and in ASCII.
@@ -216,7 +217,7 @@ func parseForm(body []byte) (url.Values, bool) {
 	}
 	for name, values := range form {
 		first, _, _ := strings.Cut(name, ".")
-		if !formName.MatchString(name) || len(values) != 1 || isDeceptive(values[0]) ||
+		if !formName().MatchString(name) || len(values) != 1 || isDeceptive(values[0]) ||
 			strings.EqualFold(first, "Action") && name != "Action" || slices.Contains(signatureParameters, withoutSigns(name)) {
 			return nil, false
 		}

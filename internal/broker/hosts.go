@@ -3,8 +3,9 @@ package broker
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // hosts recognizes AWS's own API endpoints by the endpoint rules of the SDKs. A name that no service's rules
@@ -70,11 +71,11 @@ const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS 
 
 // timestreamCell matches the beginning of an endpoint of Timestream to which its SDKs are directed, such as
 // query-cell2.timestream.us-east-1.amazonaws.com ("How the endpoint discovery pattern works").
-var timestreamCell = regexp.MustCompile(`^(ingest|query)-cell[0-9]+\.timestream\.`)
+var timestreamCell = lazy.Regexp(`^(ingest|query)-cell[0-9]+\.timestream\.`)
 
 // place looks up a host in every partition whose DNS suffix it has.
 func (t *tables) place(host string) (place, bool) {
-	host = timestreamCell.ReplaceAllString(host, "$1.timestream.")
+	host = timestreamCell().ReplaceAllString(host, "$1.timestream.")
 	for _, p := range t.regions {
 		for _, suffix := range []struct{ text, name string }{{p.dual, "{dual}"}, {p.dns, "{dns}"}, {"", ""}} {
 			rest := host

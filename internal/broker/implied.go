@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // Some reads make AWS do what another action allows: metric math can invoke a Lambda function, and Logs Insights can
@@ -13,8 +15,8 @@ import (
 
 // implication is what an expression or a query makes AWS do.
 type implication struct {
-	call    *regexp.Regexp // in the text
-	name    string         // as the text writes it
+	call    func() *regexp.Regexp // in the text
+	name    string                // as the text writes it
 	implied *operation
 }
 
@@ -41,14 +43,14 @@ var ruleMetric = implication{functionCall("INSIGHT_RULE_METRIC"), "INSIGHT_RULE_
 // logCommands are the parts of Logs Insights queries that read something other than log lines.
 var logCommands = []implication{
 	{functionCall("unmask"), "unmask", unmasking},
-	{regexp.MustCompile(`(?im)(?:^|[|(\[])` + gap + `lookup\b`), "lookup", action("logs", "GetLookupTable")}, // a subquery is in brackets
+	{lazy.Regexp(`(?im)(?:^|[|(\[])` + gap + `lookup\b`), "lookup", action("logs", "GetLookupTable")}, // a subquery is in brackets
 }
 
 var unmasking = action("logs", "Unmask")
 
 // functionCall matches the call of a function, in any case, also after a number.
-func functionCall(name string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(?:^|[^A-Za-z_])` + name + gap + `\(`)
+func functionCall(name string) func() *regexp.Regexp {
+	return lazy.Regexp(`(?i)(?:^|[^A-Za-z_])` + name + gap + `\(`)
 }
 
 // impliedBy has the operations that can imply others, by name, and how to find what they imply.
@@ -139,7 +141,7 @@ func callsIn(text string, of []implication) []implication {
 	var found []implication
 	text = strings.Map(ascii, text)
 	for _, each := range of {
-		if each.call.MatchString(text) {
+		if each.call().MatchString(text) {
 			found = append(found, each)
 		}
 	}

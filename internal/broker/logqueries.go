@@ -9,12 +9,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // CloudWatch Logs Insights bills the bytes that a query scans, which AWS only reports while the query runs.
@@ -423,8 +424,8 @@ var errStatisticsDenied = errors.New("the role may not read what the query scans
 // The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because
 // the quotes of a text are escaped in JSON.
 var (
-	bytesScanned = regexp.MustCompile(`"bytesScanned"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[,}\s]`)
-	queryStatus  = regexp.MustCompile(`"status"\s*:\s*"([A-Za-z]+)"`)
+	bytesScanned = lazy.Regexp(`"bytesScanned"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[,}\s]`)
+	queryStatus  = lazy.Regexp(`"status"\s*:\s*"([A-Za-z]+)"`)
 )
 
 // statistics returns the bytes that a query has scanned, and its status.
@@ -440,12 +441,12 @@ func (b *Broker) statistics(ctx context.Context, query *logQuery) (scanned int64
 		n, readErr := answer.Read(buffer[kept:])
 		total += n
 		seen := buffer[:kept+n]
-		for _, found := range bytesScanned.FindAllSubmatch(seen, -1) {
+		for _, found := range bytesScanned().FindAllSubmatch(seen, -1) {
 			if value, err := strconv.ParseFloat(string(found[1]), 64); err == nil {
 				scanned = max(scanned, int64(value))
 			}
 		}
-		if found := queryStatus.FindSubmatch(seen); found != nil {
+		if found := queryStatus().FindSubmatch(seen); found != nil {
 			status = string(found[1])
 		}
 		if readErr == io.EOF {

@@ -38,7 +38,7 @@ func AccountKey(account string) string { return accountKeyPrefix + account }
 // accountOfKey returns the account that a dummy access key ID names.
 func accountOfKey(key string) (account string, ok bool) {
 	account, ok = strings.CutPrefix(key, accountKeyPrefix)
-	return account, ok && accountID.MatchString(account)
+	return account, ok && accountID().MatchString(account)
 }
 
 const (

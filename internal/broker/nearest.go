@@ -3,10 +3,10 @@ package broker
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
 
@@ -170,7 +170,7 @@ func verbAndResource(name string) (verb string, resource []string) {
 	if verb == "batch" && len(words) > 0 {
 		verb, words = verb+"_"+words[0], words[1:]
 	}
-	if n := len(words); n > 0 && version.MatchString(words[n-1]) {
+	if n := len(words); n > 0 && version().MatchString(words[n-1]) {
 		words = words[:n-1]
 	}
 	for _, word := range words {
@@ -179,7 +179,7 @@ func verbAndResource(name string) (verb string, resource []string) {
 	return verb, resource
 }
 
-var version = regexp.MustCompile(`^v?\d+$`)
+var version = lazy.Regexp(`^v?\d+$`)
 
 func singular(word string) string {
 	switch {
@@ -222,7 +222,7 @@ func editDistance(a, b string, limit int) int {
 }
 
 var (
-	pluralAcronym = regexp.MustCompile(`[A-Z]{2,}s$`)
+	pluralAcronym = lazy.Regexp(`[A-Z]{2,}s$`)
 )
 
 // pythonNames replaces the words of operations that the names of boto3's methods do not split.
@@ -235,7 +235,7 @@ func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 // pythonName returns the name of the method of boto3 for an operation (botocore's xform_name).
 func pythonName(name string) string {
 	name = pythonNames.Replace(name)
-	if acronym := pluralAcronym.FindString(name); acronym != "" {
+	if acronym := pluralAcronym().FindString(name); acronym != "" {
 		name = strings.TrimSuffix(name, acronym) + "_" + strings.ToLower(acronym)
 	}
 	var b strings.Builder

@@ -3,9 +3,10 @@ package broker
 import (
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // Limits of the readings of a path.
@@ -16,15 +17,15 @@ const (
 
 // rereadable matches what some server reads differently than another one: escapes, other separators, and empty
 // or dotted segments.
-var rereadable = regexp.MustCompile(`[%\\;?#]|//|/\.{1,2}(/|$)`)
+var rereadable = lazy.Regexp(`[%\\;?#]|//|/\.{1,2}(/|$)`)
 
-var pathParameter = regexp.MustCompile(`;[^/]*`)
+var pathParameter = lazy.Regexp(`;[^/]*`)
 
 // readings returns the escaped path itself and every form to which a proxy or server may decode or normalize it:
 // with escapes decoded once or several times, backslashes as slashes, path parameters removed, the text after a
 // decoded ? or # removed, and empty and dotted segments resolved. It returns false if there are too many.
 func readings(escaped string) ([]string, bool) {
-	if !rereadable.MatchString(escaped) {
+	if !rereadable().MatchString(escaped) {
 		return []string{escaped}, true
 	}
 	if len(escaped) > maxPath {
@@ -50,7 +51,7 @@ func decoded(p string) string {
 	if text, err := url.PathUnescape(p); err == nil {
 		return text
 	}
-	return escape.ReplaceAllStringFunc(p, func(valid string) string {
+	return escape().ReplaceAllStringFunc(p, func(valid string) string {
 		text, err := url.PathUnescape(valid)
 		if err != nil {
 			return valid
@@ -59,11 +60,11 @@ func decoded(p string) string {
 	})
 }
 
-var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+var escape = lazy.Regexp(`%[0-9A-Fa-f]{2}`)
 
 func withSlashes(p string) string { return strings.ReplaceAll(p, `\`, "/") }
 
-func withoutParameters(p string) string { return pathParameter.ReplaceAllString(p, "") }
+func withoutParameters(p string) string { return pathParameter().ReplaceAllString(p, "") }
 
 func beforeQuery(p string) string {
 	if i := strings.IndexAny(p, "?#"); i >= 0 {

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // The role of the tool is denied the resources of Options.DeniedResources, and IAM decides. The broker refuses requests
@@ -25,9 +27,9 @@ type deniedResource struct {
 const logsService = "logs"
 
 // sourceCommand matches the command of Logs Insights that selects log groups within the text of a query.
-var sourceCommand = regexp.MustCompile(`(?i)\bSOURCE\b`)
+var sourceCommand = lazy.Regexp(`(?i)\bSOURCE\b`)
 
-func hasSource(text string) bool { return sourceCommand.MatchString(strings.Map(halfWidth, text)) }
+func hasSource(text string) bool { return sourceCommand().MatchString(strings.Map(halfWidth, text)) }
 
 // hasOtherLanguage reports whether a request starts a query whose text can name log groups, as SQL and PPL can: it has
 // another language than Logs Insights' own, or its language is not known.
@@ -223,7 +225,7 @@ func withNested(texts []string) []string {
 		}
 	}
 	for _, text := range all {
-		if ruleMetric.call.MatchString(strings.Map(ascii, text)) {
+		if ruleMetric.call().MatchString(strings.Map(ascii, text)) {
 			all = append(all, strings.FieldsFunc(text, isQuote)...)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // AWS quotes requests in some errors: S3's SignatureDoesNotMatch contains the canonical request with the session
@@ -217,15 +218,16 @@ func forms(c byte) []string {
 }
 
 // formsOf caches forms.
-var formsOf = func() (table [256][]string) {
+var formsOf = sync.OnceValue(func() *[256][]string {
+	var table [256][]string
 	for c := range table {
 		table[c] = forms(byte(c))
 	}
-	return table
-}()
+	return &table
+})
 
 func encodedPrefix(data []byte, c byte) int {
-	for _, form := range formsOf[c] {
+	for _, form := range formsOf()[c] {
 		if len(data) >= len(form) && string(data[:len(form)]) == form {
 			return len(form)
 		}
@@ -236,7 +238,7 @@ func encodedPrefix(data []byte, c byte) int {
 // encodedSuffix prefers the longest form, because the unchanged character also ends escaped ones.
 func encodedSuffix(data []byte, c byte) int {
 	longest := 0
-	for _, form := range formsOf[c] {
+	for _, form := range formsOf()[c] {
 		if len(form) > longest && strings.HasSuffix(string(data[max(len(data)-maxExpansion, 0):]), form) {
 			longest = len(form)
 		}

@@ -67,7 +67,7 @@ func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
 	s.account = s.broker.account(ctx)
 	s.reads = s.account
 	at := Place{Own: s.account}
-	if accountID.MatchString(alarmAccount) {
+	if accountID().MatchString(alarmAccount) {
 		s.alarm = alarmAccount
 	}
 	if s.alarm != "" && s.alarm != s.account && s.broker.members.Includes(alarmAccount) {

@@ -1,12 +1,12 @@
 package provenance
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -123,7 +123,7 @@ const (
 // isException reports whether only the ending of an exception's name, or the version of an operation in CloudTrail, is after a
 // position: AccessDenied in AccessDeniedException, or UpdateFunctionCode in UpdateFunctionCode20150331v2.
 func isException(text string, at int) bool {
-	ending := optionalEnding.FindString(text[at:])
+	ending := optionalEnding().FindString(text[at:])
 	before, _ := utf8.DecodeLastRuneInString(text[:at])
 	if ending == "" || !unicode.IsLower(before) {
 		return false
@@ -133,7 +133,7 @@ func isException(text string, at int) bool {
 	return end == len(text) || !isJoined(next) && !joinsWords(text, end)
 }
 
-var optionalEnding = regexp.MustCompile(`^(?:Exception|201[0-9]{5}(?:v[0-9])?)`)
+var optionalEnding = lazy.Regexp(`^(?:Exception|201[0-9]{5}(?:v[0-9])?)`)
 
 // isHost reports whether the domain of a host of AWS begins at a position: orders-db in orders-db.abc.us-east-1.rds.amazonaws.com.
 func isHost(text string, at int) bool {
@@ -178,11 +178,11 @@ func (t *Text) joinsThousands(at int) bool {
 
 // hasOtherBlank reports whether the blanks between two words of an output are not all of ASCII. They can be escaped.
 func hasOtherBlank(blanks string) bool {
-	return strings.ContainsFunc(blanks, func(r rune) bool { return r >= utf8.RuneSelf && unicode.IsSpace(r) }) || escapedBlank.MatchString(blanks)
+	return strings.ContainsFunc(blanks, func(r rune) bool { return r >= utf8.RuneSelf && unicode.IsSpace(r) }) || escapedBlank().MatchString(blanks)
 }
 
 // escapedBlank matches a blank that is written as a number or as an entity of HTML, unlike \n.
-var escapedBlank = regexp.MustCompile(`\\[uUx][0-9a-fA-F]{2}|&#?\w+;`)
+var escapedBlank = lazy.Regexp(`\\[uUx][0-9a-fA-F]{2}|&#?\w+;`)
 
 // IsDistinct reports whether a quote has a word that does not occur everywhere, unlike small numbers.
 func IsDistinct(quote string) bool {
@@ -205,7 +205,7 @@ func IsDistinct(quote string) bool {
 }
 
 // redacted matches what replaces a secret in an output.
-var redacted = regexp.MustCompile(`\[redacted: [^\]\n]{1,200}\]`)
+var redacted = lazy.Regexp(`\[redacted: [^\]\n]{1,200}\]`)
 
 // isMark reports whether a part of the normal text is a mark in the output itself. The redaction writes it in exactly this
 // form, and the tool changes all other texts of that form before.

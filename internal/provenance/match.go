@@ -1,9 +1,10 @@
 package provenance
 
 import (
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // Limits of the comparison of one output with the answers.
@@ -322,7 +323,7 @@ func (m *matcher) name(text string) {
 func (m *matcher) isTimeField(name string) bool {
 	is, isKnown := m.fields[name]
 	if !isKnown {
-		is = len(name) <= maxName && timeName.MatchString(name)
+		is = len(name) <= maxName && timeName().MatchString(name)
 		m.fields[name] = is
 	}
 	return is
@@ -412,7 +413,7 @@ func (m *matcher) withMarks(text, plain string) string {
 }
 
 // aggregate matches the name of a column without an alias, such as bin(5m) or pct(@duration, 99).
-var aggregate = regexp.MustCompile(`^(?i:bin|count|count_distinct|avg|sum|min|max|pct|median|stddev|earliest|latest|sortsfirst|sortslast|datefloor|dateceil)` +
+var aggregate = lazy.Regexp(`^(?i:bin|count|count_distinct|avg|sum|min|max|pct|median|stddev|earliest|latest|sortsfirst|sortslast|datefloor|dateceil)` +
 	`\((\*|[@\w.]*)(, ?\d+)?\)$`)
 
 // isColumn reports whether a value is the name of a column in a result of Logs Insights, and adds it as the name of the
@@ -422,7 +423,7 @@ func (m *matcher) isColumn(at int32, plain string) bool {
 		return false
 	}
 	m.column = m.addKey(key{name: plain, parent: m.keys[at].parent, isTime: m.isTimeField(plain)})
-	if !aggregate.MatchString(plain) && m.isSent(plain, "") {
+	if !aggregate().MatchString(plain) && m.isSent(plain, "") {
 		m.keys[m.column].isSent = true
 		m.interrupt()
 		return true
@@ -561,7 +562,7 @@ func (m *matcher) add(plain string, key int32) {
 	hasBorders := strings.IndexByte(plain, '}') >= 0
 	isTime := key >= 0 && m.keys[key].isTime
 	take := func(w word) bool {
-		if hasBorders && end > 0 && recordBorder.MatchString(plain[end:w.from]) {
+		if hasBorders && end > 0 && recordBorder().MatchString(plain[end:w.from]) {
 			m.group = append(m.group, token{id: border, other: unknownWord, key: key})
 		}
 		end = w.to

@@ -20,12 +20,12 @@ package provenance
 import (
 	"hash/maphash"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -113,7 +113,7 @@ func (r *Recorder) Record(e Exchange) {
 	if invents(e, request) {
 		return
 	}
-	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents", hasIDs: metricData.MatchString(e.Operation)}
+	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents", hasIDs: metricData().MatchString(e.Operation)}
 	switch {
 	case isError:
 	case e.Operation == startQuery:
@@ -141,14 +141,14 @@ const (
 )
 
 // metricData matches the operation whose answers have IDs and labels of the request.
-var metricData = regexp.MustCompile(`^cloudwatch:(.*/)?GetMetricData(/|$)`)
+var metricData = lazy.Regexp(`^cloudwatch:(.*/)?GetMetricData(/|$)`)
 
 // learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
 func (r *Recorder) learnQuery(e Exchange) {
 	queries, language := fieldsOf(e.Request, "queryString"), strings.Join(fieldsOf(e.Request, "queryLanguage"), " ")
 	invents := len(queries) == 0
 	for _, text := range queries {
-		invents = invents || escapedASCII.MatchString(text) || inventsText(text, language)
+		invents = invents || escapedASCII().MatchString(text) || inventsText(text, language)
 	}
 	for _, id := range fieldsOf(e.Answer, "queryId") {
 		if r.queries == nil || len(r.queries) >= maxQueries {
@@ -159,7 +159,7 @@ func (r *Recorder) learnQuery(e Exchange) {
 }
 
 // escapedASCII matches an escape of JSON that no client needs, which could hide a quote from [inventsText].
-var escapedASCII = regexp.MustCompile(`\\u00[0-7]`)
+var escapedASCII = lazy.Regexp(`\\u00[0-7]`)
 
 // isOfLogs reports whether an answer can only have text of the logs. It is called after the last exchange, because an
 // answer is recorded while the code continues.
@@ -175,13 +175,13 @@ func (r *Recorder) isOfLogs(e exchange) bool {
 // invents reports whether AWS can make the texts in an answer from the request: from a document that it contains, or from
 // literals of a query in PromQL, SQL, or a language of graphs.
 func invents(e Exchange, request string) bool {
-	if promQL.MatchString(e.URL) {
+	if promQL().MatchString(e.URL) {
 		plain, err := url.QueryUnescape(request)
-		return err != nil || madeLabels.MatchString(plain) || stringResult.Match(e.Answer)
+		return err != nil || madeLabels().MatchString(plain) || stringResult().Match(e.Answer)
 	}
 	service, names, _ := strings.Cut(e.Operation, ":")
 	for name := range strings.SplitSeq(names, "/") { // more than one if the request is ambiguous
-		if evaluating.MatchString(name) || service+":"+name != getResults && queryResults.MatchString(service+":"+name) {
+		if evaluating().MatchString(name) || service+":"+name != getResults && queryResults().MatchString(service+":"+name) {
 			return true
 		}
 	}
@@ -189,25 +189,25 @@ func invents(e Exchange, request string) bool {
 }
 
 // madeLabels matches the functions of PromQL whose answers have labels from the query.
-var madeLabels = regexp.MustCompile(`label_replace|label_join|count_values|absent`)
+var madeLabels = lazy.Regexp(`label_replace|label_join|count_values|absent`)
 
 // stringResult matches the answer to a PromQL query that consists of a text.
-var stringResult = regexp.MustCompile(`"resultType"\s*:\s*"string"`)
+var stringResult = lazy.Regexp(`"resultType"\s*:\s*"string"`)
 
 // evaluating matches operations that evaluate what the request contains, such as a policy, a template, a text, or an
 // image, instead of what is in the account. Some do so only with certain parameters.
-var evaluating = regexp.MustCompile(`^(Analyze|Apply|Assess|BatchDetect|BatchIsAuthorized|Calculate|Chat|Check|Classify|Compare|Contains|Converse|` +
+var evaluating = lazy.Regexp(`^(Analyze|Apply|Assess|BatchDetect|BatchIsAuthorized|Calculate|Chat|Check|Classify|Compare|Contains|Converse|` +
 	`Convert|Count|Detect|DiscoverInput|Estimate|Evaluate|Generate|Infer|Invoke|IsAuthorized|Optimize|Parse|Predict|Preview|Probe|Recognize|Render|Rescore|` +
 	`ScanSbom|Simulate|Synthesize|Test|Translate|Validate)|` +
 	`^(GetContextKeysFor(Custom|Principal)Policy|GetAutoMergingPreview|GetDataflowGraph|GetDiscoveredSchema|GetFlowLogsIntegrationTemplate|GetMapping|GetPlan|GetTemplateSummary|QueryAssistant|RetrieveAndGenerate.*)$`)
 
 // queryResults matches operations that return the results of queries that can select literals. They are denied unless the
 // settings allow them.
-var queryResults = regexp.MustCompile(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|Execute[A-Za-z]*Query|` +
+var queryResults = lazy.Regexp(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|Execute[A-Za-z]*Query|` +
 	`Select(ObjectContent)?)$|^timestream[a-z-]*:Query$`)
 
 // promQL matches the address of a PromQL request.
-var promQL = regexp.MustCompile(`^https?://[^/]*/api/v1/`)
+var promQL = lazy.Regexp(`^https?://[^/]*/api/v1/`)
 
 // Forget drops the exchanges, and remembers their requests.
 func (r *Recorder) Forget() { r.take() }

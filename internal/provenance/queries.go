@@ -1,9 +1,10 @@
 package provenance
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // inventsText reports whether the results of a Logs Insights query can contain text that the query itself
@@ -98,13 +99,13 @@ func (q *queryReader) quoted(end byte) string {
 }
 
 // otherBreaks matches the characters, without the line feed, at which a comment could end, also as escapes of JSON.
-var otherBreaks = regexp.MustCompile(`[\r\v\f\x{85}\x{2028}\x{2029}]|\\u(?:0085|2028|2029)`)
+var otherBreaks = lazy.Regexp(`[\r\v\f\x{85}\x{2028}\x{2029}]|\\u(?:0085|2028|2029)`)
 
 // comment reads a comment. It reports whether it is not certain where it ends.
 func (q *queryReader) comment() bool {
 	line, _, _ := strings.Cut(q.text[q.at:], "\n")
 	q.at += len(line)
-	return otherBreaks.MatchString(strings.TrimSuffix(line, "\r"))
+	return otherBreaks().MatchString(strings.TrimSuffix(line, "\r"))
 }
 
 // took records a token.

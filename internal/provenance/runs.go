@@ -1,10 +1,11 @@
 package provenance
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // endGroup compares the collected words with the output. isShared: they are outside of records, and can be combined with
@@ -182,7 +183,7 @@ func (m *matcher) find(text, written string, isTime bool) (id, other int32) {
 			id = found
 		}
 	}
-	if isNumber(written) && (m.isNumber || javaNumber.MatchString(written)) {
+	if isNumber(written) && (m.isNumber || javaNumber().MatchString(written)) {
 		for _, found := range m.numbers[text] {
 			if id < 0 {
 				id = found
@@ -229,13 +230,13 @@ func (m *matcher) extend(t *token, isOver int32) {
 }
 
 // recordBorder matches the end of a record and the beginning of the next one, as JSON and Python write them.
-var recordBorder = regexp.MustCompile(`\}[\s"'\\]*,?[\s"'\\]*\{|\][\s"'\\]*,[\s"'\\]*\[`)
+var recordBorder = lazy.Regexp(`\}[\s"'\\]*,?[\s"'\\]*\{|\][\s"'\\]*,[\s"'\\]*\[`)
 
 // showsBorder reports whether the output shows that a record ends before a word, and unless the border is closed, that
 // another one begins there.
 func (m *matcher) showsBorder(at, border int32) bool {
 	between := m.normal.text[m.words[at-1].to:m.words[at].from]
-	return recordBorder.MatchString(between) || border == closed && strings.ContainsAny(between, "}]")
+	return recordBorder().MatchString(between) || border == closed && strings.ContainsAny(between, "}]")
 }
 
 // endHeads reports the pieces that begin a value and do not continue with its next word.

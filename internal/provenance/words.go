@@ -2,12 +2,13 @@ package provenance
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // word is a unit of comparison: a run of letters and digits with the marks that join them in names and
@@ -35,7 +36,7 @@ func isNumber(word string) bool {
 }
 
 // javaNumber matches a number with an exponent as Java writes it. Services of AWS write numbers so, also in texts.
-var javaNumber = regexp.MustCompile(`^-?[0-9]\.[0-9]+E-?[0-9]+$`)
+var javaNumber = lazy.Regexp(`^-?[0-9]\.[0-9]+E-?[0-9]+$`)
 
 // Seconds and milliseconds since 1970 that can be times: 2008 to 2039.
 const (
@@ -109,7 +110,7 @@ const redactedWord = "\x00redacted"
 // like the mark of a redacted secret is one.
 func eachOutputWord(text string, isMark func(from, to int) bool, yield func(word) bool) {
 	at, goesOn := 0, true
-	for _, mark := range append(redacted.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
+	for _, mark := range append(redacted().FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
 		if mark[0] < mark[1] && !isMark(mark[0], mark[1]) {
 			continue
 		}
@@ -289,7 +290,7 @@ const (
 func timeWord(seconds int64) string { return timePrefix + strconv.FormatInt(seconds, 10) }
 
 // timeName matches the name of a field whose numbers can be times.
-var timeName = regexp.MustCompile(`(?i:time|date|stamp|created|modified|expir|seen|start(ed)?$|end(ed)?$|stopped$|^ts$)|(A|_a)t$`)
+var timeName = lazy.Regexp(`(?i:time|date|stamp|created|modified|expir|seen|start(ed)?$|end(ed)?$|stopped$|^ts$)|(A|_a)t$`)
 
 // millisOf returns the milliseconds since 1970 for which a number can stand, and whether it can be a time.
 func millisOf(number string) (int64, bool) {
@@ -496,12 +497,12 @@ func zone(text string, i int) (end, offset int) {
 }
 
 // datetimeCall matches the arguments of Python's repr of a datetime in UTC.
-var datetimeCall = regexp.MustCompile(`^\((\d{4}), (\d{1,2}), (\d{1,2}), (\d{1,2}), (\d{1,2})(?:, (\d{1,2})(?:, \d{1,6})?)?` +
+var datetimeCall = lazy.Regexp(`^\((\d{4}), (\d{1,2}), (\d{1,2}), (\d{1,2}), (\d{1,2})(?:, (\d{1,2})(?:, \d{1,6})?)?` +
 	`(?:, tzinfo=(?:tzutc\(\)|tzlocal\(\)|datetime\.timezone\.utc|timezone\.utc))?\)`)
 
 // datetimeAt reads the arguments of Python's repr of a datetime. It returns no end if there are none.
 func datetimeAt(text string, i int) (end int, canonical string) {
-	found := datetimeCall.FindStringSubmatch(text[i:min(len(text), i+120)])
+	found := datetimeCall().FindStringSubmatch(text[i:min(len(text), i+120)])
 	if found == nil {
 		return 0, ""
 	}

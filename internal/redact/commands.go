@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // Parts of the patterns below.
@@ -159,7 +161,7 @@ func isNoPort(value string) bool { return !portsOrPath().MatchString(value) }
 // isNoOption is isNoPort for a value that may be the rest of an option, such as -platform.
 func isNoOption(value string) bool { return isNoPort(value) && !isPath(value) }
 
-var portsOrPath = lazy(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
+var portsOrPath = lazy.Regexp(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
 
 // looksHashed reports whether a value is a password or the hash of one, as useradd takes it.
 func looksHashed(value string) bool {
@@ -193,8 +195,8 @@ func (c *counter) replaceInContexts(text string) string {
 
 // listed matches what is between two arguments of a command in a list: ["mysql", "-u", "app"].
 var (
-	listed       = lazy(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
-	listedOption = lazy(`["'],\s*\\*["'][-/][A-Za-z-]`)
+	listed       = lazy.Regexp(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
+	listedOption = lazy.Regexp(`["'],\s*\\*["'][-/][A-Za-z-]`)
 )
 
 func blanks(text string) string { return strings.Repeat(" ", len(text)) }
@@ -353,13 +355,13 @@ const readsDocument = `(?:\bchpasswd\b|-stdin\b|` + sudoStdin + `\b)`
 var (
 	documents = newShape("password", `(?:`+readsDocument+`[^\n]*<<-?[ \t]*\\?["']?(\w+)[^\n]*|<<-?[ \t]*\\?["']?(\w+)[^\n]*\|[^\n]*`+readsDocument+`[^\n]*)\n`, "chpasswd", "stdin", "sudo")
 	// The lines of a script: a user with a password, the first line, which is the password, and others, which may be passwords.
-	documentPair      = lazy(`^[ \t]*[\w.@-]+:([^\n]{4,}?)[ \t\r]*$`)
-	wholeDocumentLine = lazy(`^[ \t]*(\S[^\n]{2,}\S)[ \t\r]*$`)
-	documentLine      = lazy(`^[ \t]*(?:[\w.@-]+:)?([^\s:]{4,})[ \t\r]*$`)
+	documentPair      = lazy.Regexp(`^[ \t]*[\w.@-]+:([^\n]{4,}?)[ \t\r]*$`)
+	wholeDocumentLine = lazy.Regexp(`^[ \t]*(\S[^\n]{2,}\S)[ \t\r]*$`)
+	documentLine      = lazy.Regexp(`^[ \t]*(?:[\w.@-]+:)?([^\s:]{4,})[ \t\r]*$`)
 )
 
 var (
 	// The header of cookies, and one cookie in it.
 	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\?["']?\s*[:=]?\s*\\?["']?)([^\n"']{16,})`, "ookie", "OOKIE")
-	cookie  = lazy(`([A-Za-z0-9_.!#$%&*+^|~-]+=)([^;,\s"']+)`)
+	cookie  = lazy.Regexp(`([A-Za-z0-9_.!#$%&*+^|~-]+=)([^;,\s"']+)`)
 )

@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // wrapped looks at the value in Some("…") or SecretStr('…'). Names, as in getenv("TOKEN"), are not secrets.
@@ -57,7 +59,7 @@ func (s *scanner) sentence(at int) {
 	}
 }
 
-var endOfSentence = lazy(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| value)[:=]? `)
+var endOfSentence = lazy.Regexp(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| value)[:=]? `)
 
 // below looks at a value on the line below its name: a deeper line that is no name itself.
 func (s *scanner) below(kind sensitivity, start int, op operator) {
@@ -173,7 +175,7 @@ func (s *scanner) isAmongSettings(line, stop int) bool {
 	return false
 }
 
-var settingLine = lazy(`^\s*(?:- )?(?:[\w.-]+:(?:\s*$|\s+\S)|[\w.-]+\s*=\s*\S|\[[\w. -]+\]\s*$)`)
+var settingLine = lazy.Regexp(`^\s*(?:- )?(?:[\w.-]+:(?:\s*$|\s+\S)|[\w.-]+\s*=\s*\S|\[[\w. -]+\]\s*$)`)
 
 // block looks at a block of YAML lines after | or >. It reports whether there is one.
 func (s *scanner) block(kind sensitivity, start, at int) bool {
@@ -671,13 +673,13 @@ func isPunctuatedWord(verb, word string) bool {
 }
 
 // placeLook matches a path, or the beginning of an address.
-var placeLook = lazy(`^(?:/?[\w.-]+(?:/[\w.@-]+)*/?$|[A-Za-z][A-Za-z0-9+.-]*:/)`)
+var placeLook = lazy.Regexp(`^(?:/?[\w.-]+(?:/[\w.@-]+)*/?$|[A-Za-z][A-Za-z0-9+.-]*:/)`)
 
 var (
 	// verbs matches the words between a name and its value in prose.
-	verbs = lazy(`^(?:(?:has been|have been|had been|was|is|were|are|will be|ist|war|lautet|wurde auf|es|est) )?(?:now )?(?:(?:set|reset|changed|updated|rotated) )?(?:to |of |as )?(?:is: |is |was )?`)
+	verbs = lazy.Regexp(`^(?:(?:has been|have been|had been|was|is|were|are|will be|ist|war|lautet|wurde auf|es|est) )?(?:now )?(?:(?:set|reset|changed|updated|rotated) )?(?:to |of |as )?(?:is: |is |was )?`)
 	// logicalID matches the names of resources that CDK creates.
-	logicalID = lazy(`^[A-Z][A-Za-z0-9]*[0-9A-F]{8}$`)
+	logicalID = lazy.Regexp(`^[A-Z][A-Za-z0-9]*[0-9A-F]{8}$`)
 )
 
 // isCell reports whether the cell of a table in HTML ends at a position and another one begins.
@@ -699,7 +701,7 @@ func (s *scanner) cell(end int) {
 	}
 }
 
-var nextCell = lazy(`^(?:</(?:code|b|strong)>)?</(?:td|th|dt)>\s*<(?:td|dd)\b[^<>]*>(?:<(?:code|b|strong)>)?`)
+var nextCell = lazy.Regexp(`^(?:</(?:code|b|strong)>)?</(?:td|th|dt)>\s*<(?:td|dd)\b[^<>]*>(?:<(?:code|b|strong)>)?`)
 
 // row looks at a line of a table with commas or semicolons that consists of a name and a value.
 func (s *scanner) row(start, end int) {

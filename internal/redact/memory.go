@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -401,9 +402,9 @@ func (l *learner) learnKeyLine(text string) {
 	}
 }
 
-var keyLine = lazy(`^[A-Za-z0-9+/]{8,}={0,2}$`)
+var keyLine = lazy.Regexp(`^[A-Za-z0-9+/]{8,}={0,2}$`)
 
-var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
+var sharedKey = lazy.Regexp(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
 // learnUserData learns a base64 script as a whole, and the words in it that look like secrets or passwords.
 func (l *learner) learnUserData(v any) {
@@ -443,6 +444,6 @@ func looksSecret(value string) bool {
 }
 
 var (
-	secretLook = lazy(`^[A-Za-z0-9+][A-Za-z0-9+/=_.~!@#$%^&*-]*$`)
-	nameLook   = lazy(`^(?:arn:.*|.*://.*|[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+|[a-z]+(?:[_.-][a-z0-9]+)+|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.[a-z]{2,}|[0-9.]+|[A-Za-z]+[0-9]{1,3}|[0-9a-f]{40}|[0-9a-f]{64}|[\w.-]+(?:/[\w.-]+)*/[a-z_.-]+|.*@.*\.[a-z]{2,})$`)
+	secretLook = lazy.Regexp(`^[A-Za-z0-9+][A-Za-z0-9+/=_.~!@#$%^&*-]*$`)
+	nameLook   = lazy.Regexp(`^(?:arn:.*|.*://.*|[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+|[a-z]+(?:[_.-][a-z0-9]+)+|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.[a-z]{2,}|[0-9.]+|[A-Za-z]+[0-9]{1,3}|[0-9a-f]{40}|[0-9a-f]{64}|[\w.-]+(?:/[\w.-]+)*/[a-z_.-]+|.*@.*\.[a-z]{2,})$`)
 )

@@ -3,6 +3,8 @@ package redact
 import (
 	"strings"
 	"sync"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // sensitivity is how likely it is that the value of a name is a secret.
@@ -226,13 +228,13 @@ func (s sensitivity) matches(value string) bool {
 }
 
 // nameOfSecret matches names such as prod/orders-db-2.
-var nameOfSecret = lazy(`^/?[a-z]+(?:[-/_.](?:[a-z]+[0-9]{0,2}|[0-9]{1,4}))+$`)
+var nameOfSecret = lazy.Regexp(`^/?[a-z]+(?:[-/_.](?:[a-z]+[0-9]{0,2}|[0-9]{1,4}))+$`)
 
 // minValue is the length in bytes of a value that can be a secret.
 const minValue = 4
 
 // harmlessValue matches values that are never secrets: nothing, placeholders, masks, references, and states.
-var harmlessValue = lazy(`^(?:` +
+var harmlessValue = lazy.Regexp(`^(?:` +
 	`(?i:|true|false|none|null|nil|undefined|yes|no|on|off|~|-+|-?\d{1,5}|` +
 	`\*+|x{3,}|\.{3,}|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\(.*\)|\([\w .,'-]*|` +
 	`[$#]\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|` +
@@ -285,9 +287,9 @@ func hasLetterAndDigit(value string) bool {
 func isUUID(value string) bool { return len(value) == 36 && uuidLook().MatchString(value) }
 
 var (
-	keyLook  = lazy(`^[A-Za-z0-9+/=_.~:%!@#$^&*|-]+$`)
-	hexLook  = lazy(`^(?:[0-9a-f]{32,}|[0-9A-F]{32,})$`)
-	uuidLook = lazy(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+	keyLook  = lazy.Regexp(`^[A-Za-z0-9+/=_.~:%!@#$^&*|-]+$`)
+	hexLook  = lazy.Regexp(`^(?:[0-9a-f]{32,}|[0-9A-F]{32,})$`)
+	uuidLook = lazy.Regexp(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 )
 
 // looksPassword reports whether a word of prose or of a table looks like a password or a key: it has letters and
@@ -326,7 +328,7 @@ func alphanumeric(r rune) rune {
 	return r
 }
 
-var base64Look = lazy(`^[A-Za-z0-9+/]+={0,2}$`)
+var base64Look = lazy.Regexp(`^[A-Za-z0-9+/]+={0,2}$`)
 
 // isJumbled reports whether the case of letters changes so often that a word is no name.
 func isJumbled(word string) bool {
@@ -342,5 +344,5 @@ func isJumbled(word string) bool {
 }
 
 // quantity matches numbers with units, dates, versions, IP addresses, files, and names in capitals.
-var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|` +
+var quantity = lazy.Regexp(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|` +
 	`[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$`)

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -307,7 +308,7 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 	return b.String()
 }
 
-var wholeMark = lazy(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))
+var wholeMark = lazy.Regexp(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))
 
 // replaceGroup replaces the second group of each match of a shape.
 func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
@@ -524,7 +525,7 @@ func (w *walk) key(name string) string {
 	return clean
 }
 
-var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
+var environmentName = lazy.Regexp(`^[A-Z][A-Z0-9_]*$`)
 
 // variables redacts the variables in an object, by their names in capitals, or in a list of names and values.
 func (w *walk) variables(v any) {

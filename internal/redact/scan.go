@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // Limits of the scanner.
@@ -108,7 +110,7 @@ func (s *scanner) keyName(start, end int) int {
 }
 
 // keyID matches the ID of a key after its name. An ID is not secret.
-var keyID = lazy(`^[ :=]+["']?[A-Z0-9]{16,}\b`)
+var keyID = lazy.Regexp(`^[ :=]+["']?[A-Z0-9]{16,}\b`)
 
 // replace replaces a part of the text, unless it was replaced before.
 func (s *scanner) replace(from, to int, kind string) {
@@ -415,10 +417,10 @@ func (s *scanner) bare(kind sensitivity, start int, op operator) {
 }
 
 // otherSetting matches the beginning of another name and its value, or an escaped line break.
-var otherSetting = lazy(`\s[A-Za-z_][\w.-]*=|\\[nr]`)
+var otherSetting = lazy.Regexp(`\s[A-Za-z_][\w.-]*=|\\[nr]`)
 
 // optionBefore matches an option of a command before its quoted value, such as --set "…".
-var optionBefore = lazy(`(?:^|\s)--?[\w-]+[ =]\\*$`)
+var optionBefore = lazy.Regexp(`(?:^|\s)--?[\w-]+[ =]\\*$`)
 
 // quotedSetting returns the end of a value in a quoted text that consists of a name and its value: a variable, as in
 // "DB_PASSWORD=value", or the argument of an option, as in --set "password=value". It returns 0 if there is none.
@@ -479,15 +481,15 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 
 var (
 	// makingCall matches new String("…, []byte("…, or String::from("…, up to the quote.
-	makingCall = lazy("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
+	makingCall = lazy.Regexp("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
 	// typeOfVariable matches string = "…, Optional[str] = '…, or &str = "…, up to the quote.
-	typeOfVariable = lazy("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?[\"'`]")
+	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?[\"'`]")
 )
 
 // isObject matches the beginning of an object of JSON, YAML, or code, or a placeholder.
-var isObject = lazy(`^\{(?:[\s"'{}\\$%]|$|[\w.-]+["']?\s*(?:[:=},]|$))`)
+var isObject = lazy.Regexp(`^\{(?:[\s"'{}\\$%]|$|[\w.-]+["']?\s*(?:[:=},]|$))`)
 
-var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +\S`) // or an anchor
+var yamlTag = lazy.Regexp(`^(?:!!?[A-Za-z]+|&[\w-]+) +\S`) // or an anchor
 
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
@@ -521,7 +523,7 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
 }
 
-var datelike = lazy(`^\d{4}-\d\d-\d\d`)
+var datelike = lazy.Regexp(`^\d{4}-\d\d-\d\d`)
 
 // isWordy reports whether a value consists of words: it has no digits and only the signs that names have.
 func isWordy(value string) bool {

@@ -3,7 +3,8 @@ package redact
 import (
 	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // shape is a kind of secret that a pattern recognizes. Every match contains one of the needles, so the
@@ -17,7 +18,7 @@ type shape struct {
 }
 
 func newShape(kind, pattern string, needles ...string) *shape {
-	return &shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+	return &shape{kind: kind, needles: needles, pattern: lazy.Regexp(pattern)}
 }
 
 // shapes returns all shapes.
@@ -27,11 +28,6 @@ func shapes() []*shape {
 		list = append(list, c.shape)
 	}
 	return list
-}
-
-// lazy returns a function that compiles a pattern on first use.
-func lazy(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
 // Tokens that are recognized by their shape alone. Only a private key spans lines.
@@ -191,8 +187,8 @@ func looseUserInfo(text string, start, end int) (password, host int) {
 }
 
 var (
-	portLook = lazy(`^[0-9]{1,5}(?:[/?#\s"']|$)`)
-	hostLook = lazy(`^[A-Za-z0-9][A-Za-z0-9.-]*(?:[:/?\s"',;)\\]|$)`)
+	portLook = lazy.Regexp(`^[0-9]{1,5}(?:[/?#\s"']|$)`)
+	hostLook = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9.-]*(?:[:/?\s"',;)\\]|$)`)
 )
 
 var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
@@ -208,7 +204,7 @@ func looksEncoded(value string) bool {
 	return !isMarked(value) && !isHarmlessValue(value) && !challenge().MatchString(value)
 }
 
-var challenge = lazy(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)
+var challenge = lazy.Regexp(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)
 
 // fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
 func fold(text string) string {

@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // maxOpen is the number of quotes and brackets that are remembered. Only hostile lines open more.
@@ -222,12 +224,12 @@ func (s *scanner) endOf(at int, encoded bool) int {
 
 var (
 	// The forms of what follows a value without a blank.
-	wholeTag         = lazy(`^</?[A-Za-z][\w:.-]*/?>`)
-	entity           = lazy(`^&(?:quot|lt|gt|#34|#39);`)
-	parameter        = lazy(`^&(?:amp;)?[A-Za-z_][\w.\[\]-]*=`)
-	encodedParameter = lazy(`^%26[A-Za-z_][\w.-]*(?:=|%3[dD])`)
-	member           = lazy(`^[;,|](?:[A-Za-z_][\w.-]+|[A-Z][A-Za-z]*(?: [A-Z][A-Za-z]*){1,3}) ?=`)
-	entry            = lazy(`^[;,]\\*["']?[A-Za-z_][\w.-]*\\*["']?:`)
+	wholeTag         = lazy.Regexp(`^</?[A-Za-z][\w:.-]*/?>`)
+	entity           = lazy.Regexp(`^&(?:quot|lt|gt|#34|#39);`)
+	parameter        = lazy.Regexp(`^&(?:amp;)?[A-Za-z_][\w.\[\]-]*=`)
+	encodedParameter = lazy.Regexp(`^%26[A-Za-z_][\w.-]*(?:=|%3[dD])`)
+	member           = lazy.Regexp(`^[;,|](?:[A-Za-z_][\w.-]+|[A-Z][A-Za-z]*(?: [A-Z][A-Za-z]*){1,3}) ?=`)
+	entry            = lazy.Regexp(`^[;,]\\*["']?[A-Za-z_][\w.-]*\\*["']?:`)
 )
 
 // isCode reports whether a name in code is called or indexed: the bracket after it is closed, or its line ends in it.
@@ -321,7 +323,7 @@ func hasMixedPart(text string) bool {
 	return false
 }
 
-var isMixedOrder = lazy(`[0-9][A-Za-z]+`)
+var isMixedOrder = lazy.Regexp(`[0-9][A-Za-z]+`)
 
 // consistsOfWords reports whether the parts of a text between signs are words, names in code, or numbers.
 func consistsOfWords(text string) bool {

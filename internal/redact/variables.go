@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // region looks at objects and lists whose values are secrets because of where they are: the variables of programs,
@@ -153,8 +155,8 @@ func (s *scanner) isKubernetesSecret(start, value int) bool {
 }
 
 var (
-	someSecret   = lazy(`kind\\*["']?\s*:\s*\\*["']?Secret\b`)
-	kindOfSecret = lazy(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+	someSecret   = lazy.Regexp(`kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+	kindOfSecret = lazy.Regexp(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
 )
 
 // yamlValues replaces the values of the lines below a name that are deeper than the name, with the lines on which they
@@ -281,7 +283,7 @@ const maxPlain = 512 // bytes of a variable that is shown
 func isNumber(value string) bool { return strings.Trim(value, "0123456789") == "" }
 
 var (
-	plainValue = lazy(`^(?:` +
+	plainValue = lazy.Regexp(`^(?:` +
 		`[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?%?|v?[0-9]+(?:\.[0-9]+){1,3}|[0-9.]+|` + // numbers, versions, addresses
 		`(?:[0-9]+(?:\.[0-9]+)?\s?(?i:[nuµm]?s|m|h|d|w|secs?|seconds?|mins?|minutes?|hours?|days?|[kmgt]i?b?|bytes))+|` +
 		`PT?[0-9DTHMS.]+|` + // durations
@@ -292,11 +294,11 @@ var (
 		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|` + // names in code
 		`(?:(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/[A-Za-z_.-]*)(?::/[A-Za-z_./-]*)*|` + // paths
 		`\*|\s*)$`)
-	address = lazy(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*(?:` +
+	address = lazy.Regexp(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*(?:` +
 		`localhost|[a-z][a-z-]*:[0-9]{2,5}|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z]{2,}(?::[0-9]{1,5})?|` +
 		`[0-9]+(?:\.[0-9]+){3}(?::[0-9]{1,5})?|s3://[a-z0-9.-]+)(?:/[\w./-]*)?$`)
-	webhook       = lazy(`hooks\.slack|/webhook|/hooks?/`)
-	namesResource = lazy(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|` +
+	webhook       = lazy.Regexp(`hooks\.slack|/webhook|/hooks?/`)
+	namesResource = lazy.Regexp(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|` +
 		`module|group|prefix|zone|version|image|profile|host|database|schema|path|dir)$`)
-	resourceName = lazy(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
+	resourceName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
 )
