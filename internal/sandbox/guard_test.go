@@ -68,6 +68,9 @@ for name in ("_xxsubinterpreters", "_interpreters"):
     made = attempt(interpreters.create)
     if made is not None: print("REACHED an interpreter", made)`},
 	{"the frame of a refusal", `
+class Taker: # a read-only view compares what it shows, and joins it
+    def __eq__(self, other): other.clear()
+    __ror__ = __lt__ = __eq__
 def spoil(act):
     try: act()
     except PermissionError as e:
@@ -76,7 +79,7 @@ def spoil(act):
             values = step.tb_frame.f_locals
             if step.tb_frame.f_code.co_filename.endswith("guard.py"):
                 for name, value in list(values.items()):
-                    for change in (lambda: value.clear(), lambda: value.update(x=1), lambda: values.__setitem__(name, frozenset())): attempt(change)
+                    for change in (lambda: value.clear(), lambda: value.update(x=1), lambda: value == Taker(), lambda: value | Taker(), lambda: values.__setitem__(name, frozenset())): attempt(change)
             step = step.tb_next
 spoil(lambda: os.system("true")); spoil(lambda: open("/proc/self/environ")); spoil(lambda: socket.socket(socket.AF_INET))
 for act in (lambda: os.system("true"), lambda: open("/proc/self/environ"), lambda: socket.socket(socket.AF_INET)):
@@ -84,7 +87,7 @@ for act in (lambda: os.system("true"), lambda: open("/proc/self/environ"), lambd
     except PermissionError: pass`},
 	{"patched functions and names of the guard", `
 import posixpath
-guard._FORBIDDEN.clear(); guard.PermissionError = None; builtins.isinstance = lambda *a: True
+guard._FORBIDDEN = guard._CLOSED = (); guard.PermissionError = None; builtins.isinstance = lambda *a: True
 posixpath.abspath = posixpath.normpath = os.fsdecode = os.fspath = os.getcwd = lambda *a: "/harmless"
 class Path:
     names = iter(("/harmless",) * 2)

@@ -23,9 +23,8 @@ import posix
 import signal
 import subprocess
 import sys
-import types
 import warnings
-from typing import Any, Callable, Dict, Mapping, NoReturn, Tuple
+from typing import Any, Callable, NoReturn, Tuple
 
 _NETWORK = "there is no network here; only AWS API calls through boto3 are possible"
 _PROCESS = (
@@ -45,27 +44,31 @@ _INTERPRETER = "other interpreters are not available here; use functions and thr
 _OBJECTS = "objects of the interpreter cannot be listed here (gc.get_objects, get_referrers, get_referents)"
 _FILES = "this path is not readable here; only the working directory, /tmp, and Python's own files are"
 
-_FORBIDDEN: Dict[str, str] = {
-    **dict.fromkeys(
-        (
+# Groups of names, each with the reason for refusing them. They are not dictionaries, because even a read-only view of a dictionary
+# passes the dictionary itself to an object that it is compared with.
+_Groups = Tuple[Tuple["frozenset[str]", str], ...]
+
+_FORBIDDEN: _Groups = (
+    (
+        frozenset((
             "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
             "socket.gethostbyaddr", "socket.getnameinfo", "socket.getservbyname", "socket.sethostname",
             "http.client.connect", "urllib.Request", "ftplib.connect", "smtplib.connect", "poplib.connect",
             "imaplib.open", "telnetlib.Telnet.open", "nntplib.connect", "webbrowser.open",
-        ),
+        )),
         _NETWORK,
     ),
-    **dict.fromkeys(
-        (
+    (
+        frozenset((
             "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
             "os.kill", "os.killpg", "pty.spawn", "signal.pthread_kill",
-        ),
+        )),
         _PROCESS,
     ),
-    **dict.fromkeys(("gc.get_objects", "gc.get_referrers", "gc.get_referents"), _OBJECTS),
-    "cpython.PyInterpreterState_New": _INTERPRETER,
-    **dict.fromkeys(("sqlite3.enable_load_extension", "sqlite3.load_extension"), _NATIVE),
-}
+    (frozenset(("gc.get_objects", "gc.get_referrers", "gc.get_referents")), _OBJECTS),
+    (frozenset(("cpython.PyInterpreterState_New",)), _INTERPRETER),
+    (frozenset(("sqlite3.enable_load_extension", "sqlite3.load_extension")), _NATIVE),
+)
 
 # Functions that raise no audit event but start, signal, or change processes, or allocate memory that no limit
 # counts.
@@ -85,18 +88,19 @@ _SHARING: Tuple[str, ...] = ("_posixshmem", "_multiprocessing")
 
 # Modules that are not created again, because a new one would have the functions that install replaces, and modules
 # with functions that do more than this hook could see. If they are imported already, import statements still work.
-_CLOSED: Dict[str, str] = {
-    **dict.fromkeys(_SHARING, _SHARED),
-    **dict.fromkeys(("posix", "_posixsubprocess", "_signal"), _PROCESS),
+_CLOSED: _Groups = (
+    (frozenset(_SHARING), _SHARED),
+    (frozenset(("posix", "_posixsubprocess", "_signal", "_tkinter")), _PROCESS),  # Tcl starts programs
     # The hook does not see what another interpreter does. Python 3.13 raises no event when it creates one.
-    **dict.fromkeys(("_interpreters", "_xxsubinterpreters"), _INTERPRETER),
-    "_tkinter": _PROCESS,  # Tcl starts programs
-    **dict.fromkeys(
-        ("_imp", "_testcapi", "_testlimitedcapi", "_testinternalcapi", "_testclinic", "_testbuffer", "_testmultiphase",
-         "_testsinglephase", "_ctypes_test", "_xxtestfuzz"),
+    (frozenset(("_interpreters", "_xxsubinterpreters")), _INTERPRETER),
+    (
+        frozenset((
+            "_imp", "_testcapi", "_testlimitedcapi", "_testinternalcapi", "_testclinic", "_testbuffer", "_testmultiphase",
+            "_testsinglephase", "_ctypes_test", "_xxtestfuzz",
+        )),
         _NATIVE,
     ),
-}
+)
 
 # Commands of fcntl and ioctl that pass, as in the system call filter (fcntlCommands and ioctlCommands in
 # internal/sandbox/filter_calls.go).
@@ -161,6 +165,10 @@ def _refusing(text: str) -> Callable[..., NoReturn]:
     return refused
 
 
+def _names(groups: _Groups) -> "frozenset[str]":
+    return frozenset().union(*(names for names, _ in groups))
+
+
 def _hook() -> Callable[..., None]:
     # A path of sys.path that is relative, or "", would be the working directory.
     roots = tuple({os.path.abspath(path) + "/" for path in sys.path if os.path.isabs(path)})
@@ -170,12 +178,15 @@ def _hook() -> Callable[..., None]:
     def hook(
         event: str,
         args: Tuple[Any, ...],
-        forbidden: Mapping[str, str] = types.MappingProxyType(dict(_FORBIDDEN)),
-        closed: Mapping[str, str] = types.MappingProxyType(dict(_CLOSED)),
+        forbidden: frozenset[str] = _names(_FORBIDDEN),
+        forbidden_groups: _Groups = _FORBIDDEN,
+        closed: frozenset[str] = _names(_CLOSED),
+        closed_groups: _Groups = _CLOSED,
         paths: frozenset[str] = _PATHS,
         hidden: Tuple[str, ...] = _HIDDEN,
         devices: frozenset[str] = _DEVICES,
-        commands: Mapping[str, frozenset[int]] = types.MappingProxyType({"fcntl.fcntl": _FCNTL, "fcntl.ioctl": _IOCTL}),
+        fcntl: frozenset[int] = _FCNTL,
+        ioctl: frozenset[int] = _IOCTL,
         own: frozenset[int] = frozenset((0, os.getpid())),
         local: frozenset[int] = frozenset((1,)),
         roots: Tuple[str, ...] = roots,
@@ -199,7 +210,9 @@ def _hook() -> Callable[..., None]:
         number: type = int,
     ) -> None:
         if event in forbidden:
-            raise refuse(forbidden[event])
+            for names, reason in forbidden_groups:
+                if event in names:
+                    raise refuse(reason)
         if event in paths:
             path = args[0]
             if path is None or derives(kind(path), number):
@@ -212,13 +225,13 @@ def _hook() -> Callable[..., None]:
             leaves = "/.." in "/" + path
             if event == "os.symlink" and (leaves or path.startswith("/")):
                 raise refuse(link)
-            names = ["/" + normal(path if path.startswith("/") else directory() + "/" + path).lstrip("/")]
+            found = ["/" + normal(path if path.startswith("/") else directory() + "/" + path).lstrip("/")]
             # Below the descriptor of another directory (dir_fd), which the event does not show, the path could lead through the
             # root directory, of which the code gets no descriptor.
             by_descriptor = event == "os.readlink" or event == "open" and args[1] is None
             if by_descriptor and leaves:
-                names.append("/" + normal("/" + path).lstrip("/"))
-            for name in names:
+                found.append("/" + normal("/" + path).lstrip("/"))
+            for name in found:
                 if name not in devices and (name + "/").startswith(hidden) or by_descriptor and name == "/":
                     raise refuse(f"{name}: {files}")
             return
@@ -229,12 +242,14 @@ def _hook() -> Callable[..., None]:
                 raise refuse(native)
             module = module.rpartition(".")[2]
             if module in closed:
-                raise refuse(closed[module])
+                for names, reason in closed_groups:
+                    if module in names:
+                        raise refuse(reason)
             if path is not None and (not path.startswith(roots) or "/.." in path):
                 raise refuse(native)
             return
-        if event in commands:
-            if args[1] & 0xFFFFFFFF not in commands[event]:
+        if event == "fcntl.fcntl" or event == "fcntl.ioctl":
+            if args[1] & 0xFFFFFFFF not in (fcntl if event == "fcntl.fcntl" else ioctl):
                 raise refuse(descriptor)
             return
         if event == "mmap.__new__":
