@@ -86,7 +86,9 @@ func newFunction(stack awscdk.Stack, id *string) awslambda.Function {
 // alarms in a list such as "100,400". The apps alternate. Nothing is built, because the assets exist already. The ratios
 // are those of the durations and, as other work on the machine disturbs them, of the processor times. A second table
 // divides the processor times into a fixed part and a part per alarm.
-func compareAlarms(list string, rounds int, functions bool) error {
+//
+// cli is the path of the CDK CLI that runs the apps, as users do; if it is empty, the apps run alone.
+func compareAlarms(list string, rounds int, functions bool, cli string) error {
 	dir, err := os.MkdirTemp("", "alarmtriage-bench-")
 	if err != nil {
 		return err
@@ -104,7 +106,7 @@ func compareAlarms(list string, rounds int, functions bool) error {
 		took, used := map[string][]time.Duration{}, map[string][]time.Duration{}
 		for round := range rounds + 1 {
 			for _, app := range apps {
-				duration, processor, err := synth(filepath.Join(dir, app), nil, "-app", app, "-count", text, fmt.Sprintf("-functions=%t", functions))
+				duration, processor, err := synth(cli, filepath.Join(dir, app), nil, "-app", app, "-count", text, fmt.Sprintf("-functions=%t", functions))
 				if err != nil {
 					return err
 				}

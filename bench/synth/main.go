@@ -5,6 +5,7 @@
 //	go run ./bench/synth -rounds 5
 //	go run ./bench/synth -alarms 100,400,1600 -rounds 3
 //	go run ./bench/synth -alarms 100,400,1600 -rounds 3 -functions
+//	go run ./bench/synth -alarms 100,400,1600 -rounds 3 -cdk node_modules/.bin/cdk
 //
 // It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's
 // build cache is warm) and of a second one (nothing has changed), and the zipped size of all assets.
@@ -46,6 +47,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "synths per row")
 	alarms := flag.String("alarms", "", "compare apps with these numbers of alarms instead, such as 100,400,1600")
 	functions := flag.Bool("functions", false, "with -alarms: four alarms per function of the app, which notify a topic, instead of alarms alone")
+	cli := flag.String("cdk", "", "with -alarms: path of the CDK CLI that runs the apps, as users do; empty: the apps run alone")
 	count := flag.Int("count", 0, "number of alarms, for -app alarms, attach-all, and attach-alarms")
 	flag.Parse()
 	var err error
@@ -55,7 +57,7 @@ func main() {
 	case *app != "":
 		synthesizeAlarms(*app, *count, *functions)
 	case *alarms != "":
-		err = compareAlarms(*alarms, *rounds, *functions)
+		err = compareAlarms(*alarms, *rounds, *functions, *cli)
 	default:
 		err = compare(*rounds)
 	}
@@ -157,11 +159,11 @@ func measure(app, built, dir string, rounds int) (row, error) {
 	r := row{app: app}
 	for i := range rounds + 1 {
 		out := filepath.Join(dir, fmt.Sprint(i))
-		first, _, err := synth(out, noValidation, "-app", app, "-built", built)
+		first, _, err := synth("", out, noValidation, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
-		second, _, err := synth(out, noValidation, "-app", app, "-built", built)
+		second, _, err := synth("", out, noValidation, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
@@ -179,14 +181,19 @@ func measure(app, built, dir string, rounds int) (row, error) {
 // noValidation turns CDK's template validator off, which takes longer than the rest of a small app.
 var noValidation = []string{"CDK_VALIDATION=false"}
 
-// synth runs this program with more environment variables and the arguments of one of the apps. It returns the duration,
-// and the processor time of the program and of CDK's Node process.
-func synth(out string, environment []string, arguments ...string) (took, processor time.Duration, err error) {
+// synth runs this program with more environment variables and the arguments of one of the apps, by the CDK CLI if its path
+// is given. It returns the duration, and the processor time of all processes.
+func synth(cli, out string, environment []string, arguments ...string) (took, processor time.Duration, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, 0, err
 	}
 	cmd := exec.Command(self, arguments...)
+	if cli != "" {
+		// Notices and telemetry need the network.
+		cmd = exec.Command(cli, "synth", "--quiet", "--no-notices", "--output", out, "--app", strings.Join(append([]string{self}, arguments...), " "))
+		environment = append(environment, "CDK_DISABLE_CLI_TELEMETRY=true")
+	}
 	cmd.Env = append(append(os.Environ(), "CDK_OUTDIR="+out), environment...)
 	started := time.Now()
 	output, err := cmd.CombinedOutput()
