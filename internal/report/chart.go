@@ -62,9 +62,8 @@ type ruleView struct {
 	Anchor, Label string
 }
 
-// charts draws the first maxCharts series that have datapoints.
-func charts(rec *investigation.Record) []chartView {
-	var drawn []chartView
+// charts draws the first maxCharts series that have datapoints, and describes the other ones in a line each.
+func charts(rec *investigation.Record) (drawn []chartView, others []string) {
 	rules := rulesOf(rec)
 	for _, s := range rec.Evidence.Series {
 		s.Points, s.Lower, s.Upper = finite(s.Points), finite(s.Lower), finite(s.Upper)
@@ -73,9 +72,11 @@ func charts(rec *investigation.Record) []chartView {
 		}
 		if len(s.Points) > 0 && len(drawn) < maxCharts {
 			drawn = append(drawn, draw(len(drawn)+1, s, rec.Alarm.Time, rules))
+		} else {
+			others = append(others, seriesLine(s))
 		}
 	}
-	return drawn
+	return drawn, others
 }
 
 func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

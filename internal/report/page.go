@@ -224,12 +224,18 @@ func (d alarmDetails) view(*pageForm) (string, any) {
 
 func (f facts) view(*pageForm) (string, any) { return "facts", f.facts }
 
+// chartsView has the charts, and a line for each other metric.
+type chartsView struct {
+	Charts []chartView
+	Others []string
+}
+
 func (s series) view(*pageForm) (string, any) {
-	drawn := charts(s.rec)
-	if len(drawn) == 0 {
+	drawn, others := charts(s.rec)
+	if len(drawn) == 0 && len(others) == 0 {
 		return "", nil
 	}
-	return "charts", drawn
+	return "charts", chartsView{drawn, pageLines(others, unmarked)}
 }
 
 func (l list) view(*pageForm) (string, any) {

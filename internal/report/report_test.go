@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"math"
 	"net/url"
@@ -505,6 +506,23 @@ func TestCharts_AcceptAnyNumbers(t *testing.T) {
 		}
 		assertClean(t, report.Text(rec, linksOf(rec)))
 	}
+}
+
+// The page draws few charts. What it does not draw must not look like what does not exist.
+func TestCharts_OtherMetricsHaveALine(t *testing.T) {
+	rec := sample(t)
+	rec.Evidence.Series = nil
+	for i := range 6 {
+		rec.Evidence.Series = append(rec.Evidence.Series, investigation.Series{
+			Label: fmt.Sprintf("queue-%d", i), Period: 60, Points: []investigation.Point{{Time: rec.Alarm.Time, Value: float64(i)}}})
+	}
+	rec.Evidence.Series[1].Points = nil
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Equal(t, 4, strings.Count(string(page), `<svg width="100%" height=`))
+	assert.Contains(t, string(page), "<li>queue-1: no datapoints around the alarm</li>")
+	assert.Contains(t, string(page), "<li>queue-5: 5 at ")
+	assert.NotContains(t, string(page), "<li>queue-0: ")
 }
 
 func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
