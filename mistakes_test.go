@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -351,6 +352,19 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		}, []string{
 			`/Test/TriageNone alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/None does not delete old items: set its TimeToLiveAttribute to "expires_at"`,
 			`/Test/TriageOther alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/Other does not delete old items: set its TimeToLiveAttribute to "expires_at"`}},
+		{"one table for two AlarmTriages", func(stack awscdk.Stack) {
+			table := awsdynamodb.NewTable(stack, jsii.String("Claims"), &awsdynamodb.TableProps{TimeToLiveAttribute: jsii.String("expires_at"),
+				PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING}})
+			again := awsdynamodb.Table_FromTableArn(stack, jsii.String("Again"), table.TableArn())
+			byName := awsdynamodb.Table_FromTableName(stack, jsii.String("ByName"), jsii.String("claims"))
+			sameName := awsdynamodb.Table_FromTableName(stack, jsii.String("SameName"), jsii.String("claims"))
+			for i, given := range []awsdynamodb.ITable{table, again, byName, sameName, nil, nil} {
+				id := strconv.Itoa(i)
+				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) { p.InvestigationsTable = given }).AttachAlarms(newAlarm(stack, "Alarm"+id))
+			}
+		}, []string{
+			"/Test/Triage1 alarmtriage:shared-table: alarmtriage: the table Test/Again is also the InvestigationsTable of AlarmTriage Test/Triage0: only one of the two investigates an alarm that starts both, and both count its investigations. Pass another table, or omit InvestigationsTable",
+			"/Test/Triage3 alarmtriage:shared-table: alarmtriage: the table Test/SameName is also the InvestigationsTable of AlarmTriage Test/Triage2: only one of the two investigates an alarm that starts both, and both count its investigations. Pass another table, or omit InvestigationsTable"}},
 		{"a global table that keeps old items", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
 				p.InvestigationsTable = awsdynamodb.NewTableV2(stack, jsii.String("Claims"), &awsdynamodb.TablePropsV2{

@@ -212,7 +212,7 @@ type AlarmTriageProps struct {
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its
 	// partition key must be the string `pk`, without a sort key, and its TTL attribute should be `expires_at`.
-	// Default: a new table.
+	// No other AlarmTriage may use it. Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. If the bucket that receives the log is imported, CDK warns that it can't change that bucket's
 	// policy: add a statement there that allows `s3:PutObject` to the service logging.s3.amazonaws.com, and acknowledge the warning

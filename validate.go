@@ -846,7 +846,11 @@ func sameTopic(a, b awssns.ITopic) bool {
 	if a == b {
 		return true
 	}
-	one, other := a.TopicArn(), b.TopicArn()
+	return sameARN(a, b, a.TopicArn(), b.TopicArn())
+}
+
+// sameARN reports whether the ARNs of two constructs are known to be the same.
+func sameARN(a, b awscdk.IResource, one, other *string) bool {
 	if *one == *other || !unresolved(one) || !unresolved(other) {
 		return *one == *other
 	}
