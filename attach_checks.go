@@ -122,14 +122,21 @@ func (t *AlarmTriage) warnOfUselessAlarm(alarm alarmjs.Alarm) (useless bool) {
 // watchedNamespaces are the namespaces of metrics of AlarmTriage's resources.
 var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS"}
 
-// watchesTriage reports whether an alarm watches AlarmTriage itself.
+// watchesTriage reports whether an alarm watches AlarmTriage itself. A composite alarm does if its rule names a self-alarm, or if
+// all its alarms in the app do.
 func (t *AlarmTriage) watchesTriage(alarm alarmjs.Alarm) bool {
 	if alarm.Rule != "" {
-		return slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
-			return strings.Contains(alarm.Rule, *self.AlarmArn()) || strings.Contains(alarm.Rule, *self.AlarmName())
-		})
+		isOther := func(measured any) bool { return !t.namesItself(measured) }
+		return t.combinesSelfAlarm(alarm) || len(alarm.Measured) > 0 && !slices.ContainsFunc(alarm.Measured, isOther)
 	}
-	return (alarm.Namespace == "" || slices.Contains(watchedNamespaces, alarm.Namespace)) && t.namesItself(alarm.Measured)
+	return (alarm.Namespace == "" || slices.Contains(watchedNamespaces, alarm.Namespace)) && slices.ContainsFunc(alarm.Measured, t.namesItself)
+}
+
+// combinesSelfAlarm reports whether the rule of a composite alarm names a self-alarm of AlarmTriage.
+func (t *AlarmTriage) combinesSelfAlarm(alarm alarmjs.Alarm) bool {
+	return slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
+		return strings.Contains(alarm.Rule, *self.AlarmArn()) || strings.Contains(alarm.Rule, *self.AlarmName())
+	})
 }
 
 // namesItself reports whether dimensions and metrics of an alarm contain the name of one of AlarmTriage's resources.

@@ -265,6 +265,25 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 				AlarmRule: awscloudwatch.AlarmRule_FromAlarm(triage.SelfAlarms()[0], awscloudwatch.AlarmState_ALARM)}))
 		}, []string{
 			"/Test/Any alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic"}},
+		{"composite alarms on own alarms", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			other := newAlarm(stack, "Other")
+			failures, errors := alarmOn(stack, "Failures", triage.MetricFailures(nil)), alarmOn(stack, "Errors", triage.Tool().MetricErrors(nil))
+			rule := func(alarm awscloudwatch.IAlarm) awscloudwatch.IAlarmRule {
+				return awscloudwatch.AlarmRule_FromAlarm(alarm, awscloudwatch.AlarmState_ALARM)
+			}
+			composite := func(id string, rules ...awscloudwatch.IAlarmRule) awscloudwatch.CompositeAlarm {
+				return awscloudwatch.NewCompositeAlarm(stack, jsii.String(id), &awscloudwatch.CompositeAlarmProps{AlarmRule: awscloudwatch.AlarmRule_AnyOf(rules...)})
+			}
+			both := composite("Both", rule(failures), rule(errors))
+			mixed := composite("Mixed", rule(failures), rule(other))
+			triage.AttachAlarms(both, composite("Above", rule(both)), mixed, composite("AboveMixed", rule(mixed), rule(failures)),
+				awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("Plain"), &awscloudwatch.CfnCompositeAlarmProps{
+					AlarmRule: jsii.Sprintf("ALARM(%s)", *failures.AlarmName())}))
+		}, []string{
+			"/Test/Above alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic",
+			"/Test/Both alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic",
+			"/Test/Plain alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic"}},
 		{"alarms on AlarmTriage, by AttachAll", func(stack awscdk.Stack) {
 			triage := triageNamed(stack, "Triage", nil)
 			triage.AttachAll(stack, nil)

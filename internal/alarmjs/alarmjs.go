@@ -30,7 +30,7 @@ type Alarm struct {
 	Name, Rule string       // empty if they are not set
 	Beginning  string       // the beginning of Name that is known at synth, if Name contains a token
 	Namespace  string       // empty if the alarm has metrics in a list
-	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
+	Measured   []any        // dimensions and metrics, with references as in [Identify]: its own, or those of each alarm in its rule
 	Unlisted   []string     // those of the properties AlarmActions and OKActions that are an intrinsic function, not a list
 	Generic    bool         // it is a CfnResource without properties for actions
 	OnlyScales bool         // all actions of its ALARM state are scaling policies; known of the alarms that VisitAll and Stages find
@@ -249,7 +249,7 @@ func TopicPolicies(scope constructs.IConstruct) []TopicPolicy {
 func unpack(fields map[string]any, construct constructs.IConstruct, stack awscdk.Stack) Alarm {
 	var text struct {
 		Path, AlarmName, Beginning, AlarmRule, Namespace string
-		Measured                                         any
+		Measured                                         []any
 		Unlisted                                         []string
 		Generic, OnlyScales                              bool
 	}

@@ -172,6 +172,39 @@ function onlyScales(resource) {
   return Array.isArray(actions) && actions.length > 0 && actions.every(scales);
 }
 
+// Targets collects the resources to which a value refers.
+class Targets extends DefaultTokenResolver {
+  constructor() {
+    super(new StringConcat());
+    this.found = new Set();
+  }
+
+  resolveToken(token, context, postProcessor) {
+    if (!Reference.isReference(token)) {
+      return super.resolveToken(token, context, postProcessor);
+    }
+    this.found.add(token.target);
+    return token.displayName;
+  }
+}
+
+// measuredBy returns the dimensions and metrics of each metric alarm that decides an alarm: of itself, or of those to which the rule
+// of a composite alarm refers.
+function measuredBy(resource, seen = new Set()) {
+  if (seen.has(resource)) {
+    return [];
+  }
+  seen.add(resource);
+  const properties = propertiesOf(resource);
+  const rule = overridesOf(resource)?.AlarmRule ?? properties.alarmRule;
+  if (rule === undefined) {
+    return [identify(["dimensions", "metrics"].map((name) => effective(resource, name, properties[name])), resource)];
+  }
+  const targets = new Targets();
+  Tokenization.resolve(rule, { scope: resource, resolver: targets });
+  return [...targets.found].filter(isResource).flatMap((alarm) => measuredBy(alarm, seen));
+}
+
 // described maps the root of an app to its described alarms by their paths. jsii needs longer to translate the constructs of many
 // alarms than the paths.
 const described = new WeakMap();
@@ -200,7 +233,7 @@ function describe(construct) {
   }
   const properties = propertiesOf(resource);
   const [alarmName, alarmRule, namespace] = ["alarmName", "alarmRule", "namespace"].map((name) => effectiveText(resource, name, properties[name]));
-  const measured = identify(["dimensions", "metrics"].map((name) => effective(resource, name, properties[name])), construct);
+  const measured = measuredBy(resource);
   const unlisted = Object.keys(ACTIONS).filter((property) => !isList(resource, property)).map((property) => ACTIONS[property]);
   const beginning = Token.isUnresolved(alarmName) ? beginningOf(alarmName, construct) : undefined;
   return Object.assign(alarm, { stack: Stack.of(construct), alarmName, beginning, alarmRule, namespace, measured, unlisted });
