@@ -90,15 +90,16 @@ import posixpath
 guard._FORBIDDEN = guard._CLOSED = (); guard.PermissionError = None; builtins.isinstance = lambda *a: True
 posixpath.abspath = posixpath.normpath = os.fsdecode = os.fspath = os.getcwd = lambda *a: "/harmless"
 class Path:
-    names = iter(("/harmless",) * 2)
     __class__ = int
-    def __fspath__(self): return "/proc/self/environ"
+    def __init__(self, *names): self.names = iter(names)
+    def __fspath__(self): return next(self.names, "/harmless")
 class Text(str):
     def startswith(self, *a): return False
     def lstrip(self, *a): return "harmless"
     __add__ = __radd__ = lambda self, other: "/harmless"
-for path in ("/proc/self/environ", Path(), Text("/proc/self/environ"), b"//proc/./self/environ"):
-    for act in (lambda: open(path), lambda: io.FileIO(path), lambda: os.open(path, 0)):
+for path in (lambda: "/proc/self/environ", lambda: Path("/proc/version"), lambda: Path(*["/proc/version"] * 3),
+        lambda: Text("/proc/version"), lambda: b"//proc/./version"):
+    for act in (lambda: open(path()), lambda: io.FileIO(path()), lambda: os.open(path(), 0), lambda: os.listdir(path())):
         try: print("REACHED", act())
         except (PermissionError, TypeError): pass
 try: print("REACHED", os.system("true"))

@@ -110,6 +110,7 @@ _IOCTL = frozenset((0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
 _DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full"))
 _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink", "os.link", "os.symlink"))
+_PLAIN = "this function needs the path as a text here: str(path)"
 _LINK = "a symbolic link can only lead to a path below its own directory here; use the path itself"
 
 
@@ -197,16 +198,17 @@ def _hook() -> Callable[..., None]:
         unnamed: str = _UNNAMED,
         files: str = _FILES,
         link: str = _LINK,
+        plain: str = _PLAIN,
         # Functions of C: those of os.path call others that the code could replace.
         normal: Callable[[str], str] = getattr(posix, "_path_normpath", os.path.normpath),
         directory: Callable[[], str] = os.getcwd,
-        fspath: Callable[[Any], Any] = os.fspath,
         encode: Callable[..., bytes] = str.encode,
         decode: Callable[..., str] = bytes.decode,
         refuse: Callable[[str], PermissionError] = PermissionError,
-        derives: Callable[[type, type], bool] = issubclass,
+        derives: Callable[[type, Any], bool] = issubclass,
         kind: Callable[[Any], type] = type,
         text: type = str,
+        octets: type = bytes,
         number: type = int,
     ) -> None:
         if event in forbidden:
@@ -218,7 +220,9 @@ def _hook() -> Callable[..., None]:
             if path is None or derives(kind(path), number):
                 return
             if kind(path) is not text:
-                path = fspath(path)
+                # Another object was asked for its path before, and could give the hook a different one.
+                if not derives(kind(path), (text, octets)):
+                    raise refuse(plain)
                 if derives(kind(path), text):
                     path = encode(path, "utf-8", "surrogateescape")
                 path = decode(path, "utf-8", "surrogateescape")
