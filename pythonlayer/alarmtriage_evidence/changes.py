@@ -20,8 +20,14 @@ MAX_ROUTINE = 10  # routine events that are counted by name
 SECONDS = 10.0  # time for all lookups
 AFTER = timedelta(minutes=1)  # events up to this long after the transition are read
 
+MAX_GLOBAL_PAGES = 4  # of 50 events, of the lookup for the writes of global services
+
+# Services whose resources belong to no Region. Their events are in one Region.
+GLOBAL = frozenset(f"{service}.amazonaws.com" for service in ("iam", "route53", "cloudfront", "organizations", "waf", "shield"))
+
 Lookup = Tuple[Optional[str], Dict[str, str], int]  # Region or None, attribute, and pages
-_GENERAL: Lookup = (None, {"AttributeKey": "ReadOnly", "AttributeValue": "false"}, MAX_PAGES)
+_WRITES = {"AttributeKey": "ReadOnly", "AttributeValue": "false"}
+_GENERAL: Lookup = (None, _WRITES, MAX_PAGES)
 
 
 def changes(
@@ -30,31 +36,38 @@ def changes(
     """Returns the changes before the alarm, and how much of the period was read.
 
     `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
-    first. `related` returns the names of resources that these call or use, whose events come next. The lookup for all writes
-    does not wait for the names.
+    first. `related` returns the names of resources that these call or use, whose events come next. The lookups for all writes, and
+    for those of global services, do not wait for the names.
     """
     until = time.monotonic() + SECONDS
     events: Dict[str, Dict[str, Any]] = {}
     failures: List[str] = []
-    with ThreadPoolExecutor(MAX_NAMES + 1, thread_name_prefix="trail") as pool:
+    with ThreadPoolExecutor(MAX_NAMES + 2, thread_name_prefix="trail") as pool:
         general = pool.submit(_read, ctx, _GENERAL, until)
+        elsewhere = pool.submit(_read_global, ctx, until) if ctx.home != ctx.region else None
         names = named()
         wanted: List[Lookup] = [
             (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
         reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
+        if elsewhere is not None:
+            reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
         used = related()
     own = {name for _, name in names}
     routine: Counter = Counter()
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
     read = 0
-    for (_, attribute, _), answer in reads:
-        is_general = attribute["AttributeKey"] == "ReadOnly"
+    for (region, attribute, _), answer in reads:
+        is_general = attribute is _WRITES and region is None
+        is_global = attribute is _WRITES and not is_general
         try:
             found, complete = answer.result()
         except Exception as error:
+            if is_global:
+                ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {type(error).__name__}: "
+                         f"{beginning(str(error), 200)}")
+                continue
             failures.append(f"{type(error).__name__}: {beginning(str(error), 200)}")
             continue
-        read += len(found)
         if not complete:
             oldest = min((e["EventTime"] for e in found if e.get("EventTime")), default=None)
             since = stamp(oldest or ctx.fired_at)  # pages can be empty although more follow
@@ -62,8 +75,13 @@ def changes(
                 back_to = oldest or ctx.fired_at
                 ctx.note(f"changes: of the {_hours(BEFORE)} before the alarm, CloudTrail was read back to {since} only "
                          f"({len(found)} write events); earlier changes are not listed")
+            elif is_global:
+                ctx.note(f"changes: of IAM and other global services, in {region}, only those since {since} were read")
             else:
                 ctx.note(f"changes: of the events of {attribute['AttributeValue']}, only those since {since} were read")
+        if is_global:
+            found = [event for event in found if event.get("EventSource") in GLOBAL]
+        read += len(found)
         for event in found:
             if str(event.get("ReadOnly", "")).lower() == "true":
                 continue
@@ -78,7 +96,7 @@ def changes(
             else:
                 routine[str(change["event"])] += 1
     if failures:
-        ctx.note(f"changes: {len(failures)} of {len(reads)} CloudTrail lookups failed: {failures[0]}")
+        ctx.note(f"changes: {len(failures)} of {len(wanted) + 1} CloudTrail lookups failed: {failures[0]}")
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
     ranked = sorted(events.values(), key=lambda c: c["time"] or "", reverse=True)
@@ -102,6 +120,11 @@ def _read(ctx: Context, lookup: Lookup, until: float) -> Tuple[List[Dict[str, An
     seconds = min(until - time.monotonic(), ctx.remaining() - 2)
     return trail.lookup(ctx.client("cloudtrail", region), attribute, ctx.fired_at - BEFORE, min(ctx.now, ctx.fired_at + AFTER),
                         most_pages, seconds, lambda: ctx.pace(region or ctx.region))
+
+
+def _read_global(ctx: Context, until: float) -> Tuple[List[Dict[str, Any]], bool]:
+    """Returns the writes in the Region that has those of global services, and whether these are all of the period."""
+    return _read(ctx, (ctx.home, _WRITES, MAX_GLOBAL_PAGES), until)
 
 
 def _is_routine(ctx: Context, change: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from alarmtriage_tool.words import beginning
 
 __all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
 
+_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # by partition
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
 AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
 MAX_ONSET = timedelta(hours=24)  # an onset that is longer before the transition is not searched around
@@ -112,6 +113,11 @@ class Context:
                                  retries={"max_attempts": 2, "mode": "standard"})
                 self._clients[key] = boto3.client(service, region_name=key[1], config=patient, **place.naming(self._named))
             return self._clients[key]
+
+    @property
+    def home(self) -> str:
+        """The Region that has the events of IAM and other global services."""
+        return _HOMES.get(self.alarm.get("partition") or "aws", "us-east-1")
 
     def arn(self, service: str, resource: str) -> str:
         """Returns the ARN of a resource in the alarm's Region and in the account that the code reads."""

@@ -45,7 +45,7 @@ def error(code: str, message: str = "staged", operation: str = "Operation") -> C
 
 
 class FakeAWS:
-    """Staged answers by "service.operation", such as "sqs.get_queue_url"."""
+    """Staged answers by "service.operation", such as "sqs.get_queue_url", or by "service.operation in region"."""
 
     def __init__(self, answers: Dict[str, Answer]) -> None:
         self.answers = answers
@@ -53,7 +53,7 @@ class FakeAWS:
         self.requests: List[Tuple[str, Dict[str, Any]]] = []
 
     def client(self, service: str, region_name: Optional[str] = None, config: Any = None) -> "_Client":
-        return _Client(self, service)
+        return _Client(self, service, region_name)
 
     def metrics(self, values: Dict[str, Tuple[Optional[float], Optional[float]]]) -> None:
         """Stages GetMetricData: for each metric a value before and after the onset."""
@@ -72,8 +72,8 @@ class FakeAWS:
 
 
 class _Client:
-    def __init__(self, aws: FakeAWS, service: str) -> None:
-        self._aws, self._service = aws, service
+    def __init__(self, aws: FakeAWS, service: str, region: Optional[str]) -> None:
+        self._aws, self._service, self._region = aws, service, region
         if service not in _models:
             _models[service] = _session.get_service_model(service)
         self._operations = {xform_name(name): name for name in _models[service].operation_names}
@@ -87,7 +87,8 @@ class _Client:
             self._aws.called.add((self._service, operation.name))
             self._aws.requests.append((f"{self._service}.{name}", request))
             _check(request, operation.input_shape, f"request of {self._service}.{name}")
-            answer = self._aws.answers.get(f"{self._service}.{name}")
+            everywhere = self._aws.answers.get(f"{self._service}.{name}")
+            answer = self._aws.answers.get(f"{self._service}.{name} in {self._region}", everywhere)
             if answer is None:
                 raise error("AccessDeniedException", f"{name} is not staged", operation.name)
             if isinstance(answer, Exception):

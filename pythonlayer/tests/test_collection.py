@@ -116,6 +116,31 @@ class Partial(unittest.TestCase):
             self.assertEqual((False, "2026-08-04T12:36:00Z"), (found["trail"]["complete"], found["trail"]["from"]))
             self.assertTrue(any("CloudTrail was read back to 2026-08-04T12:36:00Z only" in p for p in found["problems"]), found["problems"])
 
+    def test_changes_of_global_services_are_read_where_they_are(self) -> None:
+        def event(name: str, service: str) -> Dict[str, Any]:
+            return {"EventId": name, "EventName": name, "EventSource": f"{service}.amazonaws.com", "EventTime": FIRED - timedelta(minutes=5)}
+
+        here = {"Events": [event("UpdateService", "ecs")]}
+        there = {"Events": [event("PutRolePolicy", "iam"), event("RunInstances", "ec2"), event("ChangeResourceRecordSets", "route53")]}
+        found, _, aws = collected({"cloudtrail.lookup_events in eu-west-1": here, "cloudtrail.lookup_events in us-east-1": there})
+        self.assertEqual({"UpdateService", "PutRolePolicy", "ChangeResourceRecordSets"}, {change["event"] for change in found["changes"]})
+        self.assertEqual(3, found["trail"]["read"])
+        self.assertEqual(2, sum(name == "cloudtrail.lookup_events" for name, _ in aws.requests))
+        _, _, aws = collected({"cloudtrail.lookup_events": here}, region="us-east-1", arn=f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:a")
+        self.assertEqual(1, sum(name == "cloudtrail.lookup_events" for name, _ in aws.requests))
+
+    def test_changes_of_global_services_that_cannot_be_read_are_a_note(self) -> None:
+        found, _, _ = collected({"cloudtrail.lookup_events in eu-west-1": {"Events": []}})
+        self.assertTrue(found["trail"]["complete"], "in the alarm's Region")
+        notes = [problem for problem in found["problems"] if problem.startswith("changes:")]
+        self.assertEqual(1, len(notes), notes)
+        self.assertTrue(notes[0].startswith("changes: those of IAM and other global services, in us-east-1, were not read: ClientError:"), notes)
+        pages = iter(range(1000))
+        found, _, _ = collected({"cloudtrail.lookup_events in eu-west-1": {"Events": []},
+                                 "cloudtrail.lookup_events in us-east-1": lambda request: {"Events": [], "NextToken": str(next(pages))}})
+        self.assertTrue(found["trail"]["complete"])
+        self.assertIn("changes: of IAM and other global services, in us-east-1, only those since 2026-08-04T12:36:00Z were read", found["problems"])
+
     def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
         from alarmtriage_tool.trail import ROUTINE
         events = [{"EventId": name, "EventName": name, "EventTime": FIRED} for name in ROUTINE]

@@ -32,7 +32,6 @@ _ACCOUNT_NUMBERS = (
     ("concurrent executions without reserved concurrency", "UnreservedConcurrentExecutions", "Maximum", 80),
     ("throttles of all functions", "Throttles", "Sum", 60))
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
-_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # Regions of IAM's events
 
 
 def targets(metric: Metric) -> List[str]:
@@ -44,8 +43,7 @@ def targets(metric: Metric) -> List[str]:
 
 def names(ctx: Context, name: str) -> List[Tuple[Optional[str], str]]:
     role = _configuration(ctx, name)["Role"].split("/")[-1]
-    home = _HOMES.get(ctx.alarm.get("partition") or "aws", "us-east-1")
-    return [(None, name), (home, role)]
+    return [(None, name), (ctx.home, role)]
 
 
 def configuration(ctx: Context, name: str) -> Iterator[Observation]:
