@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -89,7 +90,7 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	if at.account != "" && (!accountID().MatchString(at.account) || !a.permits(at.account)) {
 		return a.refusal("host", r.URL.Hostname(), at.account)
 	}
-	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id, ops: ops}
+	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id, ops: ops, call: r.Context()}
 	j.restJSON = slices.ContainsFunc(ops, func(op *operation) bool { return slices.Contains(op.service.protocols, "rest-json") })
 	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
 	for name, values := range r.Header {
@@ -140,7 +141,8 @@ type targetCheck struct {
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
 	urlsAllowed bool
-	restJSON    bool // the bodies of the request's service are JSON
+	restJSON    bool            // the bodies of the request's service are JSON
+	call        context.Context // of the request, which ends with the tool call
 	reason      string
 }
 
@@ -158,6 +160,12 @@ func (j *targetCheck) refuse(name, value, account string) {
 
 // value judges the value of a parameter in every form in which a server may read it.
 func (j *targetCheck) value(name, value string) {
+	if j.reason == "" && j.call.Err() != nil {
+		j.reason = callEnded
+	}
+	if j.reason != "" {
+		return
+	}
 	for _, reading := range valueReadings(value) {
 		j.reading(name, reading)
 	}
@@ -214,8 +222,9 @@ func asciiDigit(r rune) rune {
 
 // number judges a number, which some servers take for a text. An account ID can also be written with an exponent.
 func (j *targetCheck) number(name, number string) {
+	const end = 1e12 // of the numbers with accountDigits digits
 	j.value(name, number)
-	if parsed, err := strconv.ParseFloat(number, 64); err == nil {
+	if parsed, err := strconv.ParseFloat(number, 64); err == nil && parsed >= 0 && parsed < end {
 		j.value(name, fmt.Sprintf("%0*.0f", accountDigits, parsed))
 	}
 }
@@ -351,12 +360,17 @@ func startsAsJSON(body []byte) bool {
 	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
 
-// cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so it is refused.
+// cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so it is refused. treeOfCBOR limits the
+// number of values before the body is decoded, because one byte of it can become many in memory.
 func (j *targetCheck) cbor(body []byte) {
+	t, err := treeOfCBOR(body)
+	if err != nil || t.repeatsName() {
+		j.reason = "the request's body is not valid CBOR, has a name twice, or has too many values"
+		return
+	}
 	value, err := cbor.Decode(body)
-	t, treeErr := treeOfCBOR(body)
-	if err != nil || treeErr != nil || t.repeatsName() {
-		j.reason = "the request's body is not valid CBOR, or has a name twice"
+	if err != nil {
+		j.reason = "the request's body is not valid CBOR: " + bounded(err.Error())
 		return
 	}
 	if j.ownData {
@@ -370,6 +384,9 @@ func (j *targetCheck) cbor(body []byte) {
 
 // cborValue judges a value in CBOR as jsonValue judges one in JSON.
 func (j *targetCheck) cborValue(name string, value cbor.Value, depth int, free bool) {
+	if j.reason != "" {
+		return
+	}
 	isOwner := !free && j.isOwner(name)
 	switch value := value.(type) {
 	case cbor.String:

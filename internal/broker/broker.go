@@ -130,6 +130,7 @@ type Broker struct {
 	members     *members
 	transport   http.RoundTripper
 	inFlight    *budget
+	turns       chan struct{} // holds a value for each long request that is being checked
 	observe     func(body []byte)
 	recordAll   func(Exchange)
 	signer      *v4.Signer
@@ -162,6 +163,7 @@ func New(o Options) (*Broker, error) {
 		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,
 		inFlight:    &budget{left: maxInFlight},
+		turns:       make(chan struct{}, maxChecked),
 		observe:     o.Observe,
 		recordAll:   o.Record,
 		signer:      v4.NewSigner(),

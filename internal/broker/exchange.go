@@ -108,12 +108,19 @@ func (s *Session) judgeHead(head requestHead) string {
 
 // refuseHead answers and records a request whose body is not kept.
 func (s *Session) refuseHead(answers *bufio.Writer, head requestHead, reason string) {
-	call := toolcall.AWSCall{Operation: bounded(head.Method), Refused: reason}
+	call := unchecked(head)
+	call.Refused = reason
+	s.record(call)
+	_ = writeHead(answers, answerHead{Error: call.Refused, Kind: kindRefused}) // an error shows when the answer is flushed
+}
+
+// unchecked returns how a request is listed of which only the head is known.
+func unchecked(head requestHead) toolcall.AWSCall {
+	call := toolcall.AWSCall{Operation: bounded(head.Method)}
 	if to, err := url.Parse(head.URL); err == nil {
 		call.Service, call.Operation = bounded(to.Hostname()), bounded(head.Method+" "+to.EscapedPath())
 	}
-	s.record(call)
-	_ = writeHead(answers, answerHead{Error: call.Refused, Kind: kindRefused}) // an error shows when the answer is flushed
+	return call
 }
 
 // bufferSize is larger than most requests and answers, so that sending one takes one system call and wakes
@@ -163,12 +170,17 @@ func decodeHead(from io.Reader, size uint32) (head requestHead, err error) {
 // exchange sends one request and forwards its answer. It reports whether the connection can be used again.
 func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head requestHead, body []byte) bool {
 	start := s.broker.now()
-	prepared, call, reason := s.prepare(ctx, head, body)
+	prepared, call, reason := s.prepareInTurn(ctx, head, body)
+	if reason == "" && !s.beginSending() {
+		s.failed(prepared.charge, true)
+		reason = callEnded
+	}
 	if reason != "" {
 		call.Refused = reason
 		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
 	}
+	defer s.sending.Done()
 	s.logSent(ctx, call, prepared.request.URL.Host)
 	response, err := s.send(prepared.request, prepared.charge)
 	if err != nil {
@@ -243,6 +255,33 @@ type preparedRequest struct {
 	signer     identity
 	charge     *charge  // nil: AWS does not bill it
 	sent       []string // the headers that the code wrote
+}
+
+const (
+	longRequest = 16 << 10 // bytes of a request whose checks can take more than a few milliseconds
+	maxChecked  = 2        // long requests that are checked at the same time, so that few are left when the call ends
+)
+
+// size returns the number of bytes of a request.
+func (h requestHead) size() int {
+	size := len(h.URL) + h.Body
+	for _, header := range h.Headers {
+		size += len(header[0]) + len(header[1])
+	}
+	return size
+}
+
+// prepareInTurn is prepare, but of long requests, it checks only a few at the same time.
+func (s *Session) prepareInTurn(ctx context.Context, head requestHead, body []byte) (preparedRequest, toolcall.AWSCall, string) {
+	if head.size() > longRequest {
+		select {
+		case s.broker.turns <- struct{}{}:
+			defer func() { <-s.broker.turns }()
+		case <-ctx.Done():
+			return preparedRequest{}, unchecked(head), callEnded
+		}
+	}
+	return s.prepare(ctx, head, body)
 }
 
 // prepare returns the request to send, or the reason for refusing it.

@@ -167,9 +167,15 @@ func isRESTType(kind string) bool {
 	return kind != typeForm && kind != typeCBOR && !strings.HasPrefix(kind, typeJSON)
 }
 
+// maxParameters of a URL: each route of a service is compared with all of them.
+const maxParameters = 500
+
 // ambiguousQuery returns a reason for refusing the query of a URL, or an empty string.
 func ambiguousQuery(raw string) string {
 	const refusal = "the query of the request's URL makes its operation ambiguous: "
+	if strings.Count(raw, "&") >= maxParameters {
+		return refusal + fmt.Sprintf("it has more than %d parameters", maxParameters)
+	}
 	for i := range len(raw) {
 		if c := raw[i]; c <= ' ' || c >= 0x7f || c == ';' {
 			return refusal + fmt.Sprintf("it contains %q, which must be percent-encoded", c)

@@ -191,6 +191,9 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) ([]
 	}
 	isS3 := slices.ContainsFunc(found, func(op *operation) bool { return op.service.id == serviceS3 })
 	for i, path := range paths {
+		if r.Context().Err() != nil {
+			return nil, callEnded
+		}
 		if !isS3 && hasDots(path) {
 			return nil, fmt.Sprintf("the request's path %q has a segment \".\" or \"..\" in one of its readings", bounded(escaped))
 		}

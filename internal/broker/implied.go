@@ -64,6 +64,21 @@ var impliedBy = map[string]func(tree) ([]implication, string){
 	"logs:GetLogRecord":               impliedByUnmask,
 }
 
+// maxSearchedBody is how many bytes of expressions or queries of a request are searched. CloudWatch takes 2 KB in an expression and
+// 10 KB in a query.
+const maxSearchedBody = 256 << 10
+
+// sizeOf returns the number of bytes in texts.
+func sizeOf(lists ...[]string) int {
+	size := 0
+	for _, list := range lists {
+		for _, text := range list {
+			size += len(text)
+		}
+	}
+	return size
+}
+
 // checkImplied returns why a request is refused if its parameters make AWS do what another action allows, or an empty
 // string.
 func (g guard) checkImplied(ops []*operation, r *http.Request, body []byte) string {
@@ -76,6 +91,9 @@ func (g guard) checkImplied(ops []*operation, r *http.Request, body []byte) stri
 		input, err := inputOf(r, body)
 		if err != nil {
 			return fmt.Sprintf("%s is refused: its parameters cannot be read: %s", name, bounded(err.Error()))
+		}
+		if len(body) > maxSearchedBody && sizeOf(input.expressions(), input.texts("queryString"), input.texts("MetricWidget")) > maxSearchedBody {
+			return fmt.Sprintf("%s is refused: its expressions have more than %d KB; send fewer at a time", name, maxSearchedBody>>10)
 		}
 		found, reason := find(input)
 		if reason != "" {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +34,9 @@ type Session struct {
 	problems []toolcall.UnreadableAccount
 	named    map[string]bool // members that requests named, at most maxReadMembers
 	hosts    map[string]bool // that requests were sent to, at most maxKeptHosts and one
+	ended    bool            // no more requests are sent
+
+	sending sync.WaitGroup // requests that passed the checks and have not been recorded yet
 
 	bill    *bill
 	queries *logQueries
@@ -79,8 +83,9 @@ func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
 }
 
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
-// is shut down or ctx ends. It returns after all connections are closed.
-func (s *Session) Serve(ctx context.Context, control *os.File) {
+// is shut down or ctx ends. It returns after the last request that was sent. It reports whether everything has ended: the code
+// can send requests whose checks take long, for which Serve does not wait. They are not sent.
+func (s *Session) Serve(ctx context.Context, control *os.File) (allEnded bool) {
 	if s.account == "" { // nobody called Begin, or the account is unknown
 		s.account = s.broker.account(ctx)
 	}
@@ -89,7 +94,7 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 	var connections sync.WaitGroup
 	defer s.closeIdle()
 	defer s.queries.finish(ctx)
-	defer connections.Wait()
+	defer func() { allEnded = s.endRequests(&connections) }()
 	defer cancel()
 	socket, err := control.SyscallConn()
 	if err != nil {
@@ -115,6 +120,39 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 			s.serveConnection(ctx, connection)
 		})
 	}
+}
+
+// checkWait is the time in which the checks of requests must end after a call. Usually they take less than a millisecond.
+const checkWait = 200 * time.Millisecond
+
+// endRequests waits until no request is being sent, and checkWait for the connections. It reports whether all are closed.
+func (s *Session) endRequests(connections *sync.WaitGroup) bool {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.sending.Wait()
+	closed := make(chan struct{})
+	go func() { connections.Wait(); close(closed) }()
+	select {
+	case <-closed:
+		return true
+	case <-time.After(checkWait):
+		return false
+	}
+}
+
+// callEnded is why a request is not sent whose checks did not end within the tool call.
+const callEnded = "the tool call ended before the request was checked"
+
+// beginSending reports whether a request may be sent. Then the caller must call sending.Done after it has recorded it.
+func (s *Session) beginSending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.sending.Add(1)
+	return true
 }
 
 // shut ends a connection, and a read or a write that waits for it. The code can have the same open socket and make it blocking,

@@ -1,23 +1,28 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/stretchr/testify/assert"
@@ -373,4 +378,167 @@ func TestExchange_RefusesWhatIsNoRegion(t *testing.T) {
 			assert.Empty(t, answer.Error, region)
 		}
 	}
+}
+
+// heldCredentials are credentials that the broker waits for from the second request on, as it waits for a check that takes long.
+type heldCredentials struct {
+	asked   atomic.Int32
+	release chan struct{}
+}
+
+func (c *heldCredentials) Retrieve(context.Context) (aws.Credentials, error) {
+	if c.asked.Add(1) > 1 {
+		<-c.release
+	}
+	return aws.Credentials{AccessKeyID: realKey, SecretAccessKey: realSecret}, nil
+}
+
+// Code can send requests whose checks take longer than the invocation lasts. The call must be answered nevertheless, with its
+// queries stopped.
+func TestServe_DoesNotWaitForTheCheckOfARequest(t *testing.T) {
+	m := newMeteredAWS(t)
+	held := &heldCredentials{release: make(chan struct{})}
+	b, err := New(Options{Credentials: held, Endpoints: []string{m.URL}})
+	require.NoError(t, err)
+	b.logQueryPause = never
+	session := b.NewSession(0.25)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.SetNonblock(pair[0], true))
+	control := os.NewFile(uintptr(pair[0]), "control")
+	defer control.Close()
+	ended := make(chan bool, 1)
+	go func() { ended <- session.Serve(context.Background(), control) }()
+	query, checked := connected(t, pair[1]), connected(t, pair[1])
+	answer, _ := ask(t, query, startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	send(t, checked, startQuery(m), aQuery)
+	require.Eventually(t, func() bool { return held.asked.Load() == 2 }, 10*time.Second, time.Millisecond)
+	unix.Close(pair[1])
+
+	select {
+	case allEnded := <-ended:
+		assert.False(t, allEnded, "the caller learns of the check")
+	case <-time.After(20 * time.Second):
+		close(held.release)
+		require.Fail(t, "the session waits for the check of a request")
+	}
+
+	assert.Equal(t, 1, m.count("StopQuery"))
+	close(held.release)
+	require.Eventually(t, func() bool { return session.connections() == 0 }, 10*time.Second, time.Millisecond)
+	assert.Equal(t, 1, m.count("StartQuery"), "a request that was checked too late is not sent")
+	calls, _, _ := session.Audit()
+	require.Len(t, calls, 2)
+	assert.Contains(t, calls[1].Refused, callEnded)
+	queries, _ := session.Billed()
+	require.Len(t, queries, 1)
+	assert.Equal(t, 1, queries[0].Requests, "and costs nothing")
+}
+
+func TestServe_ReportsThatEverythingEnded(t *testing.T) {
+	m := newMeteredAWS(t)
+	b := staticBroker(t, Options{Endpoints: []string{m.URL}})
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.SetNonblock(pair[0], true))
+	control := os.NewFile(uintptr(pair[0]), "control")
+	defer control.Close()
+	session, ended := b.NewSession(0.25), make(chan bool, 1)
+	go func() { ended <- session.Serve(context.Background(), control) }()
+	answer, _ := ask(t, connected(t, pair[1]), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	unix.Close(pair[1])
+	assert.True(t, <-ended)
+}
+
+// connected returns a connection to the session of a control socket, created as the sandboxed code does.
+func connected(t *testing.T, control int) net.Conn {
+	t.Helper()
+	return (&openSession{t: t, control: control}).dial()
+}
+
+// The checks of a request end with the call, whatever they look at.
+func TestPrepare_EndsWithTheCall(t *testing.T) {
+	list := func(element string) string { return "[" + strings.Repeat(element+",", 1000) + element + "]" }
+	for _, c := range []struct {
+		name string
+		head requestHead
+		body string
+	}{
+		{"numbers", meteredRequest(&meteredAWS{}, "ecs", "AmazonEC2ContainerServiceV20141113.DescribeTasks"), list("1e308")},
+		{"texts", meteredRequest(&meteredAWS{}, "ecs", "AmazonEC2ContainerServiceV20141113.DescribeTasks"), list(`"a"`)},
+		{"a long request", meteredRequest(&meteredAWS{}, "ecs", "AmazonEC2ContainerServiceV20141113.DescribeTasks"), list(strings.Repeat("1", 100))},
+		{"readings of a path", requestHead{Method: "GET", URL: "/b%2525252561", Headers: [][2]string{{"Authorization", fmt.Sprintf(dummyScope, "s3")}}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := staticBroker(t, Options{Account: func(context.Context) string { return "123456789012" }})
+			session := b.NewSession(0)
+			session.Begin(t.Context(), "")
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			c.head.URL = map[bool]string{true: "https://s3.eu-west-1.amazonaws.com", false: "https://ecs.eu-west-1.amazonaws.com"}[c.head.Method == "GET"] + c.head.URL
+			for range maxChecked { // others are being checked
+				b.turns <- struct{}{}
+			}
+			c.head.Body = len(c.body)
+			_, _, reason := session.prepareInTurn(ctx, c.head, []byte(c.body))
+			assert.Contains(t, reason, callEnded)
+		})
+	}
+}
+
+// One byte of a body can be a value, which takes much more memory than its byte.
+func TestExchange_ManyValuesTakeLittleMemory(t *testing.T) {
+	const values = 8 << 20
+	cborList := append(binary.BigEndian.AppendUint32([]byte{0x9a}, values), bytes.Repeat([]byte{0xa0}, values)...)
+	for _, c := range []struct {
+		name, url, service string
+		headers            [][2]string
+		body               string
+	}{
+		{"CBOR", "https://monitoring.eu-west-1.amazonaws.com/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "monitoring",
+			[][2]string{{"Content-Type", typeCBOR}, {"Smithy-Protocol", "rpc-v2-cbor"}}, string(cborList)},
+		{"XML elements", "https://cloudfront.amazonaws.com/2020-05-31/distributionsByRealtimeLogConfig", "cloudfront",
+			[][2]string{{"Content-Type", "application/xml"}}, "<a>" + strings.Repeat("<b/>", values/4) + "</a>"},
+		{"XML attributes", "https://cloudfront.amazonaws.com/2020-05-31/distributionsByRealtimeLogConfig", "cloudfront",
+			[][2]string{{"Content-Type", "application/xml"}}, "<a" + strings.Repeat(` b=""`, values/5) + "/>"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := staticBroker(t, Options{Account: func(context.Context) string { return "123456789012" }})
+			session := b.NewSession(0)
+			session.Begin(t.Context(), "")
+			head := requestHead{Method: "POST", URL: c.url, Headers: append(c.headers, [2]string{"Authorization", fmt.Sprintf(dummyScope, c.service)}), Body: len(c.body)}
+			body := []byte(c.body)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, _, reason := session.prepareInTurn(t.Context(), head, body)
+			runtime.ReadMemStats(&after)
+			assert.Contains(t, reason, "the request's body is not valid")
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(200<<20))
+		})
+	}
+}
+
+func TestPrepare_RefusesVeryLongExpressions(t *testing.T) {
+	b := staticBroker(t, Options{})
+	for target, body := range map[string]string{
+		"GraniteServiceVersion20100801.GetMetricData": `{"MetricDataQueries":[{"Id":"a","Expression":"%s"}]}`,
+		"Logs_20140328.StartQuery":                    `{"logGroupName":"g","startTime":1,"endTime":2,"queryString":"%s"}`,
+	} {
+		service := map[bool]string{true: "logs", false: "monitoring"}[strings.HasPrefix(target, "Logs")]
+		head := meteredRequest(&meteredAWS{}, service, target)
+		head.URL = "https://" + service + ".eu-west-1.amazonaws.com/"
+		for length, want := range map[int]bool{10_000: false, maxSearchedBody + 1: true} {
+			text := fmt.Sprintf(body, strings.Repeat("a", length))
+			head.Body = len(text)
+			_, _, reason := b.NewSession(1).prepareInTurn(t.Context(), head, []byte(text))
+			assert.Equal(t, want, strings.Contains(reason, "256 KB"), "%s with %d bytes: %s", target, length, reason)
+		}
+	}
+}
+
+func TestAmbiguousQuery_LimitsTheParameters(t *testing.T) {
+	assert.Empty(t, ambiguousQuery("a=1"+strings.Repeat("&a=1", maxParameters-1)))
+	assert.Contains(t, ambiguousQuery("a=1"+strings.Repeat("&a=1", maxParameters)), "more than 500 parameters")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ type xmlText struct{ name, text string }
 // xmlTexts returns the texts in a document, with the entities decoded and without what splits them: comments, CDATA, and other
 // elements. A declaration of a document type could define entities, so it is refused.
 func xmlTexts(body []byte) (texts []xmlText, err error) {
+	if bytes.Count(body, []byte("<"))+bytes.Count(body, []byte("=")) > maxNodes { // each element and attribute takes much memory
+		return nil, fmt.Errorf("more than %d elements and attributes", maxNodes)
+	}
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	var open []*strings.Builder
 	for {

@@ -264,6 +264,10 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 	if call.succeeded == 0 || len(call.exchanges) == 0 || output == "" {
 		return observed
 	}
+	if !until.IsZero() && time.Now().After(until) {
+		observed.Partial = true
+		return observed
+	}
 	m := newMatcher(output, newAsked(call.earlier, call.requests), r.Redact)
 	m.until = until
 	compared := map[uint64]bool{}

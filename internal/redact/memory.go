@@ -68,13 +68,14 @@ func (m *Memory) Observe(body []byte) {
 // then forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
-	secrets, gaps := m.takeSecrets(r)
-	knowing.known, knowing.gaps = newKnown(secrets), gaps
+	secrets, gaps, late := m.takeSecrets(r)
+	knowing.known, knowing.gaps, knowing.ignorant = newKnown(secrets), gaps, late
 	return &knowing
 }
 
-// takeSecrets returns the secrets in the observed answers, and what was not searched. It forgets the answers.
-func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
+// takeSecrets returns the secrets in the observed answers, what was not searched, and whether the deadline of the redactor was the
+// reason. It forgets the answers.
+func (m *Memory) takeSecrets(r *Redactor) (secrets []string, gaps toolcall.SearchGap, late bool) {
 	m.mu.Lock()
 	bodies, missed := m.bodies, m.missed
 	m.bodies, m.size, m.missed = nil, 0, 0
@@ -83,7 +84,7 @@ func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 	if !r.until.IsZero() && r.until.Before(l.until) {
 		l.until = r.until
 	}
-	gaps := toolcall.SearchGap{Answers: missed}
+	gaps = toolcall.SearchGap{Answers: missed}
 	for _, body := range bodies {
 		l.isIncomplete = m.MaxBody > 0 && len(body) >= m.MaxBody
 		l.learnBody(body)
@@ -92,7 +93,7 @@ func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 		}
 	}
 	gaps.Secrets = len(l.excess)
-	return slices.Sorted(maps.Keys(l.found)), gaps
+	return slices.Sorted(maps.Keys(l.found)), gaps, l.late
 }
 
 // secretHints are words by which the learner finds more secrets than the rules for texts. It finds no secret in a text
@@ -134,6 +135,7 @@ type learner struct {
 	excess map[string]bool // secrets beyond maxLearned
 	// isIncomplete records that a part of the answer was not searched.
 	isIncomplete bool
+	late         bool   // the deadline of the redactor passed
 	inKey        string // the mark that ends the private key that the texts are a part of; empty: none
 	lines        int    // of this private key
 }
@@ -174,8 +176,21 @@ func (l *learner) unpack(body []byte) []byte {
 	return plain
 }
 
+// isLate reports whether the redaction must end now. Then a part of the answer is not searched.
+func (l *learner) isLate() bool {
+	end := l.redactor.until
+	if end.IsZero() || time.Now().Before(end) {
+		return false
+	}
+	l.isIncomplete, l.late = true, true
+	return true
+}
+
 // learnBody learns from an answer in JSON or XML.
 func (l *learner) learnBody(body []byte) {
+	if l.isLate() {
+		return
+	}
 	if isGzip(body) {
 		body = l.unpack(body)
 	}
@@ -249,6 +264,9 @@ var pairs = [][2]string{
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
 func (l *learner) learnValue(name string, v any, variable bool, depth int) {
+	if l.isLate() {
+		return
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		l.learnPair(v, variable)
@@ -365,11 +383,13 @@ func (l *learner) searchText(text string) {
 		return
 	}
 	l.searched += len(text)
-	l.redactor.text(&counter{until: l.until, found: func(secret string) {
+	c := counter{until: l.until, found: func(secret string) {
 		for line := range strings.Lines(secret) { // private keys
 			l.add(strings.TrimSpace(line))
 		}
-	}}, text)
+	}}
+	l.redactor.text(&c, text)
+	l.isIncomplete = l.isIncomplete || c.expired
 }
 
 const (

@@ -205,6 +205,41 @@ func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
 	}
 }
 
+// The answers of a call can have so many values that learning from them takes longer than the invocation has left. Nothing that they
+// could have taught may be shown.
+func TestMemory_LearnsOnlyUntilTheDeadline(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	for range 2 {
+		m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `"}}}`))
+	}
+	a := toolcall.Answer{Output: "A is " + randomA, ErrorType: "TimeLimit", Error: "no time", Result: json.RawMessage(`["` + randomA + `"]`)}
+
+	m.Knowing(r.Until(time.Now().Add(-time.Second))).Answer(&a)
+
+	assert.Equal(t, &toolcall.SearchGap{Answers: 2}, a.SearchGap)
+	assert.Equal(t, withheld, a.Output)
+	assert.JSONEq(t, `["`+withheld+`"]`, string(a.Result))
+	assert.Equal(t, []string{"TimeLimit", "no time"}, []string{a.ErrorType, a.Error}, "texts that contain no secret")
+
+	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `"}}}`))
+	a = toolcall.Answer{Output: "A is " + randomA}
+	m.Knowing(r.Until(time.Now().Add(time.Hour))).Answer(&a)
+	assert.Equal(t, "A is [redacted: secret]", a.Output)
+	assert.Nil(t, a.SearchGap)
+}
+
+func TestText_WithholdsALongTextAfterTheDeadline(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	late := r.Until(time.Now().Add(-time.Second))
+	clean, count := late.Text(strings.Repeat("harmless ", 1000))
+	assert.Equal(t, []any{withheld, 1}, []any{clean, count})
+	clean, _ = late.Text("harmless")
+	assert.Equal(t, "harmless", clean)
+}
+
 func packed(t *testing.T, body []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer

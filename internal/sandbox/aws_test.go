@@ -57,6 +57,15 @@ func TestSession_SignsRequestsOfTheCode(t *testing.T) {
 	}
 }
 
+// The check of a request can take longer than the call. The call is answered, and the check does not go on in the next one.
+func TestSession_ACheckThatOutlivesTheCallEndsTheSupervisor(t *testing.T) {
+	w := startWorkerWith(t, pythons(t)[0], roleWorker, workerOptions{Stuck: true})
+	answer := w.run("result = 1", 20)
+	assert.True(t, answer.Success, answer.Output)
+	assert.Contains(t, answer.Notes, noteSpent)
+	assert.Equal(t, traceRequest, w.spent, w.detail)
+}
+
 // Requests with other credentials would be recorded in the account of their owner, with all their parameters.
 func TestSession_RefusesOtherCredentials(t *testing.T) {
 	for _, python := range pythons(t) {

@@ -183,7 +183,9 @@ func (c *call) run(ctx context.Context, s *Supervisor) (toolcall.Answer, error) 
 	z.requestSpare(child.pid)
 	c.drainOutput(output)
 	c.endSession()
-	<-serving
+	if !<-serving {
+		s.spend(&SpentError{traceRequest, "the check of a request takes too long"})
+	}
 	return c.answer(ended), nil
 }
 
@@ -195,13 +197,10 @@ func (c *call) endSession() {
 	c.broker.Close()
 }
 
-// serve answers the child's AWS requests. The channel is closed when the session has ended.
-func (c *call) serve(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.session.Serve(ctx, c.broker)
-	}()
+// serve answers the child's AWS requests. When the session has ended, the channel delivers whether its requests have ended, too.
+func (c *call) serve(ctx context.Context) <-chan bool {
+	done := make(chan bool, 1)
+	go func() { done <- c.session.Serve(ctx, c.broker) }()
 	return done
 }
 

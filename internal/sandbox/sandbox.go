@@ -33,8 +33,9 @@ const (
 
 // Session serves the AWS requests of one call.
 type Session interface {
-	// Serve answers requests on the control socket until the socket is closed.
-	Serve(ctx context.Context, control *os.File)
+	// Serve answers requests on the control socket until the socket is closed. It reports whether everything that it
+	// started has ended.
+	Serve(ctx context.Context, control *os.File) (allEnded bool)
 	// Audit returns the requests made, the number of those that are not listed, and the number of those
 	// refused.
 	Audit() (calls []toolcall.AWSCall, unlisted, refusals int)

@@ -26,6 +26,7 @@ const (
 	traceShared     traceKind = "shared"     // shared memory, a queue, a semaphore, or a key was left behind
 	traceDescriptor traceKind = "descriptor" // the supervisor has too many open descriptors
 	traceFiles      traceKind = "files"      // files could not be removed in time
+	traceRequest    traceKind = "request"    // a request of the call is still being checked
 	traceHarness    traceKind = "harness"    // the sandbox itself failed
 )
 

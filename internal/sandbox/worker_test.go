@@ -55,6 +55,15 @@ type workerOptions struct {
 	Spared      []string
 	Warm        []string
 	Endpoint    string // used instead of AWS's own endpoints
+	Stuck       bool   // sessions end while a request is still being checked
+}
+
+// stuckSession is a session whose last request is still being checked when it ends.
+type stuckSession struct{ Session }
+
+func (s stuckSession) Serve(ctx context.Context, control *os.File) (allEnded bool) {
+	s.Session.Serve(ctx, control)
+	return false
 }
 
 type workerRequest struct {
@@ -134,7 +143,13 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	o.NewSession = func() Session { return aws.NewSession(toolcall.DefaultQueryLimitUSD) }
+	o.NewSession = func() Session {
+		session := aws.NewSession(toolcall.DefaultQueryLimitUSD)
+		if w.Stuck {
+			return stuckSession{session}
+		}
+		return session
+	}
 	s, err := New(context.Background(), o)
 	if err != nil {
 		return err
