@@ -480,7 +480,9 @@ func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 	if bucket == "" { // a server may skip empty segments of the path
 		bucket, _, _ = strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
 	}
-	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) && bucketName.MatchString(bucket) {
+	// A path that a server could read as that of another bucket is not one of a directory bucket.
+	isDirectory := strings.HasSuffix(bucket, directoryBucket) && bucketName.MatchString(bucket) && !rereadable.MatchString(r.URL.EscapedPath())
+	if bucket == "" || isDirectory {
 		return
 	}
 	setOwner(r.Header, bucketOwner, account)

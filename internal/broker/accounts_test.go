@@ -394,6 +394,8 @@ func TestExpectOwner_BucketsBelongToTheAccount(t *testing.T) {
 		{"a bucket in the path", "https://s3.us-east-1.amazonaws.com/b?list-type=2", nil, ownAccount},
 		{"a bucket in the host", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", nil, ownAccount},
 		{"an object", "https://s3.us-east-1.amazonaws.com/b/k?acl", nil, ownAccount},
+		{"a key like a way to another bucket", "https://s3.us-east-1.amazonaws.com/d--use1-az4--x-s3/../b?acl", nil, ownAccount},
+		{"an escaped way to another bucket", "https://s3.us-east-1.amazonaws.com/d--use1-az4--x-s3%2F..%2Fb?acl", nil, ownAccount},
 		{"the own account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, ownAccount}}, ownAccount},
 		{"a blank owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, " "}}, ownAccount},
 		{"any owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, "*"}}, ownAccount},
