@@ -135,6 +135,7 @@ func (a accounts) refusal(name, value, account string) string {
 // targetCheck looks for targets in other accounts. reason is the first refusal.
 type targetCheck struct {
 	accounts    accounts
+	values      int          // in JSON, that were judged
 	ops         []*operation // that the request can be
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
@@ -420,6 +421,10 @@ const maxJSONDepth = 100 // deeper bodies than those of AWS's APIs are refused
 func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name string, depth int, free bool) {
 	if depth > maxJSONDepth {
 		j.reason = "the request's body is nested too deeply"
+		return
+	}
+	if j.values++; j.values > maxNodes {
+		j.reason = "the request's body has " + errTooMany.Error()
 		return
 	}
 	const members = 1 // depth of the members of the body itself

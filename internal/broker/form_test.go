@@ -131,6 +131,7 @@ func TestAmbiguous_Queries(t *testing.T) {
 		at("a subresource and a version", "acl&versionId=%2Bv", ""),
 		at("two subresources", "acl&torrent", "s3:GetObjectTorrent is refused"),
 		at("two spellings", "acl&ACL", "two spellings"),
+		{Name: "a long path", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b" + strings.Repeat("/k", maxPath/2) + "?acl", Refusal: "more than 8192"},
 		{Name: "an action for another service at the host", Service: "ses", Method: "GET",
 			URL: "https://email.us-east-1.amazonaws.com/v2/email/account?Action=SendEmail", Refusal: `parameter "Action" in the URL`},
 		{Name: "an action in small letters", Service: "ses", Method: "POST", Headers: [][2]string{{"Content-Type", "application/json"}},

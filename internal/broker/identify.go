@@ -72,6 +72,9 @@ const operationHint = "x-id"
 // ambiguous returns the reason for refusing a request that a server may interpret differently than the broker, or an
 // empty string.
 func ambiguous(r *http.Request) string {
+	if path := r.URL.EscapedPath(); len(path) > maxPath {
+		return fmt.Sprintf("the request's path has %d bytes, more than %d", len(path), maxPath)
+	}
 	if name := ambiguousHeader(r); name != "" {
 		return fmt.Sprintf("the request's header %s makes its operation ambiguous", bounded(name))
 	}
