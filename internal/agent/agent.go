@@ -75,7 +75,8 @@ const (
 type run struct {
 	Options
 	task         *task
-	before       int // number of rounds in rec that another run made
+	before       int  // number of rounds in rec that another run made
+	isQuestion   bool // about a finished investigation, whose evidence another run collected
 	rec          *investigation.Record
 	state        state
 	resumed      bool          // true if it continues from a checkpoint of another invocation

@@ -114,7 +114,7 @@ func Ask(
 		return nil, err
 	}
 	asked := r.Now().UTC()
-	r.before = len(rec.Rounds)
+	r.before, r.isQuestion = len(rec.Rounds), true
 	about := answering(question, earlier)
 	opening := about.opening(rec, r.Members)
 	about.opening = func(*investigation.Record, config.Members) string { return opening } // the copy has no report

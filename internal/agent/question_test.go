@@ -118,6 +118,16 @@ func TestAsk_RunsMoreToolCallsWithNumbersAfterThoseOfTheInvestigation(t *testing
 	assert.Equal(t, 2, answer.Usage.ToolCalls)
 }
 
+func TestAsk_TheEvidenceOfAReportWithoutRoundsDoesNotCount(t *testing.T) {
+	rec := record("errors began at 12:30 UTC")
+	rec.Evidence.Call.Answer.BilledQueries = []toolcall.BilledQueries{{Operation: "logs:StartQuery", CostUSD: 0.9}}
+	tool := &fakeTool{output: "item count 12345678"}
+	answer, _ := ask(t, model.Script{Steps: []model.Step{look("print(count())"), submitAnswer("It has 12345678 items.", 1, "item count 12345678")}}, tool, rec, nil, nil)
+	assert.Equal(t, []float64{0.25}, tool.limits)
+	assert.Zero(t, answer.Usage.QueryCostUSD)
+	assert.Equal(t, investigation.Confirmed, answer.Confidence)
+}
+
 func TestAsk_DoesNotConfirmFabricatedQuotes(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

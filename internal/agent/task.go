@@ -39,7 +39,7 @@ func (r *run) rounds() []investigation.Round { return r.rec.Rounds[min(r.before,
 
 // own returns a record with the tool calls of this run only.
 func (r *run) own() *investigation.Record {
-	if r.before == 0 {
+	if !r.isQuestion {
 		return r.rec
 	}
 	return &investigation.Record{Rounds: r.rounds()}

@@ -137,6 +137,7 @@ func (a accounts) refusal(name, value, account string) string {
 // targetCheck looks for targets in other accounts. reason is the first refusal.
 type targetCheck struct {
 	accounts    accounts
+	values      int          // in JSON, that were judged
 	ops         []*operation // that the request can be
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
@@ -440,6 +441,10 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 		j.reason = "the request's body is nested too deeply"
 		return
 	}
+	if j.values++; j.values > maxNodes {
+		j.reason = "the request's body has " + errTooMany.Error()
+		return
+	}
 	const members = 1 // depth of the members of the body itself
 	switch token := token.(type) {
 	case json.Number:
@@ -498,7 +503,9 @@ func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 	if bucket == "" { // a server may skip empty segments of the path
 		bucket, _, _ = strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
 	}
-	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) && bucketName().MatchString(bucket) {
+	// A path that a server could read as that of another bucket is not one of a directory bucket.
+	isDirectory := strings.HasSuffix(bucket, directoryBucket) && bucketName().MatchString(bucket) && !rereadable().MatchString(r.URL.EscapedPath())
+	if bucket == "" || isDirectory {
 		return
 	}
 	setOwner(r.Header, bucketOwner, account)

@@ -335,6 +335,22 @@ func TestAccounts_JudgesXML(t *testing.T) {
 	})
 }
 
+// Their check would take many seconds, and with denied resources hundreds of MB of memory.
+func TestAccounts_JSONWithTooManyValuesIsRefused(t *testing.T) {
+	const size, refusal = 4 << 20, "more than 300000 values"
+	clusters := func(name, body string) forgedRequest {
+		return jsonRequest(name, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters", body, refusal)
+	}
+	tests := []forgedRequest{
+		clusters("numbers", `{"a":[`+strings.Repeat("1,", size/2)+`1]}`),
+		clusters("texts", `{"a":[`+strings.Repeat(`"%",`, size/4)+`1]}`),
+		clusters("members", `{`+strings.Repeat(`"a":{},`, size/7)+`"a":1}`),
+		clusters("nested members", `{"a":[`+strings.Repeat(`{"b":1},`, size/8)+`1]}`),
+	}
+	assertForged(t, nil, tests)
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:ecs:*:*:cluster/c"} }, tests)
+}
+
 func TestAccounts_URLsThatAWSFetchesAreRefused(t *testing.T) {
 	op := &operation{service: &service{id: "cloudformation", prefix: "cloudformation"}, name: "GetTemplateSummary", action: "cloudformation:GetTemplateSummary"}
 	for _, test := range []struct {
@@ -394,6 +410,8 @@ func TestExpectOwner_BucketsBelongToTheAccount(t *testing.T) {
 		{"a bucket in the path", "https://s3.us-east-1.amazonaws.com/b?list-type=2", nil, ownAccount},
 		{"a bucket in the host", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", nil, ownAccount},
 		{"an object", "https://s3.us-east-1.amazonaws.com/b/k?acl", nil, ownAccount},
+		{"a key like a way to another bucket", "https://s3.us-east-1.amazonaws.com/d--use1-az4--x-s3/../b?acl", nil, ownAccount},
+		{"an escaped way to another bucket", "https://s3.us-east-1.amazonaws.com/d--use1-az4--x-s3%2F..%2Fb?acl", nil, ownAccount},
 		{"the own account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, ownAccount}}, ownAccount},
 		{"a blank owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, " "}}, ownAccount},
 		{"any owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, "*"}}, ownAccount},

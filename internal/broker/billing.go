@@ -61,6 +61,9 @@ var tariffs = map[string]tariff{
 	"verifiedpermissions:BatchGetPolicy":             {toolcall.UnitRequests, 0.00004, listed("requests", 1)},
 	"verifiedpermissions:BatchIsAuthorized":          {toolcall.UnitRequests, 0.00015, fixed(1)},
 	"verifiedpermissions:BatchIsAuthorizedWithToken": {toolcall.UnitRequests, 0.00015, fixed(1)},
+	"ssm:DescribeOpsItems":                           {toolcall.UnitRequests, 0.000039, fixed(1)},
+	"ssm:GetOpsItem":                                 {toolcall.UnitRequests, 0.000039, fixed(1)},
+	"ssm:GetOpsSummary":                              {toolcall.UnitRequests, 0.000039, fixed(1)},
 	"iotwireless:GetPositionEstimate":                {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
 }
 

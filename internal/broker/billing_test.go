@@ -800,6 +800,8 @@ func TestBilling_CountsReadsOfOtherGroupsAndServices(t *testing.T) {
 		request.Headers[0][1] = typeJSON + "1.0"
 		return request
 	}
+	operations := func(name string) forgedRequest { return jsonRequest(name, "ssm", "AmazonSSM."+name, "{}", "") }
+	refusedForMoney(t, nil, operations("GetOpsItem"), operations("DescribeOpsItems"), operations("GetOpsSummary"))
 	refusedForMoney(t, nil, permissions("ListPolicies", `{"policyStoreId":"p"}`), permissions("BatchGetPolicy", `{"requests":[{},{}]}`))
 	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.BilledReads} }, permissions("BatchIsAuthorized", `{}`))
 	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.HostOutput} },

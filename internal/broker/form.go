@@ -221,8 +221,14 @@ func parseForm(body []byte) (url.Values, bool) {
 	if err != nil {
 		return nil, false
 	}
+	folded := map[string]bool{}
 	for name, values := range form {
 		first, _, _ := strings.Cut(name, ".")
+		lower := strings.ToLower(name)
+		if folded[lower] {
+			return nil, false // two spellings
+		}
+		folded[lower] = true
 		if !formName().MatchString(name) || len(values) != 1 || isDeceptive(values[0]) ||
 			strings.EqualFold(first, "Action") && name != "Action" || slices.Contains(signatureParameters, withoutSigns(name)) {
 			return nil, false

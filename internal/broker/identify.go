@@ -40,10 +40,30 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	if found = append(found, routed...); len(found) == 0 {
 		return nil, unknownOperation(r, body, candidates)
 	}
+	if name := actionInURL(r, candidates); name != "" {
+		return nil, fmt.Sprintf("the parameter %q in the URL makes the request's operation ambiguous", bounded(name))
+	}
 	if hint := r.URL.Query().Get(operationHint); hint != "" && !slices.ContainsFunc(found, func(op *operation) bool { return op.name == hint }) {
 		return nil, fmt.Sprintf("the parameter %s=%s makes the request's operation ambiguous", operationHint, bounded(hint))
 	}
 	return found, ""
+}
+
+// actionInURL returns a parameter of the URL that names an operation of the query protocol if a service at the host has this
+// protocol, or an empty string. Such a service could read it there, while another service at the host has the path.
+func actionInURL(r *http.Request, candidates []*service) string {
+	hasQuery := func(s *service) bool {
+		return slices.Contains(s.protocols, "query") || slices.Contains(s.protocols, "ec2")
+	}
+	if r.URL.RawQuery == "" || !slices.ContainsFunc(candidates, hasQuery) {
+		return ""
+	}
+	for name := range r.URL.Query() {
+		if strings.EqualFold(name, "Action") {
+			return name
+		}
+	}
+	return ""
 }
 
 // operationHint is the parameter with which some SDKs repeat the operation's name in the URL.
@@ -52,6 +72,9 @@ const operationHint = "x-id"
 // ambiguous returns the reason for refusing a request that a server may interpret differently than the broker, or an
 // empty string.
 func ambiguous(r *http.Request) string {
+	if path := r.URL.EscapedPath(); len(path) > maxPath {
+		return fmt.Sprintf("the request's path has %d bytes, more than %d", len(path), maxPath)
+	}
 	if name := ambiguousHeader(r); name != "" {
 		return fmt.Sprintf("the request's header %s makes its operation ambiguous", bounded(name))
 	}

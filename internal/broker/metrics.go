@@ -214,10 +214,16 @@ const (
 // nodes counts decoded values.
 type nodes int
 
+// errTooMany reports a body with more values than the requests of any read have. Judging them would take long, and much memory.
+var errTooMany = fmt.Errorf("more than %d values", maxNodes)
+
 // add counts a value at a depth.
 func (n *nodes) add(depth int) error {
-	if *n++; *n > maxNodes || depth > maxDepth {
-		return fmt.Errorf("more than %d values or %d levels", maxNodes, maxDepth)
+	if *n++; *n > maxNodes {
+		return errTooMany
+	}
+	if depth > maxDepth {
+		return fmt.Errorf("more than %d levels", maxDepth)
 	}
 	return nil
 }

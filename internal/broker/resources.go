@@ -282,11 +282,15 @@ func textsInBody(ops []*operation, r *http.Request, body []byte) (texts []string
 			texts = append(texts, each.text)
 		}
 	default:
+		const most = 4 * maxNodes // a member has a name, and a value with up to two brackets
 		decoder := json.NewDecoder(bytes.NewReader(body))
-		for {
+		for n := 0; ; n++ {
 			token, err := decoder.Token()
 			if err != nil {
 				break
+			}
+			if n >= most {
+				return nil, errTooMany
 			}
 			if text, isText := token.(string); isText {
 				texts = append(texts, text)
