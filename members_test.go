@@ -850,6 +850,21 @@ func TestNames_TwoTriagesWithMembersNeedDifferentNames(t *testing.T) {
 	})
 }
 
+// CloudFormation identifies the policies of all buses of an account and Region by their StatementId.
+func TestMembers_PoliciesOfTwoBusesHaveDifferentIDs(t *testing.T) {
+	stack := stackOf(newTestApp(), "Ireland", centralAccount, "eu-west-1")
+	for _, prefix := range []string{"prod", "test"} {
+		triageNamed(stack, prefix, func(p *alarmtriage.AlarmTriageProps) {
+			p.Members, p.ResourcePrefix = membersOf(memberAccount), &prefix
+			p.Members.RoleName = jsii.String(prefix + "-member")
+		})
+	}
+	template := synth(stack)
+	for _, id := range []string{"prod-member-alarms", "test-member-alarms"} {
+		template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("StatementId", id, "Statement", like("Sid", id)))
+	}
+}
+
 // The template is a golden file, like those of the AlarmTriage.
 func TestMember_TemplateMatchesTheGoldenFile(t *testing.T) {
 	const golden = "testdata/member.template.json"
