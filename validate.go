@@ -120,8 +120,12 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	}
 }
 
-// schedulePattern matches the schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide).
-var schedulePattern = regexp.MustCompile(`^(?:rate\([1-9][0-9]* (?:minute|hour|day)s?\)|cron\([^ ()]+(?: [^ ()]+){5}\))$`)
+// The schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide). The unit of a rate agrees with its number,
+// and the third or the fifth field of a cron expression, which select days, is a question mark.
+var (
+	ratePattern = regexp.MustCompile(`^rate\((?:1 (?:minute|hour|day)|(?:[2-9]|[1-9][0-9]+) (?:minute|hour|day)s)\)$`)
+	cronPattern = regexp.MustCompile(`^cron\([^ ()]+ [^ ()]+ (?:\? [^ ()]+ [^ ()]+|[^ ()]+ [^ ()]+ \?) [^ ()]+\)$`)
+)
 
 // convertible checks that CDK can convert a duration whose value is a token to a unit.
 func (l *problems) convertible(prop, unit string, convert func()) {
@@ -847,11 +851,23 @@ func sameTopic(a, b awssns.ITopic) bool {
 		return true
 	}
 	one, other := a.TopicArn(), b.TopicArn()
-	if *one == *other || !unresolved(one) || !unresolved(other) {
+	if *one == *other || !unresolved(one) && !unresolved(other) {
 		return *one == *other
 	}
 	arns := alarmjs.Identify(a, one, other)
-	return arns[0] == arns[1] && *awscdk.Stack_Of(a).Environment() == *awscdk.Stack_Of(b).Environment()
+	first, isKnown := withoutPartition(arns[0])
+	second, _ := withoutPartition(arns[1])
+	return first == second && (isKnown || *awscdk.Stack_Of(a).Environment() == *awscdk.Stack_Of(b).Environment())
+}
+
+// withoutPartition returns an identified ARN of a topic without its partition, which is a token in most stacks and follows from the
+// Region, and reports whether the rest is known at synth.
+func withoutPartition(arn string) (rest string, isKnown bool) {
+	_, rest, isARN := strings.Cut(arn, ":sns:")
+	if !isARN {
+		return arn, false
+	}
+	return rest, !strings.Contains(rest, "{")
 }
 
 // isAccountName reports whether a text can name an account in a subject.
@@ -865,7 +881,7 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
 	}
 	if p.SelfCheckSchedule != nil {
-		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !schedulePattern.MatchString(expression) {
+		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !ratePattern.MatchString(expression) && !cronPattern.MatchString(expression) {
 			l.add("SelfCheckSchedule must be an expression such as \"rate(7 days)\" or \"cron(0 6 ? * MON *)\", got %q", expression)
 		}
 	}
