@@ -30,7 +30,7 @@ type topicSource struct {
 // Alarms that are attached to both cause a separate warning, shared-alarm.
 func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
 	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with "
-	if sameARN(t.table, other.table, t.table.TableArn(), other.table.TableArn()) {
+	if sameARN("dynamodb", t.table, other.table, t.table.TableArn(), other.table.TableArn()) {
 		t.warn("shared-table", "the table %s is also the InvestigationsTable of AlarmTriage %s: only one of the two investigates an alarm that starts both, "+
 			"and both count its investigations. Pass another table, or omit InvestigationsTable", *t.table.Node().Path(), other.path)
 	}

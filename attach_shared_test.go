@@ -162,6 +162,23 @@ func TestAttachTopic_RecognizesTopicsWhoseARNIsAToken(t *testing.T) {
 	}
 }
 
+// The partition of a formatted ARN is a token in most stacks.
+func TestAttachTopic_RecognizesTopicsWhosePartitionIsAToken(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	topic := func(id, name string, isFormatted bool) awssns.ITopic {
+		arn := "arn:aws:sns:eu-west-1:111122223333:" + name
+		if isFormatted {
+			arn = *stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("sns"), Resource: jsii.String(name)})
+		}
+		return awssns.Topic_FromTopicArn(stack, jsii.String(id), &arn)
+	}
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotificationTopic = topic("Reports", "reports", false) })
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(topic("Same", "reports", true), nil) }), "sends to topic Test/Same")
+	triage.AttachTopic(topic("Alarms", "alarms", true), nil)
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(topic("AlarmsAgain", "alarms", false), nil) }), "topic Test/AlarmsAgain is attached to AlarmTriage")
+	triage.AttachTopic(topic("Others", "others", false), nil)
+}
+
 // The events of a member's alarms are on the default bus of its account and Region.
 func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 	const shared = "/S/B alarmtriage:shared-source: alarmtriage: "

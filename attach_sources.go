@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -379,6 +381,9 @@ func (l *problems) alarms(namesProp string, names *[]*string, exceptProp string,
 	if tags == nil {
 		return
 	}
+	if len(*tags) == 0 { // EventBridge rejects empty objects
+		l.add("%s must contain at least one key; omit it to match alarms with any tags or none", tagsProp)
+	}
 	for key, values := range *tags {
 		if values != nil && !l.isKnownList(fmt.Sprintf("%s[%q]", tagsProp, key), values) {
 			continue
@@ -664,5 +669,37 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	t.alarmTopics = append(t.alarmTopics, source)
 	t.allowConfirmation()
 	t.warnOfPublishers(topic)
-	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, subscription))
+	topic.AddSubscription(&alarmSubscription{triage: t, props: subscription})
+}
+
+// alarmSubscription is CDK's LambdaSubscription of the orchestrator, which has the id of the topic's construct, except if the
+// orchestrator has a construct with this id, such as the subscription of the topic of another stack, or if the topic is in a
+// stack that contains AlarmTriage's nested stack, which CDK would make depend on it.
+type alarmSubscription struct {
+	triage *AlarmTriage
+	props  *awssnssubscriptions.LambdaSubscriptionProps // may be nil
+}
+
+// Bind implements [awssns.ITopicSubscription].
+func (s *alarmSubscription) Bind(topic awssns.ITopic) *awssns.TopicSubscriptionConfig {
+	function, unique := s.triage.orchestrator, awscdk.Names_NodeUniqueId(topic.Node())
+	id := topic.Node().Id()
+	if function.Node().TryFindChild(id) != nil {
+		id = unique
+	}
+	if !isNestedIn(awscdk.Stack_Of(s.triage), awscdk.Stack_Of(topic)) {
+		config := awssnssubscriptions.NewLambdaSubscription(function, s.props).Bind(topic)
+		config.SubscriberId = id
+		return config
+	}
+	function.AddPermission(jsii.String("AllowInvoke:"+*unique), &awslambda.Permission{
+		SourceArn: topic.TopicArn(), Principal: awsiam.NewServicePrincipal(jsii.String("sns.amazonaws.com"), nil),
+	})
+	config := &awssns.TopicSubscriptionConfig{
+		SubscriberScope: function, SubscriberId: id, Endpoint: function.FunctionArn(), Protocol: awssns.SubscriptionProtocol_LAMBDA,
+	}
+	if s.props != nil {
+		config.FilterPolicyWithMessageBody = s.props.FilterPolicyWithMessageBody
+	}
+	return config
 }

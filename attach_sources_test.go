@@ -1,7 +1,9 @@
 package alarmtriage_test
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +32,9 @@ func TestAttachEventRule_MatchesTagsAndReportsProblems(t *testing.T) {
 		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
 			Accounts: jsii.Strings("12"), Regions: jsii.Strings("eu-west1", "us-gov-west-1"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
 	})
+	assert.Contains(t, panicOf(t, func() {
+		triage.AttachEventRule(jsii.String("Empty"), &alarmtriage.EventRuleProps{Tags: &map[string]*[]*string{}})
+	}), "alarmtriage: EventRuleProps.Tags must contain at least one key; omit it to match alarms with any tags or none")
 	assert.NotContains(t, message, "us-gov-west-1", "it is a Region")
 	for _, want := range []string{
 		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`,
@@ -433,6 +438,33 @@ func TestAttachTopic_RejectsOwnNotificationTopic(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicy", assertions.Match_Absent()))
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicyScope", "MessageBody",
 		"FilterPolicy", object("AlarmName", []any{object("prefix", "prod-"), object("prefix", "stage-")})))
+}
+
+// CDK names a subscription after the construct of its topic, below the function, and makes the stack of the function depend on that
+// of the topic.
+func TestAttachTopic_TopicsOfAnyStackAndID(t *testing.T) {
+	app := newTestApp()
+	outer := stackOf(app, "Outer", "111122223333", "eu-west-1")
+	inner := awscdk.NewNestedStack(outer, jsii.String("Inner"), nil)
+	triage := newTriage(inner, nil)
+	for _, stack := range []awscdk.Stack{
+		outer, awscdk.NewNestedStack(outer, jsii.String("Sibling"), nil), stackOf(app, "Orders", "111122223333", "eu-west-1"),
+		stackOf(app, "Payments", "111122223333", "eu-west-1"),
+	} {
+		triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-")})
+	}
+	triage.AttachTopic(awssns.NewTopic(outer, jsii.String("Resource"), nil), nil) // the function has a construct with this id
+	template := synth(inner)
+	subscriptions := map[string]any{}
+	for _, subscription := range *template.FindResources(jsii.String("AWS::SNS::Subscription"), nil) {
+		properties := (*subscription)["Properties"].(map[string]any)
+		subscriptions[fmt.Sprint(properties["TopicArn"])] = properties["FilterPolicy"]
+	}
+	assert.Len(t, subscriptions, 5)
+	permissions := template.FindResources(jsii.String("AWS::Lambda::Permission"), like("Properties", like("Principal", "sns.amazonaws.com")))
+	assert.Len(t, *permissions, 5)
+	filtered := slices.DeleteFunc(slices.Collect(maps.Values(subscriptions)), func(policy any) bool { return policy == nil })
+	assert.Len(t, filtered, 4)
 }
 
 func TestAttachTopic_WarnsOfPublishers(t *testing.T) {

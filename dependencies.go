@@ -130,6 +130,16 @@ func branchOf(stack, other awscdk.Stack) (branch awscdk.Stack) {
 	return branch
 }
 
+// isNestedIn reports whether a stack is nested in another one, directly or not.
+func isNestedIn(stack, outer awscdk.Stack) bool {
+	for stack = stack.NestedStackParent(); stack != nil; stack = stack.NestedStackParent() {
+		if stack == outer {
+			return true
+		}
+	}
+	return false
+}
+
 // useProps declares the dependencies on the resources in props.
 func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
 	for _, given := range givenResources(p) {

@@ -347,7 +347,31 @@ func (l *problems) triageOfMember(scope constructs.Construct, p *AlarmTriageMemb
 			"got AlarmTriage %s: pass Env to its stack, or pass CentralAccount instead of Triage", p.Triage.path)
 	}
 	l.otherPartition(regionOf(scope), regionOf(p.Triage))
+	l.references(scope, p)
 	return account
+}
+
+// references checks that the stack of a member can refer to the resources in the permissions that it takes from Triage.
+func (l *problems) references(scope constructs.Construct, p *AlarmTriageMemberProps) {
+	if scopeProblem(scope) != "" {
+		return
+	}
+	reads := p.Triage.reads
+	for _, list := range []struct {
+		prop       string
+		own, taken *[]*string
+	}{
+		{"ToolDeniedActions", p.ToolDeniedActions, reads.ToolDeniedActions}, {"ToolDeniedResources", p.ToolDeniedResources, reads.ToolDeniedResources},
+		{"ToolAllowedActions", p.ToolAllowedActions, reads.ToolAllowedActions},
+	} {
+		if list.own != nil || list.taken == nil || !unresolved(list.taken) && !slices.ContainsFunc(*list.taken, func(text *string) bool { return unresolved(text) }) {
+			continue
+		}
+		if cause := errorOf(func() { awscdk.Stack_Of(scope).Resolve(list.taken) }); cause != "" {
+			l.add("%s of AlarmTriage %s contains a resource to which the stack of the member can't refer: give the resource a physical name, or set %s of the "+
+				"member, too. CDK's reason: %s", list.prop, p.Triage.path, list.prop, cause)
+		}
+	}
 }
 
 // otherPartition checks that the Regions of a member and of its AlarmTriage, if they are known, are in one partition.

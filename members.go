@@ -345,6 +345,14 @@ func (t *AlarmTriage) receiveMemberAlarms(p *AlarmTriageProps) {
 		statement.Principals = &principals
 	}
 	bus.AddToResourcePolicy(awsiam.NewPolicyStatement(statement))
+	for _, child := range *bus.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if policy, isPolicy := child.(awsevents.CfnEventBusPolicy); isPolicy {
+			// CloudFormation identifies policies by this id, whatever their bus is. It must be unique in an account and Region, as the
+			// name of the bus is.
+			policy.SetStatementId(memberBusName(p))
+			policy.AddPropertyOverride(jsii.String("Statement.Sid"), memberBusName(p))
+		}
+	}
 	t.AttachEventRule(jsii.String("MemberAlarms"), &EventRuleProps{EventBus: bus, Accounts: p.Members.Accounts})
 	t.memberBus = bus
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -332,6 +333,35 @@ func TestMember_TakesItsPermissionsFromTheTriage(t *testing.T) {
 	assert.Contains(t, policies, `"ec2:GetConsoleOutput"`, "the member's own setting overrides the triage's")
 	assert.Contains(t, find(t, template, "AWS::Events::Rule")["MemberRule16AF9DC4"], "arn:aws:events:eu-west-1:111122223333:event-bus/", "the bus is in the triage's Region")
 	app.Synth(nil) // the two fit together
+}
+
+// The recipe for one log group passes the ARN of a resource, to which the stack of another account can't always refer.
+func TestMember_RejectsResourcesOfTheTriageWithoutAName(t *testing.T) {
+	for name, isNamed := range map[string]bool{"": false, "/shop/audit": true} {
+		app := newTestApp()
+		central, member := stackOf(app, "Central", centralAccount, "eu-west-1"), stackOf(app, "Member", memberAccount, "eu-west-1")
+		props := &awslogs.LogGroupProps{}
+		if isNamed {
+			props.LogGroupName = &name
+		}
+		audit := awslogs.NewLogGroup(central, jsii.String("Audit"), props)
+		triage := newTriage(central, func(p *alarmtriage.AlarmTriageProps) {
+			p.Members, p.ToolDeniedResources = membersOf(memberAccount), &[]*string{audit.LogGroupArn()}
+		})
+		if !isNamed {
+			assert.Contains(t, panicOf(t, func() {
+				alarmtriage.NewAlarmTriageMember(member, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{Triage: triage})
+			}), "alarmtriage: ToolDeniedResources of AlarmTriage Central/Triage contains a resource to which the stack of the member can't refer: "+
+				"give the resource a physical name, or set ToolDeniedResources of the member, too")
+			other := &alarmtriage.AlarmTriageMemberProps{Triage: triage, ToolDeniedResources: jsii.Strings("arn:aws:logs:*:*:log-group:/shop/audit*")}
+			alarmtriage.NewAlarmTriageMember(member, jsii.String("Other"), other)
+		} else {
+			alarmtriage.NewAlarmTriageMember(member, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{Triage: triage})
+		}
+		text, err := json.Marshal(*synth(member).ToJSON())
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "log-group:/shop/audit")
+	}
 }
 
 func TestMember_CreatesNoRoleInFurtherRegions(t *testing.T) {
@@ -848,6 +878,21 @@ func TestNames_TwoTriagesWithMembersNeedDifferentNames(t *testing.T) {
 		members(p)
 		p.ResourceSuffix = jsii.String("virginia")
 	})
+}
+
+// CloudFormation identifies the policies of all buses of an account and Region by their StatementId.
+func TestMembers_PoliciesOfTwoBusesHaveDifferentIDs(t *testing.T) {
+	stack := stackOf(newTestApp(), "Ireland", centralAccount, "eu-west-1")
+	for _, prefix := range []string{"prod", "test"} {
+		triageNamed(stack, prefix, func(p *alarmtriage.AlarmTriageProps) {
+			p.Members, p.ResourcePrefix = membersOf(memberAccount), &prefix
+			p.Members.RoleName = jsii.String(prefix + "-member")
+		})
+	}
+	template := synth(stack)
+	for _, id := range []string{"prod-member-alarms", "test-member-alarms"} {
+		template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("StatementId", id, "Statement", like("Sid", id)))
+	}
 }
 
 // The template is a golden file, like those of the AlarmTriage.

@@ -752,6 +752,12 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		{"a schedule of EventBridge Scheduler", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("at(2027-01-01T06:00:00)"))
 		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "at(2027-01-01T06:00:00)"`},
+		{"a rate whose unit does not agree with its number", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("rate(1 days)"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "rate(1 days)"`},
+		{"a schedule with the days of a month and of a week", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("cron(0 6 * * MON *)"))
+		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "cron(0 6 * * MON *)"`},
 		{"durations that are tokens of another unit", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			value := awscdk.NewCfnParameter(stack, jsii.String("P"), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
 			p.InvestigationWindow, p.ToolTimeout, p.ReportsRetention = awscdk.Duration_Hours(value), awscdk.Duration_Minutes(value), awscdk.Duration_Hours(value)

@@ -195,7 +195,7 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	existing := t.endpointsOf(p.Vpc)
 	var reused, gateways []string
 	exists := func(id string, service *string) bool {
-		key := t.serviceKey(service)
+		key := serviceKey(t, service)
 		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == key && t.collides(e) })
 		if i < 0 {
 			t.endpoints = append(t.endpoints, key)
@@ -288,17 +288,36 @@ func tablesOf(subnets []awsec2.ISubnet) (tables []string) {
 	return tables
 }
 
-// serviceKey returns the name of an endpoint's service, in which the Region may be a token.
-func (t *AlarmTriage) serviceKey(name *string) string {
-	return fmt.Sprint(awscdk.Stack_Of(t).Resolve(name))
+// serviceKey returns the name of an endpoint's service in the stack of a construct, in which an unknown Region is JSON.
+func serviceKey(scope constructs.Construct, name *string) string {
+	key := alarmjs.Identify(scope, name)[0]
+	if region := regionOf(scope); region != "" { // CDK also writes a known Region as a reference
+		key = strings.ReplaceAll(key, `{"Ref":"AWS::Region"}`, region)
+	}
+	return key
+}
+
+// vpcPaths returns the paths of VPCs of the app that are named by their IDs, and other IDs as they are.
+func (t *AlarmTriage) vpcPaths(ids []*string) []string {
+	paths := alarmjs.Identify(t, ids...)
+	for i, path := range paths {
+		paths[i] = strings.TrimSuffix(strings.TrimSuffix(path, ".VpcId"), ".Ref")
+	}
+	return paths
 }
 
 // endpointsOf returns the endpoints that the app has defined for a VPC so far.
 func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint) {
-	id := *vpc.VpcId()
+	var candidates []awsec2.CfnVPCEndpoint
+	ids := []*string{vpc.VpcId()}
 	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
-		resource, isEndpoint := construct.(awsec2.CfnVPCEndpoint)
-		if !isEndpoint || *resource.VpcId() != id || resource.ServiceName() == nil {
+		if resource, isEndpoint := construct.(awsec2.CfnVPCEndpoint); isEndpoint && resource.VpcId() != nil && resource.ServiceName() != nil {
+			candidates, ids = append(candidates, resource), append(ids, resource.VpcId())
+		}
+	}
+	paths := t.vpcPaths(ids)
+	for i, resource := range candidates {
+		if paths[i+1] != paths[0] {
 			continue
 		}
 		gateway := resource.VpcEndpointType() == nil || *resource.VpcEndpointType() == "Gateway" // CloudFormation's default
@@ -307,7 +326,7 @@ func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint
 		}
 		endpoints = append(endpoints, existingEndpoint{
 			path: strings.TrimSuffix(*resource.Node().Path(), "/Resource"), resource: resource, gateway: gateway,
-			service: fmt.Sprint(awscdk.Stack_Of(resource).Resolve(resource.ServiceName())),
+			service: serviceKey(resource, resource.ServiceName()),
 		})
 	}
 	return endpoints
@@ -396,7 +415,7 @@ func (t *AlarmTriage) warnOfIsolation() {
 	var names []string
 	missing := false
 	for _, needed := range t.needed {
-		key := t.serviceKey(needed.name)
+		key := serviceKey(t, needed.name)
 		missing = missing || !slices.ContainsFunc(existing, func(e existingEndpoint) bool { return e.service == key })
 		names = append(names, needed.short)
 	}
@@ -415,7 +434,7 @@ func (t *AlarmTriage) closedEndpoints(existing []existingEndpoint) (closed []str
 	candidates := slices.DeleteFunc(slices.Clone(existing), func(e existingEndpoint) bool {
 		groups := e.resource.SecurityGroupIds()
 		return e.gateway || groups == nil || unresolved(groups) || len(*groups) == 0 ||
-			!slices.ContainsFunc(t.needed, func(s service) bool { return t.serviceKey(s.name) == e.service })
+			!slices.ContainsFunc(t.needed, func(s service) bool { return serviceKey(t, s.name) == e.service })
 	})
 	if len(candidates) == 0 { // jsii needs long to translate all constructs of an app
 		return nil

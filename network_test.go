@@ -186,6 +186,26 @@ func TestCreateVpcEndpoints_UsesThoseOfTheApp(t *testing.T) {
 	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarmtriage: AlarmTriage Test/Triage creates the same VPC endpoint as Test/Vpc/Sts, which AWS rejects: define the latter before AlarmTriage, which then uses it, or remove it")
 }
 
+// A resource of the app can name the VPC by either attribute, and the Region of the service by a reference.
+func TestCreateVpcEndpoints_RecognizesResourcesOfTheApp(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	resource := vpc.Node().DefaultChild().(awsec2.CfnVPC)
+	endpoint := func(id string, vpcID *string, service string) {
+		awsec2.NewCfnVPCEndpoint(stack, jsii.String(id), &awsec2.CfnVPCEndpointProps{
+			VpcId: vpcID, ServiceName: &service, VpcEndpointType: jsii.String("Interface"), PrivateDnsEnabled: jsii.Bool(true),
+		})
+	}
+	endpoint("Sns", resource.AttrVpcId(), "com.amazonaws.eu-west-1.sns")
+	endpoint("Sts", resource.Ref(), "com.amazonaws.eu-west-1.sts")
+	endpoint("Logs", vpc.VpcId(), *jsii.Sprintf("com.amazonaws.%s.logs", *awscdk.Aws_REGION()))
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true) })
+	assert.Contains(t, strings.Join(messagesOf(stack), "\n"), "CreateVpcEndpoints uses 3 existing endpoints of Vpc Test/Vpc instead of creating others")
+	endpoint("Lambda", resource.AttrVpcId(), "com.amazonaws.eu-west-1.lambda")
+	message := panicOf(t, func() { awscdk.App_Of(stack).Synth(&awscdk.StageSynthesisOptions{Force: jsii.Bool(true)}) })
+	assert.Contains(t, message, "AlarmTriage Test/Triage creates the same VPC endpoint as Test/Lambda, which AWS rejects")
+}
+
 // AWS rejects endpoints with private DNS names in such a VPC.
 func TestCreateVpcEndpoints_NeedsDNS(t *testing.T) {
 	create := func(endpoints bool, vpc func(awscdk.Stack) awsec2.IVpc) func() {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
 // sharedResource is a resource that may be in another account. AWS then requires two permissions: that of the caller, and a
@@ -48,15 +49,15 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 	if queue := p.OnFailureQueue; !isNil(queue) && !isOfApp(queue) {
 		add("OnFailureQueue", queue, func() *string { return queue.QueueArn() }, "sqs:SendMessage")
 	}
-	objects := func(prop string, bucket awss3.IBucket, actions ...string) {
-		add(prop, bucket, func() *string { return bucket.ArnForObjects(jsii.String("*")) }, actions...)
+	objects := func(prop string, bucket awss3.IBucket, keys string, actions ...string) {
+		add(prop, bucket, func() *string { return bucket.ArnForObjects(jsii.String(keys)) }, actions...)
 	}
-	objects("ReportsBucket", p.ReportsBucket, "s3:PutObject", "s3:GetObject")
+	objects("ReportsBucket", p.ReportsBucket, config.ReportsPrefix+"*", "s3:PutObject", "s3:GetObject")
 	if p.InstructionsObject != nil {
-		objects("InstructionsObject", p.InstructionsObject.Bucket, "s3:GetObject")
+		objects("InstructionsObject", p.InstructionsObject.Bucket, *p.InstructionsObject.Key, "s3:GetObject")
 	}
 	if p.Runbooks != nil {
-		objects("Runbooks", p.Runbooks.Bucket, "s3:GetObject")
+		objects("Runbooks", p.Runbooks.Bucket, deref(p.Runbooks.Prefix)+"*", "s3:GetObject")
 	}
 	key := func(prop string, key awskms.IKey) {
 		if !isNil(key) && !isOfApp(key) {
@@ -137,7 +138,7 @@ func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
 			principal = "the service cloudwatch.amazonaws.com, with aws:SourceAccount " + here.Account + ","
 		}
 		use := strings.Join(shared.actions, " and ")
-		if key := there.Path + principal + use; done[key] || t.completePolicy(shared, p, here.Account, there.Account) {
+		if key := there.Path + principal + use + deref(shared.arn); done[key] || t.completePolicy(shared, p, here.Account, there.Account) {
 			done[key] = true
 			continue
 		}
@@ -145,6 +146,14 @@ func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
 			"denies it. Add the statement in that account (docs/operations.md, \"One topic for many accounts\"), or acknowledge this warning if "+
 			"it exists", shared.prop, there.Path, there.Account, principal, use)
 	}
+}
+
+// statementID returns the Sid of a statement for a prop of AlarmTriage. Several AlarmTriages of an account can use one resource:
+// SNS rejects two statements with one Sid, and so does CloudFormation for all buses of an account and Region.
+func (t *AlarmTriage) statementID(prop, account string) *string {
+	const most = 16 // characters; EventBridge allows 64 for the whole
+	unique := awscdk.Names_UniqueResourceName(t, &awscdk.UniqueResourceNameOptions{MaxLength: jsii.Number(most)})
+	return jsii.Sprintf("AlarmTriage%s%s%s", prop, account, *unique)
 }
 
 // completePolicy adds a statement to the policy of a resource in another account. It reports whether CDK can. The principal is
@@ -157,7 +166,7 @@ func (t *AlarmTriage) completePolicy(shared sharedResource, p *AlarmTriageProps,
 	topic, isTopic := shared.resource.(awssns.ITopic)
 	isFirst := isTopic && topic.Node().TryFindChild(jsii.String("Policy")) == nil
 	statement := &awsiam.PolicyStatementProps{
-		Sid: jsii.String("AlarmTriage" + shared.prop + here), Actions: jsii.Strings(shared.actions...), Resources: &[]*string{shared.arn},
+		Sid: t.statementID(shared.prop, here), Actions: jsii.Strings(shared.actions...), Resources: &[]*string{shared.arn},
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAccountPrincipal(here)},
 	}
 	switch name := physicalName(p, orchestratorRoleName); {

@@ -78,10 +78,10 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 	}
 	own := like("Sid", "OwnAccount", "Condition", object("StringEquals", object("AWS:SourceOwner", "444455556666")))
 	has("AWS::SNS::TopicPolicy", "PolicyDocument",
-		object("Sid", "AlarmTriageNotificationTopic111122223330", "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
+		like("Sid", assertions.Match_StringLikeRegexp(jsii.String("^AlarmTriageNotificationTopic111122223330[A-Za-z0-9]+$")), "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
 			"Principal", object("AWS", root("111122223330")), "Condition", byRole),
 		own,
-		object("Sid", "AlarmTriageNotificationTopic111122223331", "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
+		like("Sid", assertions.Match_StringLikeRegexp(jsii.String("^AlarmTriageNotificationTopic111122223331[A-Za-z0-9]+$")), "Effect", "Allow", "Action", "sns:Publish", "Resource", ref("Topic"),
 			"Principal", object("AWS", root("111122223331"))))
 	has("AWS::SNS::TopicPolicy", "PolicyDocument",
 		like("Principal", object("Service", "cloudwatch.amazonaws.com"), "Condition", object("StringEquals", object("aws:SourceAccount", "111122223330"))),
@@ -91,6 +91,58 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 	has("AWS::S3::BucketPolicy", "PolicyDocument", like("Action", []any{"s3:PutObject", "s3:GetObject"}, "Principal", object("AWS", root("111122223330")), "Condition", byRole))
 	template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("Statement",
 		like("Action", "events:PutEvents", "Principal", object("AWS", root("111122223330")), "Condition", byRole)))
+}
+
+// SNS rejects two statements with one Sid, and CloudFormation two policies of buses with one StatementId, in whatever stack.
+func TestOtherAccount_StatementsOfTwoTriagesDiffer(t *testing.T) {
+	app := newTestApp()
+	central, home := stackOf(app, "Central", "444455556666", "eu-west-1"), stackOf(app, "Home", "111122223333", "eu-west-1")
+	topic := awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call")})
+	shared := awsevents.NewEventBus(central, jsii.String("Shared"), &awsevents.EventBusProps{EventBusName: jsii.String("shared")})
+	other := awsevents.NewEventBus(central, jsii.String("Other"), &awsevents.EventBusProps{EventBusName: jsii.String("other")})
+	for prefix, bus := range map[string]awsevents.EventBus{"one": shared, "two": shared, "three": other} {
+		alarmtriage.NewAlarmTriage(home, jsii.String("Triage-"+prefix), &alarmtriage.AlarmTriageProps{
+			NotificationTopic: topic, CompletionEventBus: bus, ResourcePrefix: jsii.String(prefix),
+		})
+	}
+	template := synth(central)
+	sids := map[any]bool{}
+	for _, policy := range *template.FindResources(jsii.String("AWS::SNS::TopicPolicy"), nil) {
+		for _, statement := range (*policy)["Properties"].(map[string]any)["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+			sids[statement.(map[string]any)["Sid"]] = true
+		}
+	}
+	assert.Len(t, sids, 4, "one for each AlarmTriage, and one for the account of the topic: %v", sids)
+	ids := map[any]bool{}
+	for _, policy := range *template.FindResources(jsii.String("AWS::Events::EventBusPolicy"), nil) {
+		id := (*policy)["Properties"].(map[string]any)["StatementId"]
+		assert.Regexp(t, "^[A-Za-z0-9_-]{1,64}$", id)
+		ids[id] = true
+	}
+	assert.Len(t, ids, 3, "%v", ids)
+}
+
+func TestOtherAccount_AllowsOnlyTheObjectsThatAreUsed(t *testing.T) {
+	app := newTestApp()
+	central, home := stackOf(app, "Central", "444455556666", "eu-west-1"), stackOf(app, "Home", "111122223333", "eu-west-1")
+	texts := awss3.NewBucket(central, jsii.String("Texts"), &awss3.BucketProps{BucketName: jsii.String("texts")})
+	reports := awss3.NewBucket(central, jsii.String("Reports"), &awss3.BucketProps{BucketName: jsii.String("reports")})
+	newTriage(home, func(p *alarmtriage.AlarmTriageProps) {
+		p.ReportsBucket = reports
+		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: texts, Key: jsii.String("triage/ops.md")}
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: texts, Prefix: jsii.String("runbooks/")}
+	})
+	objects := func(bucket awss3.Bucket, keys string) any {
+		return object("Fn::Join", []any{"", []any{object("Fn::GetAtt", []any{
+			*central.GetLogicalId(bucket.Node().DefaultChild().(awscdk.CfnElement)), "Arn"}), "/" + keys}})
+	}
+	template := synth(central)
+	for _, statements := range [][]any{
+		{like("Action", "s3:GetObject", "Resource", objects(texts, "triage/ops.md")), like("Action", "s3:GetObject", "Resource", objects(texts, "runbooks/*"))},
+		{like("Action", []any{"s3:PutObject", "s3:GetObject"}, "Resource", objects(reports, "reports/*"))},
+	} {
+		template.HasResourceProperties(jsii.String("AWS::S3::BucketPolicy"), like("PolicyDocument", like("Statement", statements)))
+	}
 }
 
 // The policies of queues and keys in other accounts name the role, so it needs a name. CDK's error says neither why nor how.

@@ -103,7 +103,7 @@ type AlarmTriageProps struct {
 	// The models that are asked, in this order, if the previous one can't be used, for example because access
 	// is missing, the model is retired, its quota is used up, or it declines to answer. At most 4. An empty
 	// list disables the model fallback. Default: one model that needs no subscription, which is Nova 2 Lite in
-	// most Regions.
+	// most Regions; none if BedrockModelId has its ID.
 	FallbackModelIds *[]*string
 	// Let the orchestrator's role subscribe the account to models that are sold through AWS Marketplace, such
 	// as Claude. This applies to BedrockModelId and FallbackModelIds. Bedrock subscribes the account at its

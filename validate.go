@@ -120,8 +120,12 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	}
 }
 
-// schedulePattern matches the schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide).
-var schedulePattern = regexp.MustCompile(`^(?:rate\([1-9][0-9]* (?:minute|hour|day)s?\)|cron\([^ ()]+(?: [^ ()]+){5}\))$`)
+// The schedules of an event rule ("Schedule expressions", Amazon EventBridge User Guide). The unit of a rate agrees with its number,
+// and the third or the fifth field of a cron expression, which select days, is a question mark.
+var (
+	ratePattern = regexp.MustCompile(`^rate\((?:1 (?:minute|hour|day)|(?:[2-9]|[1-9][0-9]+) (?:minute|hour|day)s)\)$`)
+	cronPattern = regexp.MustCompile(`^cron\([^ ()]+ [^ ()]+ (?:\? [^ ()]+ [^ ()]+|[^ ()]+ [^ ()]+ \?) [^ ()]+\)$`)
+)
 
 // convertible checks that CDK can convert a duration whose value is a token to a unit.
 func (l *problems) convertible(prop, unit string, convert func()) {
@@ -846,16 +850,28 @@ func sameTopic(a, b awssns.ITopic) bool {
 	if a == b {
 		return true
 	}
-	return sameARN(a, b, a.TopicArn(), b.TopicArn())
+	return sameARN("sns", a, b, a.TopicArn(), b.TopicArn())
 }
 
-// sameARN reports whether the ARNs of two constructs are known to be the same.
-func sameARN(a, b awscdk.IResource, one, other *string) bool {
-	if *one == *other || !unresolved(one) || !unresolved(other) {
+// sameARN reports whether the ARNs of two resources of a service are known to be the same.
+func sameARN(service string, a, b awscdk.IResource, one, other *string) bool {
+	if *one == *other || !unresolved(one) && !unresolved(other) {
 		return *one == *other
 	}
 	arns := alarmjs.Identify(a, one, other)
-	return arns[0] == arns[1] && *awscdk.Stack_Of(a).Environment() == *awscdk.Stack_Of(b).Environment()
+	first, isKnown := withoutPartition(service, arns[0])
+	second, _ := withoutPartition(service, arns[1])
+	return first == second && (isKnown || *awscdk.Stack_Of(a).Environment() == *awscdk.Stack_Of(b).Environment())
+}
+
+// withoutPartition returns an identified ARN without its partition, which is a token in most stacks and follows from the
+// Region, and reports whether the rest is known at synth.
+func withoutPartition(service, arn string) (rest string, isKnown bool) {
+	_, rest, isARN := strings.Cut(arn, ":"+service+":")
+	if !isARN {
+		return arn, false
+	}
+	return rest, !strings.Contains(rest, "{")
 }
 
 // isAccountName reports whether a text can name an account in a subject.
@@ -869,7 +885,7 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
 	}
 	if p.SelfCheckSchedule != nil {
-		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !schedulePattern.MatchString(expression) {
+		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !ratePattern.MatchString(expression) && !cronPattern.MatchString(expression) {
 			l.add("SelfCheckSchedule must be an expression such as \"rate(7 days)\" or \"cron(0 6 ? * MON *)\", got %q", expression)
 		}
 	}

@@ -45,7 +45,7 @@ func snapshot(t *testing.T, stack awscdk.Stack) string {
 	t.Helper()
 	template := *assertions.Template_FromStack(stack, nil).ToJSON()
 	for _, section := range []string{"Resources", "Mappings"} {
-		parts := template[section].(map[string]any)
+		parts, _ := template[section].(map[string]any) // a stack with a Region has no mappings
 		for id := range parts {
 			if strings.HasPrefix(id, "Triage") {
 				delete(parts, id)
