@@ -44,12 +44,11 @@ func (t *Table) coverChildren(
 		group.Go(func() error {
 			var err error
 			covered[i], recent[i], err = t.cover(ctx, child, parent, c, leaseUntil)
+			covered[i] = covered[i] || err != nil // the write may have succeeded without an answer
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return "", fmt.Errorf("cover the triggering alarms: %w", err)
-	}
+	err = group.Wait()
 	all := len(parent.Children) <= MaxChildren && parent.MoreChildren == 0
 	for i, child := range children {
 		if covered[i] {
@@ -59,6 +58,9 @@ func (t *Table) coverChildren(
 			elsewhere = child
 		}
 		all = all && recent[i]
+	}
+	if err != nil { // those that are covered are settled or freed with the claim all the same
+		return "", fmt.Errorf("cover the triggering alarms: %w", err)
 	}
 	if !all || len(c.Covers) > 0 || c.Resumed {
 		return "", nil
@@ -149,8 +151,8 @@ func (t *Table) changeChildren(ctx context.Context, c *Claim, expression string,
 	for _, child := range c.Covers {
 		group.Go(func() error {
 			err := t.change(ctx, child, c, "settle a triggering alarm", expression, v())
-			if errors.Is(err, ErrLost) {
-				return nil // an event of the child began another investigation
+			if errors.Is(err, ErrLost) || errors.Is(err, errNoItem) {
+				return nil // an event of the child began another investigation, or can begin one
 			}
 			return err
 		})

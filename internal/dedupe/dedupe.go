@@ -63,6 +63,9 @@ const (
 	// each event of a restless alarm becomes one.
 	maxOwners = 100
 
+	// takeOverAttempts is how often an invocation takes over a claim if the answers to its writes are lost.
+	takeOverAttempts = 3
+
 	// maxRepeats is how many repeats are counted.
 	maxRepeats = 500
 
@@ -76,6 +79,9 @@ const (
 
 // ErrLost reports that another invocation took over the investigation or finished it.
 var ErrLost = errors.New("another invocation has this investigation")
+
+// errNoItem reports that the table has no item of the alarm, so that no other invocation has its investigation either.
+var errNoItem = errors.New("there is no item of the alarm")
 
 // Table is the investigations table.
 type Table struct {
@@ -303,11 +309,32 @@ func (i item) isOwner(owner string) bool {
 // that owner can then claim its own transition.
 func ownerOfEarlier(owner string) string { return owner + " for an earlier transition" }
 
-// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to another alarm. If it
-// belongs to another transition whose window is over, the claim is only good for ending it; see [Claim.Earlier].
+// takeOver resumes the investigation in current. If the answer to the write is lost, the SDK sends the write again, which fails
+// because the item has changed. takeOver then takes over from its own write. Otherwise, the invocation would be a duplicate of
+// itself, and nobody would continue the investigation.
 func (t *Table) takeOver(
 	ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {
+	for range takeOverAttempts {
+		claim, changed, err := t.takeOverOnce(ctx, alarm, current, owner, id, transition, leaseUntil)
+		if claim != nil || err != nil {
+			return claim, nil, err
+		}
+		holder := changed.text(attrOwner)
+		if isOwn := holder == owner || holder == ownerOfEarlier(owner); !isOwn || !takeable(changed, owner, t.now()) {
+			return nil, duplicateOf(values(changed)), nil
+		}
+		current = changed
+	}
+	return nil, nil, fmt.Errorf("take over the alarm in table %s: other attempts of the same event change it at the same time", t.name)
+}
+
+// takeOverOnce resumes the investigation in current. It begins a new one if that investigation belongs to another alarm. If it
+// belongs to another transition whose window is over, the claim is only good for ending it; see [Claim.Earlier]. If the item is
+// no longer current, takeOverOnce returns the changed one.
+func (t *Table) takeOverOnce(
+	ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time,
+) (claim *Claim, changed item, err error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == ""
 	isOther := resume && !isSameTransition(current.text(attrTransition), transition)
@@ -354,8 +381,12 @@ func (t *Table) takeOver(
 		claim.Earlier, claim.IsRepeat = earlier, isOther && !earlier
 		return claim, nil, nil
 	}
-	if winner, failed := awsapi.ConditionFailed(err); failed {
-		return nil, duplicateOf(winner), nil
+	if old, failed := awsapi.ConditionFailed(err); failed {
+		if changed = item(old); len(changed) == 0 {
+			changed, err = t.read(ctx, KeyOf(alarm))
+			return nil, changed, err
+		}
+		return nil, changed, nil
 	}
 	return nil, nil, fmt.Errorf("take over the alarm in table %s: %w", t.name, err)
 }
@@ -428,7 +459,8 @@ func (t *Table) read(ctx context.Context, pk string) (item, error) {
 	return item(out.Item), nil
 }
 
-// change writes to an item on condition that c still holds its claim. Otherwise it returns [ErrLost].
+// change writes to an item on condition that c still holds its claim. It returns [ErrLost] if another invocation does, and
+// errNoItem if there is no item: somebody deleted it, or replaced the table.
 func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expression string, v values) error {
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -438,8 +470,16 @@ func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expressio
 		ConditionExpression:       aws.String("investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"),
 		ExpressionAttributeNames:  map[string]string{"#state": attrState},
 		ExpressionAttributeValues: v,
+
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if _, failed := awsapi.ConditionFailed(err); failed {
+	if old, failed := awsapi.ConditionFailed(err); failed {
+		if len(old) > 0 {
+			return fmt.Errorf("%s: %w", what, ErrLost)
+		}
+		if i, err := t.read(ctx, pk); err == nil && len(i) == 0 {
+			return fmt.Errorf("%s in table %s: %w", what, t.name, errNoItem)
+		}
 		return fmt.Errorf("%s: %w", what, ErrLost)
 	}
 	if err != nil {

@@ -70,7 +70,8 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 		if err != nil {
 			return VerdictNone, nil, err
 		}
-		if (i.isOwner(owner) || slices.Contains(i.set(attrOwners), owner)) && i.text(attrCoveredBy) == "" {
+		isOwner := i.isOwner(owner) || i.text(attrOwner) == ownerOfEarlier(owner) || slices.Contains(i.set(attrOwners), owner)
+		if isOwner && i.text(attrCoveredBy) == "" {
 			return at.verdict, nil, nil
 		}
 		if at.verdict == VerdictConfirmed {
@@ -87,7 +88,7 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 // copyOf returns the investigation of the transition, if it runs, or is one of the alarm's last ones.
 func (i item) copyOf(transition string, now time.Time) *Duplicate {
 	settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(now)
-	if settled && isSameTransition(i.text(attrTransition), transition) {
+	if settled && (isSameTransition(i.text(attrTransition), transition) || i.isRepeat(i.text(attrID), transition)) {
 		return duplicateOf(values(i))
 	}
 	return i.investigated(transition, "")

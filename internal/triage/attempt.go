@@ -91,30 +91,30 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 func (r *attempt) isForEarlier() bool { return r.claim != nil && r.claim.Earlier }
 
 // endEarlier delivers the report of an earlier transition's investigation if it is finished, and drops it otherwise: its
-// evidence is older than the window, and the investigation that begins now explains the alarm's latest transition. ended
-// reports whether this attempt did it.
-func (r *attempt) endEarlier(ctx context.Context) (ended bool, err error) {
+// evidence is older than the window, and the investigation that begins now explains the alarm's latest transition. If another
+// invocation ends it, the alarm's item shows the latest transition what to do.
+func (r *attempt) endEarlier(ctx context.Context) error {
 	defer r.background.Wait()
 	if rec, err := unpark(r.claim.Parked); err == nil {
 		r.rec, r.maybeCopy = rec, r.claim.MaybeSent
-		result, err := r.deliver(ctx, nil)
-		return result.Status == StatusInvestigated, err
+		_, err := r.deliver(ctx, nil)
+		return err
 	}
 	if r.lastCheckpoint(ctx).stage == stageFinished {
 		r.maybeCopy = true
-		result, err := r.deliver(ctx, nil)
-		return result.Status == StatusInvestigated, err
+		_, err := r.deliver(ctx, nil)
+		return err
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	switch err := r.Table.Abandon(quick, r.claim); {
 	case errors.Is(err, dedupe.ErrLost):
-		return false, nil
+		return nil
 	case err != nil:
-		return false, err
+		return err
 	}
 	r.log.Warn("unfinished investigation of an earlier transition dropped", "transition", r.claim.StartedAt)
-	return true, nil
+	return nil
 }
 
 // prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the

@@ -21,10 +21,10 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	off := r.switchedOff(quick)
+	r.background.Go(func() { r.noticeWaiting(ctx) })
 	if off != dedupe.OffNothing {
 		return off
 	}
-	r.background.Go(func() { r.noticeWaiting(ctx) })
 	if r.alarm.Confirmation() != alarmevent.Confirmed {
 		r.admit(ctx, quick)
 		return off

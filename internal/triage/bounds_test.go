@@ -185,16 +185,21 @@ func TestEvidenceOnly_MayNotRunLogQueries(t *testing.T) {
 }
 
 func TestWaiting_IsReportedAndNotifiedOnce(t *testing.T) {
-	b := withTable(newHarnessAtTransition(t))
-	b.clock.advance(39 * time.Minute)
-	for i := range 3 {
-		b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 36*60+15))
-	}
-	require.Len(t, b.notices(), 1)
-	assert.Equal(t, "concurrency", *b.notices()[0].MessageAttributes["limit"].StringValue)
-	assert.Contains(t, *b.notices()[0].Message, `The investigation of the alarm "a0" began 40m0s after the alarm.`)
-	for _, text := range b.notifications() {
-		assert.Contains(t, text, "\nNOTE: The investigation began 40 min after the alarm, usually because its event waited")
+	for _, off := range []string{"", config.SwitchModel, config.SwitchAll} {
+		b := withTable(newHarnessAtTransition(t))
+		if off != "" {
+			b.turnSwitch(t, off)
+		}
+		b.clock.advance(39 * time.Minute)
+		for i := range 3 {
+			b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 36*60+15))
+		}
+		require.Len(t, b.notices(), 1)
+		assert.Equal(t, "concurrency", *b.notices()[0].MessageAttributes["limit"].StringValue)
+		assert.Contains(t, *b.notices()[0].Message, `The investigation of the alarm "a0" began 40m0s after the alarm.`)
+		for _, text := range b.notifications() {
+			assert.Contains(t, text, "\nNOTE: The investigation began 40 min after the alarm, usually because its event waited")
+		}
 	}
 
 	prompt := withTable(newHarnessAtTransition(t))

@@ -537,6 +537,44 @@ func TestConfirm_RetryKeepsTheFirstVerdict(t *testing.T) {
 	}
 }
 
+// The alarm fires again while it is investigated, and returns to OK before the message about that is read.
+func TestConfirm_CopyOfARepeatOfARunningInvestigationIsADuplicate(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	again := transition.Add(30 * time.Second)
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+		b.agent.do = nil
+		b.mustBeDuplicate(t, "request-2", stateChange("orders-errors", "ALARM", 30*time.Second, ""))
+		b.Watch.Put(metricAlarm("orders-errors", types.StateValueOk, again.Add(10*time.Second)))
+		b.mustBeDuplicate(t, "request-3", notification("orders-errors", fields{"StateChangeTime": again.Format("2006-01-02T15:04:05.000-0700")}))
+		return conclude(rec)
+	}
+	b.mustInvestigate(t, "request-1", stateChange("orders-errors", "ALARM", 0, ""))
+	assert.Len(t, b.notifications(), 1)
+}
+
+// A message takes over the alarm to deliver the report of an earlier transition, and that fails.
+func TestConfirm_RetryThatFirstDeliversAnEarlierReportKeepsTheVerdict(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.SNS.Fail(awsapitest.ErrDown, 4)
+	for range 3 {
+		_, err := b.invoke(t, "request-1", notification("orders-errors", nil))
+		require.Error(t, err)
+	}
+	b.clock.advance(2 * time.Hour)
+	again := transition.Add(2 * time.Hour)
+	b.Watch.Put(metricAlarm("orders-errors", types.StateValueAlarm, again))
+	event := notification("orders-errors", fields{"StateChangeTime": again.Format("2006-01-02T15:04:05.000-0700")})
+	_, err := b.invoke(t, "request-2", event)
+	require.Error(t, err)
+	b.Watch.Put(metricAlarm("orders-errors", types.StateValueOk, again.Add(time.Minute)))
+	b.mustInvestigate(t, "request-2", event)
+	sent := b.SNS.Published(topicARN)
+	require.Len(t, sent, 2, "the earlier report, and that of the message")
+	for _, in := range sent {
+		assert.Equal(t, "true", *in.MessageAttributes["confirmed"].StringValue)
+	}
+}
+
 // unconfirmedKey returns the key of the claim of an unconfirmed event with the time of the fixtures.
 func unconfirmedKey(name string) string {
 	return "unconfirmed#" + arnPrefix + name + "#2026-08-04T12:36:15.490Z"

@@ -172,8 +172,8 @@ func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
 func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	r, duplicate := h.begin(ctx, alarm, owner, id)
 	if r != nil && r.isForEarlier() {
-		if ended, err := r.endEarlier(ctx); err != nil || !ended {
-			return r.lost(), err
+		if err := r.endEarlier(ctx); err != nil {
+			return Result{}, err
 		}
 		if r, duplicate = h.begin(ctx, alarm, owner, id); r != nil && r.isForEarlier() {
 			r.background.Wait()
