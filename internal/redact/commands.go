@@ -360,6 +360,6 @@ var (
 
 var (
 	// The header of cookies, and one cookie in it.
-	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\?["']?\s*[:=]?\s*\\?["']?)([^\n"']{16,})`, "ookie", "OOKIE")
+	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\*["']?\s*[:=]?\s*\\*["']?)([^\n"']{16,})`, "ookie", "OOKIE")
 	cookie  = lazy(`([A-Za-z0-9_.!#$%&*+^|~-]+=)([^;,\s"']+)`)
 )
