@@ -49,9 +49,9 @@ _PLURALS = ("errors", "exceptions", "failures", "panics", "timeouts")
 _SIGNS = "{,;|([&?<"  # before a field, and in their closing form behind it
 _END_OF_WORD = re.compile(r"""[^\s"'=:,;|(){}\[\]]""")
 
-# A control sequence, such as a color. The supervisor removes it from the output, but not without its numbers, which differ between
-# lines, and a color hides the word and the name beside it.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# A control sequence, such as a color, also escaped as in JSON. It hides the word and the name beside it. The supervisor removes it
+# from the output, but not without its numbers, in whose place a pattern has marks.
+_CONTROL = re.compile(r"(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033))\[[0-?]*[ -/]*[@-~]")
 # What differs between two lines of the same pattern, the longest forms first.
 _VARIABLE = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),

@@ -1,5 +1,6 @@
 """Log lines with colors, which programs write although nobody looks at a terminal."""
 
+import json
 import unittest
 from typing import Any, Dict, List
 
@@ -30,6 +31,11 @@ class Colors(unittest.TestCase):
         for line in ("\x1b[31mFATAL\x1b[0m it broke", "\x1b[31mERRO\x1b[0m[0012] it broke", "\x1b[91mfailed\x1b[39m"):
             self.assertEqual(1, len(_patterns(line)), line)
         self.assertEqual([], _patterns("\x1b[32mINFO\x1b[0m all good"))
+
+    def test_colors_in_json(self) -> None:
+        line = json.dumps({"log": "\x1b[31mERROR\x1b[0m connect \x1b[36mpassword\x1b[0m=hunter2", "stream": "stdout"})
+        self.assertEqual(["ERROR connect password=hunter2"], [one["pattern"] for one in _patterns(line)])
+        self.assertEqual(["FATAL it broke"], [one["pattern"] for one in _patterns(json.dumps({"log": "\x1b[31mFATAL\x1b[0m it broke"}))])
 
     def test_warnings_too(self) -> None:
         found = logs.warning_patterns("orders", 1768446000, 1768447000, _Logs("\x1b[33mWARN\x1b[0m[0012] it is slow"))
