@@ -93,7 +93,7 @@ var others = map[string]*other{
 
 // inspecting programs read and print, if each option matches.
 var inspecting = map[string]*regexp.Regexp{
-	"dig":        regexp.MustCompile(`^(?:-[46]|-[tx]|@?[\w.:-]+|\+\w+(?:=\w+)?)$`),
+	"dig":        regexp.MustCompile(`^(?:-[46]|-[tx]|@?[\w.:][\w.:-]*|\+\w+(?:=\w+)?)$`),
 	"nslookup":   regexp.MustCompile(`^(?:-(?:type|query)=\w+|[\w.:]+[\w.:-]*)$`),
 	"host":       regexp.MustCompile(`^(?:-[46atv]|[\w.:]+[\w.:-]*)$`),
 	"ping":       regexp.MustCompile(`^(?:-[46cWi]|-c\d+|[\w.:]+[\w.:-]*)$`),

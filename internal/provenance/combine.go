@@ -129,7 +129,7 @@ var changing = func() map[string]bool {
 	words := map[string]bool{}
 	for word := range strings.FieldsSeq("un non not no never without anti disable disabled ignore ignored exclude excluded block blocked prevent deny denied " +
 		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
-		"old former desired expected requested unavailable unreserved reserved delayed") {
+		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted") {
 		words[word] = true
 	}
 	return words

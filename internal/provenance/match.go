@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
 // Limits of the comparison of one output with the answers.
@@ -377,16 +378,39 @@ func (m *matcher) value(text string) {
 			}
 			m.interrupt()
 		}
-	} else if clean := m.withMarks(text, plain); clean != text {
-		m.isMarked = true
-		m.addValue(clean, Normal(clean), key, lookAt(clean))
-		m.isMarked = false
 	} else {
-		m.addValue(text, plain, key, look)
+		m.addShown(text, plain, key, look)
+		if shown := withoutControls(text); look.isEncoded && shown != text {
+			m.interrupt() // either form
+			m.addShown(shown, plainOf(shown), key, lookAt(shown))
+		}
 	}
 	if look.isJSON && m.nested < maxNested {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
+}
+
+// addShown adds a value as the output shows it: without secrets.
+func (m *matcher) addShown(text, plain string, key int32, look look) {
+	clean := m.withMarks(text, plain)
+	if clean == text {
+		m.addValue(text, plain, key, look)
+		return
+	}
+	m.isMarked = true
+	m.addValue(clean, Normal(clean), key, lookAt(clean))
+	m.isMarked = false
+}
+
+// escapedControl replaces the escapes of JSON for the character with which control sequences begin.
+var escapedControl = strings.NewReplacer(`\u001b`, "\x1b", `\u001B`, "\x1b")
+
+// withoutControls returns a text of an answer without control sequences, such as colors. The output has none.
+func withoutControls(text string) string {
+	if !strings.Contains(text, "\x1b") && !strings.Contains(text, `\u001`) {
+		return text
+	}
+	return terminal.Plain(escapedControl.Replace(text))
 }
 
 // withMarks replaces the secrets in a value if the output has a redacted secret beside one of its words, or beside the name

@@ -357,9 +357,8 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 		l.add(text)
 	case variable && (looksSecret(text) || looksPassword(text) && !isUUID(text) && !hexLook().MatchString(text)) && !cannotBeSecret(name, text):
 		l.add(text)
-	case depth < maxDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
-		var decoded any
-		if json.Unmarshal([]byte(text), &decoded) == nil {
+	case depth < maxDepth && mayHaveDocument(text):
+		if decoded := documentIn(text); decoded != nil {
 			l.learnValue(name, decoded, variable, depth+1)
 		}
 	case strings.Contains(text, "pre_shared_key"):
@@ -368,6 +367,27 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 		}
 	}
 	l.searchText(text)
+}
+
+// maxHead is the length in bytes of what a log line has before a document: a time, a level, and some words.
+const maxHead = 200
+
+// mayHaveDocument reports whether a text may be a JSON document, or may have one after a short beginning.
+func mayHaveDocument(text string) bool {
+	return len(text) > 1 && text[0] == '[' || strings.IndexByte(text[:min(len(text), maxHead)], '{') >= 0
+}
+
+// documentIn returns the JSON document that a text is, or the object after its beginning, as in log lines. It returns nil if there is
+// none.
+func documentIn(text string) any {
+	var decoded any
+	if json.Unmarshal([]byte(text), &decoded) == nil {
+		return decoded
+	}
+	if start := strings.IndexByte(text, '{'); start > 0 && json.NewDecoder(strings.NewReader(text[start:])).Decode(&decoded) == nil {
+		return decoded
+	}
+	return nil
 }
 
 // searchText learns the secrets that the rules find in a text. The code may print a secret without the context by

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -152,15 +153,16 @@ func (r *Redactor) Text(text string) (string, int) {
 }
 
 // Document redacts a text that may be a JSON document and counts the secrets. In a document, the names of
-// fields also identify secrets.
+// fields also identify secrets. Control sequences are removed first, because colors hide names and values.
 func (r *Redactor) Document(text string) (string, int) {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid([]byte(trimmed)) {
-		return r.Text(text)
+		return r.Text(terminal.Plain(text))
 	}
-	clean, count := r.document(json.RawMessage(trimmed))
-	if count == 0 {
-		return text, 0
+	text = terminal.PlainJSON(text)
+	clean, count := r.document(json.RawMessage(text))
+	if count == 0 { // of a name that is repeated, the document only has the last value
+		return r.Text(text)
 	}
 	return string(clean), count
 }
@@ -285,6 +287,9 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 	})
 }
 
+// customPattern is the kind of what a pattern of the user matches.
+const customPattern = "custom pattern"
+
 // replaceCustom replaces the matches of a pattern of the user. A match in a mark stays, and a mark in a match becomes a part
 // of the new mark.
 func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
@@ -313,7 +318,7 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 			continue
 		}
 		b.WriteString(text[done:from])
-		b.WriteString(c.markOver("custom pattern", text[from:to]))
+		b.WriteString(c.markOver(customPattern, text[from:to]))
 		done = to
 	}
 	b.WriteString(text[done:])
@@ -382,7 +387,13 @@ func (w *walk) value(name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		return w.object(name, v)
+	case json.Number:
+		return w.number(name, v)
 	case []any:
+		if isDatapoint(v) {
+			v[1] = w.value(name, v[1])
+			return v
+		}
 		w.command(v)
 		flag := name // of a command line, such as --password
 		for i := range v {
@@ -402,10 +413,60 @@ func (w *walk) value(name string, v any) any {
 			return replacement("secret")
 		}
 		clean, count := w.redactor.Text(v)
+		if count == 0 && w.redactor.matchesMember(name, v, `"`) {
+			w.changes++
+			return replacement(customPattern)
+		}
 		w.changes += count
 		return clean
 	}
 	return v
+}
+
+// minNumber is the length of a number that can be a secret. Shorter ones are counts, sizes, and statuses.
+const minNumber = 6
+
+// number redacts a whole number. In JSON, a password can be one, and so can what a pattern of the user describes.
+func (w *walk) number(name string, v json.Number) any {
+	text := v.String()
+	if len(text) < minNumber || !isNumber(text) {
+		return v
+	}
+	switch {
+	case isSecret(name, text):
+		w.changes++
+		return replacement("secret")
+	case w.redactor.matchesMember(name, text, ""):
+		w.changes++
+		return replacement(customPattern)
+	}
+	return v
+}
+
+// isDatapoint reports whether a list is a datapoint: a time in seconds since 1970, which is no secret, and a number.
+func isDatapoint(list []any) bool {
+	if len(list) != 2 {
+		return false
+	}
+	at, isTime := list[0].(json.Number)
+	_, hasValue := list[1].(json.Number)
+	seconds, err := at.Float64()
+	return isTime && hasValue && err == nil && seconds > 1e9 && seconds < 4e9
+}
+
+// matchesMember reports whether a pattern of the user matches a part of a value in JSON, alone or with the name before it. quote
+// is what is around the value.
+func (r *Redactor) matchesMember(name, value, quote string) bool {
+	if len(r.custom) == 0 {
+		return false
+	}
+	before := `"` + name + `": ` + quote
+	member := before + value + quote
+	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
+		return slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
+			return found[0] < len(before)+len(value) && found[1] > len(before)
+		})
+	})
 }
 
 // maxCommand is the number of arguments of a command.

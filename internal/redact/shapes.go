@@ -60,16 +60,16 @@ var (
 
 var (
 	// A password in a URL.
-	urls = newShape("password", `://`, "://")
+	urls = newShape("password", `:(?:\\*/){2}`, "://", `:\`)
 	// A value with a name, or a variable.
 	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\?["']?\s*[:=]?\s*(?:\[\]string\{|\[)?\\?["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\*["']?\s*[:=]?\s*(?:\[\]string\{|\[)?\\*["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
-	dataSource = newShape("password", `(\b[\w.-]+:)([^\s:/@"'<>]{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
+	dataSource = newShape("password", `(\b[\w.-]+:)([^\s@"']{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
 	// Fields that contain scripts or keys.
 	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
@@ -120,12 +120,12 @@ func (c *counter) wants(s *shape) bool { return c.wanted[s.number] }
 // maxAuthority is the length in bytes of the part of a URL between :// and the path.
 const maxAuthority = 1 << 10
 
-// replaceInURLs replaces passwords in URLs, and user names that are tokens. Names of users are kept.
+// replaceInURLs replaces passwords in URLs, and user names that are tokens. Names of users are kept. In JSON of PHP, slashes have
+// a backslash.
 func (c *counter) replaceInURLs(text string) string {
 	var b strings.Builder
-	done := 0
-	for at := strings.Index(text, "://"); at >= 0; {
-		start := at + len("://")
+	done, isEscaped := 0, strings.Contains(text, `:\`)
+	for at, start := schemeEnd(text, 0, isEscaped); at >= 0; {
 		end := start
 		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
 			end++
@@ -136,7 +136,7 @@ func (c *counter) replaceInURLs(text string) string {
 			done, end = host, host
 		}
 		for from := start; at > 0 && (isLetter(text[at-1]) || isDigit(text[at-1])) && from < end; { // user:password@host,user:password@host
-			to := from + len(strings.Split(text[from:end], ",")[0])
+			to := from + loginEnd(text[from:end])
 			next := to + 1
 			if n := strings.LastIndexByte(text[from:to], '@'); n > 0 {
 				to = from + n
@@ -149,17 +149,44 @@ func (c *counter) replaceInURLs(text string) string {
 			}
 			from = next
 		}
-		n := strings.Index(text[end:], "://")
-		if n < 0 {
-			break
-		}
-		at = end + n
+		at, start = schemeEnd(text, end, isEscaped)
 	}
 	if done == 0 {
 		return text
 	}
 	b.WriteString(text[done:])
 	return b.String()
+}
+
+// schemeEnd returns where the next scheme of a URL ends at or after a position, and where the authority begins. colon is -1 if there
+// is none. isEscaped: slashes can have backslashes.
+func schemeEnd(text string, from int, isEscaped bool) (colon, authority int) {
+	if isEscaped {
+		if found := urls.pattern().FindStringIndex(text[from:]); found != nil {
+			return from + found[0], from + found[1]
+		}
+	} else if n := strings.Index(text[from:], "://"); n >= 0 {
+		return from + n, from + n + len("://")
+	}
+	return -1, 0
+}
+
+// loginEnd returns the end of the first login and host of a list of them. A password can have commas, unlike a port.
+func loginEnd(list string) int {
+	end := commaIn(list)
+	colon, at := strings.IndexByte(list[:end], ':'), strings.IndexByte(list, '@')
+	if colon < 0 || at < end || portLook().MatchString(list[colon+1:end]) && strings.Contains(list[end:at], ":") {
+		return end
+	}
+	return at + commaIn(list[at:])
+}
+
+// commaIn returns the position of the first comma, or the length of the text.
+func commaIn(text string) int {
+	if n := strings.IndexByte(text, ','); n >= 0 {
+		return n
+	}
+	return len(text)
 }
 
 // maxLoose is the length in bytes of a password in a URL that is not encoded as it should be.
@@ -179,7 +206,10 @@ func looseUserInfo(text string, start, end int) (password, host int) {
 		return 0, 0
 	}
 	value := rest[:at]
-	if strings.ContainsAny(value, "\n<>") || strings.Contains(value, "://") || strings.Count(value, " ") > 1 || !hasLetterAndDigit(value) ||
+	if strings.ContainsAny(value, "<>") && (strings.Contains(value, " ") || someTag().MatchString(value)) {
+		return 0, 0
+	}
+	if strings.Contains(value, "\n") || strings.Contains(value, "://") || strings.Count(value, " ") > 1 || !hasLetterAndDigit(value) && !isIrregular(value) ||
 		portLook().MatchString(value) || !hostLook().MatchString(rest[at+1:]) {
 		return 0, 0
 	}
@@ -187,7 +217,8 @@ func looseUserInfo(text string, start, end int) (password, host int) {
 }
 
 var (
-	portLook = lazy.Regexp(`^[0-9]{1,5}(?:[/?#\s"']|$)`)
+	portLook = lazy.Regexp(`^[0-9]{1,5}(?:[/?#\s"'\\]|$)`)
+	someTag  = lazy.Regexp(`</?[A-Za-z][\w:.-]*/?>`)
 	hostLook = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9.-]*(?:[:/?\s"',;)\\]|$)`)
 )
 

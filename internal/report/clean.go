@@ -130,7 +130,7 @@ func needsEscape(text []rune, i int) bool {
 	case r == '\u200C' || r == '\u200D': // emoji and several scripts need them
 		return !isJoinable(before) || !isJoinable(after)
 	case r == '\uFE0E' || r == '\uFE0F':
-		return !unicode.In(before, unicode.So, unicode.Sm, unicode.Sk, unicode.Po) && !unicode.IsDigit(before)
+		return !unicode.In(before, unicode.So, unicode.Sm, unicode.Sk, unicode.Po) && !unicode.IsDigit(before) && before != 'ℹ' && before != '〰'
 	case r >= '\U000E0100' && r <= '\U000E01EF':
 		return !unicode.Is(unicode.Han, before)
 	case isVariation(r):
@@ -141,7 +141,7 @@ func needsEscape(text []rune, i int) bool {
 		return true
 	case r >= '\U0001F3FB' && r <= '\U0001F3FF': // a color of skin is a square unless it changes an emoji
 		return !unicode.Is(unicode.So, before) && before != '\uFE0F'
-	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r), isSolitaryTriangle(r, before, after), enclosesNothing(text, i):
+	case unicode.Is(ofFormulas, r), imitatesMark(r), isSolitaryTriangle(r, before, after), enclosesNothing(text, i):
 		return true
 	}
 	return isInvisible(r)
@@ -222,6 +222,17 @@ var marks = &unicode.RangeTable{
 		{Lo: 0x1F890, Hi: 0x1F893, Stride: 1}, // arrowheads
 		{Lo: 0x1FB00, Hi: 0x1FBEF, Stride: 1}, // legacy computing
 	},
+}
+
+// ofFormulas are the letters and digits of formulas, which imitate bold or slanted text, and the sign of kelvin.
+var ofFormulas = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x2102, Hi: 0x2102, Stride: 1}, {Lo: 0x210A, Hi: 0x2113, Stride: 1}, {Lo: 0x2115, Hi: 0x2115, Stride: 1},
+		{Lo: 0x2119, Hi: 0x211D, Stride: 1}, {Lo: 0x2124, Hi: 0x2128, Stride: 4}, {Lo: 0x212A, Hi: 0x212A, Stride: 1},
+		{Lo: 0x212C, Hi: 0x212D, Stride: 1}, {Lo: 0x212F, Hi: 0x2131, Stride: 1}, {Lo: 0x2133, Hi: 0x2134, Stride: 1},
+		{Lo: 0x213C, Hi: 0x213F, Stride: 1}, {Lo: 0x2145, Hi: 0x2149, Stride: 1},
+	},
+	R32: []unicode.Range32{{Lo: 0x1D400, Hi: 0x1D7FF, Stride: 1}},
 }
 
 func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }

@@ -49,6 +49,9 @@ _PLURALS = ("errors", "exceptions", "failures", "panics", "timeouts")
 _SIGNS = "{,;|([&?<"  # before a field, and in their closing form behind it
 _END_OF_WORD = re.compile(r"""[^\s"'=:,;|(){}\[\]]""")
 
+# A control sequence, such as a color, also escaped as in JSON. It hides the word and the name beside it. The supervisor removes it
+# from the output, but not without its numbers, in whose place a pattern has marks.
+_CONTROL = re.compile(r"(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033))\[[0-?]*[ -/]*[@-~]")
 # What differs between two lines of the same pattern, the longest forms first.
 _VARIABLE = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
@@ -119,7 +122,7 @@ def _grouped(client: Any, group: str, start: Moment, end: Optional[Moment], filt
     for _ in range(MAX_PAGES):
         answer = client.filter_log_events(**request)
         for event in answer.get("events") or []:
-            message = event.get("message") or ""
+            message = _CONTROL.sub("", event.get("message") or "")
             if not is_wanted(message):
                 continue
             lines += 1

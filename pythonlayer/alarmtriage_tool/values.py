@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any, Dict, Set, Tuple
 
+from .words import beginning
+
 MAX_DEPTH = 40
 MAX_ITEMS = 200_000  # values in one result; the rest is replaced by a text
 MAX_TEXT = 500_000  # characters of a result that are sent; one can take 12 bytes in the message, which may have 8 MB
@@ -127,4 +129,4 @@ def shown(value: Any) -> str:
         return f"<{type(value).__name__}: its repr failed with {type(error).__name__}>"
     if not isinstance(text, str):
         return f"<{type(value).__name__}>"
-    return text if len(text) <= MAX_REPR else text[:MAX_REPR] + f"… truncated: {len(text)} characters in total"
+    return text if len(text) <= MAX_REPR else beginning(text, MAX_REPR) + f"… truncated: {len(text)} characters in total"

@@ -1,0 +1,75 @@
+package redact_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// eventWith returns an event of a log alarm with a log line.
+func eventWith(t *testing.T, line string) []byte {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{
+		"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "account": "123456789012", "region": "us-east-1",
+		"time": "2026-01-15T03:12:00Z", "resources": []string{"arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders"},
+		"detail": map[string]any{
+			"alarmName": "orders", "configuration": map[string]any{"description": line, "alarmType": "LogAlarm"}, "logLines": []string{line},
+			"state": map[string]any{"value": "ALARM", "reason": line, "timestamp": "2026-01-15T03:12:00.000+0000"},
+		},
+	})
+	require.NoError(t, err)
+	return raw
+}
+
+func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
+	redactor, err := redact.New([]string{`\b\d{16}\b`})
+	require.NoError(t, err)
+	for _, tt := range []struct{ name, line, want string }{
+		{"a colored name", "\x1b[36mpassword\x1b[0m=hunter2", "password=[redacted: secret]"},
+		{"a colored name and value", "\x1b[36mpassword\x1b[0m=\x1b[1mhunter2\x1b[0m user=app", "password=[redacted: secret] user=app"},
+		{"a colored value of a URL", "postgres://app:\x1b[33mhunter2\x1b[0m@db", "postgres://app:[redacted: password]@db"},
+		{"a control character in a name", "pass\x00word=hunter2", "password=[redacted: secret]"},
+		{"a colored text in JSON", `{"msg":"\u001b[36mpassword\u001b[0m=hunter2"}`, `{"msg":"password=[redacted: secret]"}`},
+		{"a repeated name in JSON", `{"error":"postgres://app:hunter2@db","error":"retry"}`, `{"error":"postgres://app:[redacted: password]@db","error":"retry"}`},
+		{"a number in JSON", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
+		{"a number in a list in JSON", `{"cards":[1,4111111111111111]}`, `{"cards":[1,"[redacted: custom pattern]"]}`},
+		{"a password of digits in JSON", `{"password":83746529}`, `{"password":"[redacted: secret]"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			alarms, err := alarmevent.Parser{Redact: redactor.Document}.Parse(eventWith(t, tt.line))
+			require.NoError(t, err)
+			require.Len(t, alarms, 1)
+			assert.Equal(t, []string{tt.want}, alarms[0].LogLines)
+			assert.Equal(t, tt.want, alarms[0].Description)
+			assert.Equal(t, tt.want, alarms[0].Reason)
+			assert.Positive(t, alarms[0].Redactions)
+		})
+	}
+}
+
+func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
+	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`})
+	require.NoError(t, err)
+	for _, tt := range []struct{ name, result, want string }{
+		{"a number", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
+		{"a number in a row", `[[7,4111111111111111]]`, `[[7,"[redacted: custom pattern]"]]`},
+		{"a number after a time", `[[1768446720,4111111111111111]]`, `[[1768446720,"[redacted: custom pattern]"]]`},
+		{"a value with its name", `{"ssn":"123-45-6789"}`, `{"ssn":"[redacted: custom pattern]"}`},
+		{"a value without this name", `{"part":"123-45-6789"}`, `{"part":"123-45-6789"}`},
+		{"datapoints", `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`, `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`},
+		{"short numbers and decimals", `{"period":60,"threshold":1073741824.0,"password":1234}`, `{"period":60,"threshold":1073741824.0,"password":1234}`},
+		{"a harmless name", `{"count":83746529,"inputTokens":1234567}`, `{"count":83746529,"inputTokens":1234567}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := toolcall.Answer{Result: json.RawMessage(tt.result)}
+			redactor.Answer(&answer)
+			assert.JSONEq(t, tt.want, string(answer.Result))
+		})
+	}
+}
