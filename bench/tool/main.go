@@ -205,17 +205,11 @@ func (b *bench) coldStarts() error {
 }
 
 func (b *bench) coldStart(by int) error {
-	time.Sleep(pause)
-	begin := time.Now()
-	w, err := b.ways[by].start(b.stage.plain)
+	w, err := b.start(by, b.stage.plain)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", b.ways[by].name, err)
+		return err
 	}
 	defer w.close()
-	if _, _, err := w.call(codeSum); err != nil {
-		return fmt.Errorf("%s: %w", b.ways[by].name, err)
-	}
-	b.note(coldSum, by, milliseconds(time.Since(begin)))
 	if err := b.measure(coldLogs, by, w, codeLogs); err != nil {
 		return err
 	}
@@ -223,16 +217,28 @@ func (b *bench) coldStart(by int) error {
 }
 
 func (b *bench) coldSecureStart(by int) error {
-	time.Sleep(pause)
-	w, err := b.ways[by].start(b.stage.secure)
+	w, err := b.start(by, b.stage.secure)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", b.ways[by].name, err)
+		return err
 	}
 	defer w.close()
-	if _, _, err := w.call(codeSum); err != nil {
-		return fmt.Errorf("%s: %w", b.ways[by].name, err)
-	}
 	return b.measure(coldSecure, by, w, codeFirstCall)
+}
+
+// start starts a way and measures its first call, which needs no endpoint.
+func (b *bench) start(by int, endpoint string) (way, error) {
+	time.Sleep(pause)
+	begin := time.Now()
+	w, err := b.ways[by].start(endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", b.ways[by].name, err)
+	}
+	if _, _, err := w.call(codeSum); err != nil {
+		w.close()
+		return nil, fmt.Errorf("%s: %w", b.ways[by].name, err)
+	}
+	b.note(coldSum, by, milliseconds(time.Since(begin)))
+	return w, nil
 }
 
 // fewer divides the number of calls for a fresh interpreter, which is the slowest way and varies least.
