@@ -64,12 +64,10 @@ const (
 	maxObserved    = 4 << 20 // bytes of an answer that are observed
 )
 
-// MaxObserved is the length in bytes at which the bodies that Options.Observe receives are cut.
-const MaxObserved = maxObserved
-
 // Limits of the broker.
 const (
 	maxInFlight  = 32 << 20         // bytes of all requests that are being received or sent
+	maxKept      = 32 << 20         // bytes of all answers that are kept until they are observed and recorded
 	maxIdle      = 64               // connections to AWS that are kept open between requests
 	maxIdleHost  = 16               // the same, to one host
 	maxKeptHosts = 16               // hosts of a tool call, beyond which no connection is kept after it
@@ -99,11 +97,13 @@ type Options struct {
 	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
 	Account         func(context.Context) string
 	AllowedAccounts []string
-	Observe         func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
-	Record          func(Exchange)    // receives each exchange with AWS; may be nil
-	Transport       http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
-	Now             func() time.Time  // nil: time.Now
-	Log             *slog.Logger      // nil: nothing is logged
+	// Observe receives the bodies of answers, or their beginnings, which are cut at maxObserved bytes, or earlier if there is no memory
+	// for more. It may be nil.
+	Observe   func(body []byte, isCut bool)
+	Record    func(Exchange)    // receives each exchange with AWS; may be nil
+	Transport http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
+	Now       func() time.Time  // nil: time.Now
+	Log       *slog.Logger      // nil: nothing is logged
 }
 
 // Exchange is a request that was sent to AWS, and its answer. The receiver may keep it.
@@ -130,8 +130,9 @@ type Broker struct {
 	members     *members
 	transport   http.RoundTripper
 	inFlight    *budget
+	kept        *budget
 	turns       chan struct{} // holds a value for each long request that is being checked
-	observe     func(body []byte)
+	observe     func(body []byte, isCut bool)
 	recordAll   func(Exchange)
 	signer      *v4.Signer
 	now         func() time.Time
@@ -163,6 +164,7 @@ func New(o Options) (*Broker, error) {
 		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,
 		inFlight:    &budget{left: maxInFlight},
+		kept:        &budget{left: maxKept},
 		turns:       make(chan struct{}, maxChecked),
 		observe:     o.Observe,
 		recordAll:   o.Record,

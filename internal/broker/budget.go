@@ -1,8 +1,11 @@
 package broker
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
-// budget is the memory that the requests of all connections may take together. The code in the sandbox decides
+// budget is the memory that the requests of all connections may take together, or their answers. The code in the sandbox decides
 // how many requests it begins, and how much of each it sends.
 type budget struct {
 	mu   sync.Mutex
@@ -25,4 +28,44 @@ func (b *budget) giveBack(bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left += bytes
+}
+
+// keeper keeps the beginning of an answer while it is forwarded. Without memory for more, it keeps less, because the code may wait
+// with reading an answer until it has others.
+type keeper struct {
+	budget *budget
+	most   int // bytes
+	data   []byte
+	taken  int  // bytes of the budget
+	isCut  bool // the answer has more than data
+}
+
+// add keeps the next bytes of the answer.
+func (k *keeper) add(next []byte) {
+	room := k.most - len(k.data)
+	if k.isCut || len(next) > room && room == 0 {
+		k.isCut = k.isCut || len(next) > 0
+		return
+	}
+	part := next[:min(len(next), room)]
+	if need := len(k.data) + len(part); need > cap(k.data) {
+		size := min(max(need, 2*cap(k.data)), k.most)
+		// The first bytes, which have the code of an error, are not counted.
+		if more := max(size-maxBeginning, 0) - k.taken; more > 0 {
+			if !k.budget.take(more) {
+				k.isCut = true
+				return
+			}
+			k.taken += more
+		}
+		k.data = slices.Grow(slices.Clip(k.data), size-len(k.data))
+	}
+	k.data = append(k.data, part...)
+	k.isCut = len(part) < len(next)
+}
+
+// release returns the memory to the budget.
+func (k *keeper) release() {
+	k.budget.giveBack(k.taken)
+	k.taken = 0
 }

@@ -247,3 +247,50 @@ func TestExchange_LogsRequestBeforeItIsSent(t *testing.T) {
 	assert.Equal(t, atArrival, logged.String(), "a request that was not sent is not logged as sent")
 	assert.NotContains(t, logged.String(), "secret-name")
 }
+
+// Code can begin many long answers at the same time and wait before it reads more of them.
+func TestSession_BoundsMemoryOfAnswers(t *testing.T) {
+	const answers, length = 40, 3 << 20
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(bytes.Repeat([]byte("x"), length))
+	}))
+	t.Cleanup(server.Close)
+	var mu sync.Mutex
+	observed, cut := 0, 0
+	b := staticBroker(t, Options{Endpoints: []string{server.URL}, Observe: func(body []byte, isCut bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if observed += len(body); isCut {
+			cut++
+		}
+	}})
+	s := newOpenSession(t, b)
+	var connections []net.Conn
+	for range answers {
+		connection := s.dial()
+		connections = append(connections, connection)
+		begin(t, connection, requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, nil)
+	}
+	left := func() int { b.kept.mu.Lock(); defer b.kept.mu.Unlock(); return b.kept.left }
+	// The last bytes stay unread: the broker keeps what it has forwarded.
+	var reading sync.WaitGroup
+	for _, connection := range connections {
+		reading.Go(func() { io.CopyN(io.Discard, connection, length-(256<<10)) })
+	}
+	reading.Wait()
+	require.Less(t, left(), maxKept/2)
+	for _, connection := range connections {
+		connection.Close()
+	}
+	require.Eventually(t, func() bool { return s.session.connections() == 0 }, 20*time.Second, time.Millisecond)
+	assert.Equal(t, maxKept, left(), "the memory was returned")
+	assert.LessOrEqual(t, observed, maxKept+answers*maxBeginning)
+	assert.GreaterOrEqual(t, cut, answers-maxKept/length-1, "what was not kept is said to be cut")
+
+	observed, cut = 0, 0
+	_, body := ask(t, s.dial(), requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, "")
+	assert.Len(t, body, length)
+	s.end()
+	assert.Equal(t, length, observed)
+	assert.Zero(t, cut)
+}

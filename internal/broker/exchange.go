@@ -199,19 +199,22 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 			return writeHead(connection, answerHead{Error: withheld, Kind: kindRefused}) == nil
 		}
 	}
-	beginning, whole := s.forward(connection, response, newScrubber(prepared.signer, s.assumed.all(), response.StatusCode >= http.StatusBadRequest))
+	kept := &keeper{budget: s.broker.kept, most: s.broker.maxKept()}
+	defer kept.release()
+	whole := s.forward(connection, response, newScrubber(prepared.signer, s.assumed.all(), response.StatusCode >= http.StatusBadRequest), kept)
+	beginning := kept.data
 	if prepared.charge != nil && prepared.charge.operation != startLogQuery {
 		prepared.charge.settle(response.StatusCode, beginning)
 	}
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
 		connection.Flush() // the code continues; the tool call is answered only after the session has ended
-		s.broker.observe(beginning)
+		s.broker.observe(beginning, kept.isCut)
 	}
 	if s.broker.recordAll != nil {
 		s.broker.recordAll(Exchange{
 			Operation: call.Service + ":" + call.Operation, URL: prepared.request.URL.String(), Sent: prepared.sent, Request: body,
-			Status: response.StatusCode, Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
+			Status: response.StatusCode, Answer: beginning, Cut: !whole || kept.isCut,
 		})
 	}
 	if response.StatusCode >= http.StatusBadRequest {
@@ -447,9 +450,8 @@ func nameOf(operations []*operation) string {
 	return strings.Join(names, "/")
 }
 
-// forward writes the answer as it arrives. It returns the beginning of the body, and whether the whole body
-// was written.
-func (s *Session) forward(connection *bufio.Writer, response *http.Response, credentials *scrubber) (beginning []byte, whole bool) {
+// forward writes the answer as it arrives, and keeps the beginning of the body. It returns whether the whole body was written.
+func (s *Session) forward(connection *bufio.Writer, response *http.Response, credentials *scrubber, kept *keeper) (whole bool) {
 	head := answerHead{Status: response.StatusCode}
 	for name, values := range response.Header {
 		for _, value := range values {
@@ -460,36 +462,34 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response, cre
 		head.Headers = append(head.Headers, [2]string{"Content-Length", strconv.FormatInt(response.ContentLength, 10)})
 	}
 	if writeHead(connection, head) != nil {
-		return nil, false
+		return false
 	}
 	// A long answer is flushed piece by piece as it arrives; a short one is flushed once, by the caller.
 	short := response.ContentLength >= 0 && response.ContentLength <= bufferSize
-	buffer, most := make([]byte, chunkSize(response.ContentLength)), s.broker.maxKept()
+	buffer := make([]byte, chunkSize(response.ContentLength))
 	for left := response.ContentLength; ; {
 		if !short && connection.Flush() != nil {
-			return beginning, false
+			return false
 		}
 		n, err := response.Body.Read(buffer)
 		left -= int64(n)
 		if !s.count(n) {
 			writeFrame(connection, -int32(len(receivedAll)), []byte(receivedAll))
-			return beginning, false
+			return false
 		}
 		last := err == io.EOF || err == nil && left == 0
 		clean := credentials.write(buffer[:n], last)
-		if room := most - len(beginning); room > 0 {
-			beginning = append(beginning, clean[:min(len(clean), room)]...)
-		}
+		kept.add(clean)
 		if len(clean) > 0 && writeFrame(connection, int32(len(clean)), clean) != nil {
-			return beginning, false
+			return false
 		}
 		if last {
-			return beginning, writeFrame(connection, 0, nil) == nil
+			return writeFrame(connection, 0, nil) == nil
 		}
 		if err != nil {
 			text := []byte(err.Error())
 			writeFrame(connection, int32(-len(text)), text)
-			return beginning, false
+			return false
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestExchange_AnswersDoNotContainCredentials(t *testing.T) {
 			o := toAWS(aws)
 			o.Credentials = credentials.NewStaticCredentialsProvider(realKey, realSecret, sessionToken)
 			var observed []byte
-			o.Observe = func(body []byte) { observed = bytes.Clone(body) }
+			o.Observe = func(body []byte, _ bool) { observed = bytes.Clone(body) }
 			connection, session := dialWith(t, o)
 
 			answer, got := ask(t, connection, requestHead{Method: "GET", URL: "https://b.s3.us-east-1.amazonaws.com/?list-type=2", Headers: [][2]string{authorization(DummyAccessKey, "s3")}}, "")

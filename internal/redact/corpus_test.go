@@ -230,7 +230,7 @@ func TestCorpus_SecretsAreRedactedAndLogsRemain(t *testing.T) {
 		"by the rules for texts": func(corpusCase, string) *Redactor { return r },
 		"observed and printed": func(c corpusCase, text string) *Redactor {
 			var m Memory
-			m.Observe(c.body(t, text))
+			m.Observe(c.body(t, text), false)
 			return m.Knowing(r)
 		},
 	}

@@ -35,23 +35,27 @@ const (
 // Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
 // output, however it is formatted. The code itself may use them.
 type Memory struct {
-	MaxBody int // length in bytes at which bodies are cut before they are observed; 0: they are never cut
-
 	mu     sync.Mutex
-	bodies [][]byte
+	bodies []observed
 	size   int
 	missed int // answers that were not kept although they can contain secrets
 
 	searchTime time.Duration // 0: maxSearchTime
 }
 
-// Observe keeps a copy of an answer's body if it can contain secrets.
-func (m *Memory) Observe(body []byte) {
+// observed is the body of an answer, or its beginning.
+type observed struct {
+	body  []byte
+	isCut bool
+}
+
+// Observe keeps a copy of an answer's body if it can contain secrets. isCut: the answer has more.
+func (m *Memory) Observe(body []byte, isCut bool) {
 	holdsSecrets := mayHoldSecrets(body)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !holdsSecrets {
-		if m.MaxBody > 0 && len(body) >= m.MaxBody {
+		if isCut {
 			m.missed++ // nobody looked at its rest
 		}
 		return
@@ -60,7 +64,7 @@ func (m *Memory) Observe(body []byte) {
 		m.missed++
 		return
 	}
-	m.bodies = append(m.bodies, bytes.Clone(body))
+	m.bodies = append(m.bodies, observed{bytes.Clone(body), isCut})
 	m.size += len(body)
 }
 
@@ -85,9 +89,9 @@ func (m *Memory) takeSecrets(r *Redactor) (secrets []string, gaps toolcall.Searc
 		l.until = r.until
 	}
 	gaps = toolcall.SearchGap{Answers: missed}
-	for _, body := range bodies {
-		l.isIncomplete = m.MaxBody > 0 && len(body) >= m.MaxBody
-		l.learnBody(body)
+	for _, b := range bodies {
+		l.isIncomplete = b.isCut
+		l.learnBody(b.body)
 		if l.isIncomplete {
 			gaps.Answers++
 		}

@@ -33,12 +33,12 @@ func learned(t *testing.T, bodies ...string) []string {
 	require.NoError(t, err)
 	var m Memory
 	for _, body := range bodies {
-		m.Observe([]byte(body))
+		m.Observe([]byte(body), false)
 	}
 	// The secrets themselves, without the other forms in which they are found.
 	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(time.Minute)}
 	for _, body := range m.bodies {
-		l.learnBody(body)
+		l.learnBody(body.body)
 	}
 	return slices.Collect(maps.Keys(l.found))
 }
@@ -106,7 +106,7 @@ func TestMemory_RedactsEveryPartAndForgets(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var m Memory
-	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `","B":"` + randomA + randomB + `"}}}`))
+	m.Observe([]byte(`{"Environment":{"Variables":{"A":"`+randomA+`","B":"`+randomA+randomB+`"}}}`), false)
 	newAnswer := func() toolcall.Answer {
 		return toolcall.Answer{Output: "A is " + randomA + ", B " + randomA + randomB + ".", Error: "KeyError: '" + randomA + "'", Result: json.RawMessage(`["x` + randomA + `", {"n": 1.50}]`)}
 	}
@@ -138,7 +138,7 @@ func TestMemory_FindsPythonSpellings(t *testing.T) {
 		"JSON in JSON":                   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
 	} {
 		var m Memory
-		m.Observe(body)
+		m.Observe(body, false)
 		clean, _ := m.Knowing(r).Text("[" + written + ", 1]")
 		assert.Contains(t, clean, "[redacted: secret]", name)
 		assert.NotContains(t, clean, "Lr7", name)
@@ -149,11 +149,11 @@ func TestMemory_FindsPythonSpellings(t *testing.T) {
 func TestObserve_IgnoresBodiesOverLimit(t *testing.T) {
 	var m Memory
 	filler := `{"Variables":{"A":"` + strings.Repeat("x", maxObserved) + `"}}`
-	m.Observe([]byte(filler))
+	m.Observe([]byte(filler), false)
 	assert.Empty(t, m.bodies)
-	m.Observe([]byte(`{"Variables":{"A":"` + randomA + `"}}`))
+	m.Observe([]byte(`{"Variables":{"A":"`+randomA+`"}}`), false)
 	assert.Len(t, m.bodies, 1)
-	m.Observe([]byte(`{"message":"nothing to see"}`))
+	m.Observe([]byte(`{"message":"nothing to see"}`), false)
 	assert.Len(t, m.bodies, 1)
 }
 
@@ -187,9 +187,9 @@ func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
 		{"a compressed answer that is too long", [][]byte{packed(t, logs(maxObserved+1, "x"))}, &toolcall.SearchGap{Answers: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			memory := Memory{MaxBody: 4 << 20, searchTime: time.Hour}
+			memory := Memory{searchTime: time.Hour}
 			for _, body := range c.bodies {
-				memory.Observe(body)
+				memory.Observe(body, len(body) == 4<<20)
 			}
 			a := toolcall.Answer{Output: "done"}
 			memory.Knowing(r).Answer(&a)
@@ -212,7 +212,7 @@ func TestMemory_LearnsOnlyUntilTheDeadline(t *testing.T) {
 	require.NoError(t, err)
 	var m Memory
 	for range 2 {
-		m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `"}}}`))
+		m.Observe([]byte(`{"Environment":{"Variables":{"A":"`+randomA+`"}}}`), false)
 	}
 	a := toolcall.Answer{Output: "A is " + randomA, ErrorType: "TimeLimit", Error: "no time", Result: json.RawMessage(`["` + randomA + `"]`)}
 
@@ -223,7 +223,7 @@ func TestMemory_LearnsOnlyUntilTheDeadline(t *testing.T) {
 	assert.JSONEq(t, `["`+withheld+`"]`, string(a.Result))
 	assert.Equal(t, []string{"TimeLimit", "no time"}, []string{a.ErrorType, a.Error}, "texts that contain no secret")
 
-	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `"}}}`))
+	m.Observe([]byte(`{"Environment":{"Variables":{"A":"`+randomA+`"}}}`), false)
 	a = toolcall.Answer{Output: "A is " + randomA}
 	m.Knowing(r.Until(time.Now().Add(time.Hour))).Answer(&a)
 	assert.Equal(t, "A is [redacted: secret]", a.Output)
@@ -254,8 +254,8 @@ func TestMemory_LearnsFromTheStartOfACutAnswer(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	body := `{"Environment":{"Variables":{"DB_PASSWORD":"` + randomA + `"}},"Filler":"` + strings.Repeat("x", 2000)
-	memory := Memory{MaxBody: len(body)}
-	memory.Observe([]byte(body))
+	memory := Memory{}
+	memory.Observe([]byte(body), true)
 	clean, _ := memory.Knowing(r).Text("the value " + randomA)
 	assert.Equal(t, "the value [redacted: secret]", clean)
 }
@@ -279,7 +279,7 @@ func TestMemory_FindsEncodedSecrets(t *testing.T) {
 		"HTML":                  html.EscapeString(secret),
 	} {
 		var m Memory
-		m.Observe(body)
+		m.Observe(body, false)
 		clean, count := m.Knowing(r).Text("got " + written + " back")
 		assert.Positive(t, count, name)
 		for at := 0; at+8 <= len(written)-8; at++ {
@@ -299,11 +299,11 @@ func TestMemory_BoundsDecompression(t *testing.T) {
 	require.NoError(t, packer.Close())
 	memory := &Memory{}
 	for range 50 {
-		memory.Observe(bomb.Bytes())
+		memory.Observe(bomb.Bytes(), false)
 	}
 	l := learner{redactor: &Redactor{}, found: map[string]bool{}}
 	for _, body := range memory.bodies {
-		l.learnBody(body)
+		l.learnBody(body.body)
 	}
 	assert.Len(t, memory.bodies, 50)
 	assert.Equal(t, maxObserved, l.unpacked)
@@ -347,7 +347,7 @@ func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		var m Memory
-		m.Observe(body)
+		m.Observe(body, false)
 		m.Knowing(r)
 	}
 }
@@ -406,7 +406,7 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
 		require.NoError(t, err)
 		var m Memory
-		m.Observe(body)
+		m.Observe(body, false)
 		knowing := m.Knowing(r)
 		written := map[string]string{}
 		program := exec.CommandContext(t.Context(), python, "-c", writeEncodings)
@@ -435,7 +435,7 @@ func TestMemory_FindsPasswordsOfUserDataInPlainText(t *testing.T) {
 		"k3s agent K10c6e1ab3d4f5::server:9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d", "yum install -y orders", "exit 0",
 	}
 	var m Memory
-	m.Observe([]byte(`{"UserData":{"Value":"` + base64.StdEncoding.EncodeToString([]byte(strings.Join(lines, "\r\n"))) + `"}}`))
+	m.Observe([]byte(`{"UserData":{"Value":"`+base64.StdEncoding.EncodeToString([]byte(strings.Join(lines, "\r\n")))+`"}}`), false)
 	knowing := m.Knowing(r)
 	secrets := []string{"Tz7mQw4RpX9fKd", "Wq8Zr5Tn2Lx7", "Summer2024!Kite", "Lq6Rw2Np8Zt4", "9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d"}
 	quoted, err := json.Marshal(lines)
@@ -456,7 +456,7 @@ func TestMemory_FindsTheBeginningOfASecretThatIsCut(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var m Memory
-	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","WEBHOOK_SECRET":"Harbor-lantern-Copper-window-42"}}`))
+	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"`+randomA+`","WEBHOOK_SECRET":"Harbor-lantern-Copper-window-42"}}`), false)
 	knowing := m.Knowing(r)
 	for text, want := range map[string]string{
 		"pw " + randomA[:20] + "… truncated": "pw [redacted: secret]… truncated",
@@ -481,7 +481,7 @@ func TestMemory_KeepsTextsThatOnlyResembleASecret(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var m Memory
-	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","API_KEY":"Zk3 Vq9+TxW1"}}`))
+	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"`+randomA+`","API_KEY":"Zk3 Vq9+TxW1"}}`), false)
 	knowing := m.Knowing(r)
 	for _, text := range []string{
 		`C:\temp\new\x41 100% done %41 &amp; "a"` + "\n  " + `"b" \u003c \ud83d \`, randomA[:7] + "\n" + randomA[7:20], strings.ToLower(randomA), `\x`, `\u00`, `%`, `&`, `&#;`, `\u{}`, `\U00110000`, `&#xffffffff;`,
@@ -504,7 +504,7 @@ func BenchmarkKnownSecretsIn256KB(b *testing.B) {
 		list = append(list, fmt.Sprintf(`{"name":"S%d","value":"%s%d"}`, i, randomA, 1000+i))
 	}
 	var m Memory
-	m.Observe([]byte(`{"environment":[` + strings.Join(list, ",") + `]}`))
+	m.Observe([]byte(`{"environment":[`+strings.Join(list, ",")+`]}`), false)
 	knowing := m.Knowing(r)
 	line := "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e INFO wrote 3 items to orders in 12 ms\n"
 	encoded, err := json.Marshal(map[string]string{"message": `{"level": "info", "message": "wrote 3 items", "path": "/a%20b"}`})
@@ -521,9 +521,9 @@ func BenchmarkKnownSecretsIn256KB(b *testing.B) {
 }
 
 func TestObserve_ReportsACutAnswerWithoutHints(t *testing.T) {
-	m := Memory{MaxBody: 1 << 10}
-	m.Observe(bytes.Repeat([]byte("x"), 1<<10))
-	m.Observe([]byte("short"))
+	m := Memory{}
+	m.Observe(bytes.Repeat([]byte("x"), 1<<10), true)
+	m.Observe([]byte("short"), false)
 	r, err := New(nil)
 	require.NoError(t, err)
 	assert.Equal(t, 1, m.Knowing(r).gaps.Answers)

@@ -28,7 +28,7 @@ func TestMemory_FindsValuesInAWSsOwnPairs(t *testing.T) {
 			r, err := redact.New(nil)
 			require.NoError(t, err)
 			var m redact.Memory
-			m.Observe(fmt.Appendf(nil, answer, secret))
+			m.Observe(fmt.Appendf(nil, answer, secret), false)
 			alone, count := m.Knowing(r).Text("value " + secret + "\n")
 			assert.Equal(t, "value [redacted: secret]\n", alone)
 			assert.Equal(t, 1, count)

@@ -73,7 +73,7 @@ func TestMemory_LearnsFromObjectAfterBeginningOfLogLine(t *testing.T) {
 		memory := &redact.Memory{}
 		body, err := json.Marshal(map[string]any{"events": []any{map[string]any{"message": line}}})
 		require.NoError(t, err)
-		memory.Observe(body)
+		memory.Observe(body, false)
 		clean, count := memory.Knowing(redactor).Text(line)
 		assert.NotContains(t, clean, "Kq8vN3xB6w")
 		assert.Positive(t, count)

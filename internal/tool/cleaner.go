@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -31,11 +30,11 @@ func newCleaner(s config.Tool) (*cleaner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cleaner{redactor: redactor, memory: &redact.Memory{MaxBody: broker.MaxObserved}}, nil
+	return &cleaner{redactor: redactor, memory: &redact.Memory{}}, nil
 }
 
 // observer returns a function that learns from the bodies of AWS's answers, or nil.
-func (c *cleaner) observer() func(body []byte) {
+func (c *cleaner) observer() func(body []byte, isCut bool) {
 	if c.redactor == nil {
 		return nil
 	}

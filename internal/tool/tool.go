@@ -159,7 +159,7 @@ func queryLimit(request toolcall.Request) float64 {
 }
 
 // newBroker returns the broker with the credentials, which only this process reads.
-func newBroker(o Options, observe func(body []byte), answers *provenance.Recorder) (*broker.Broker, error) {
+func newBroker(o Options, observe func(body []byte, isCut bool), answers *provenance.Recorder) (*broker.Broker, error) {
 	return broker.New(broker.Options{
 		Credentials:    o.Credentials,
 		Endpoints:      broker.EndpointsIn(o.Sandbox.Environment),
