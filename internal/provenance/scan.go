@@ -211,7 +211,7 @@ func jsonString(text string, i int) (content string, end int) {
 // listElements are the elements of XML that AWS repeats for the entries of a list, besides those that
 // isListOf finds.
 var listElements = map[string]bool{
-	"member": true, "item": true, "Contents": true, "Version": true, "CommonPrefixes": true, "Rule": true,
+	"member": true, "item": true, "Contents": true, "Version": true, "DeleteMarker": true, "CommonPrefixes": true, "Rule": true,
 	"DistributionSummary": true,
 }
 

@@ -61,6 +61,21 @@ func (k *known) replace(c *counter, text string) string {
 	if len(found) == 0 {
 		return text
 	}
+	// An answer can have the words of somebody who wrote "5432 password=" as a password. If only they were replaced, nothing would show that
+	// a password follows.
+	for _, value := range c.valuesIn(text) {
+		for at := strings.Index(text, value); at >= 0; {
+			end := at + len(value)
+			found = append(found, [2]int{at, end})
+			next := strings.Index(text[end:], value)
+			if at = end + next; next < 0 {
+				break
+			}
+		}
+		if c.isLate() {
+			return text
+		}
+	}
 	slices.SortFunc(found, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
 	var b strings.Builder
 	done := 0
@@ -74,6 +89,19 @@ func (k *known) replace(c *counter, text string) string {
 	}
 	b.WriteString(text[done:])
 	return b.String()
+}
+
+// valuesIn returns the values in a text that the text before them shows to be secrets.
+func (c *counter) valuesIn(text string) (values []string) {
+	own := counter{until: c.until, wanted: c.wanted, found: func(secret string) {
+		secret = strings.TrimSuffix(secret, "…") // of a text that was cut
+		if len(secret) >= minValue && !isMarked(secret) && !slices.Contains(values, secret) {
+			values = append(values, secret)
+		}
+	}}
+	own.replaceNamed(own.replaceByContext(text))
+	c.expired = c.expired || own.expired
+	return values
 }
 
 // literals finds many texts in one pass. Each of them has at least minSecret bytes.

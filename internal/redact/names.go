@@ -313,7 +313,7 @@ func looksPassword(word string) bool {
 		upper, lower = upper || isUpper(c), lower || isLower(c)
 		other = other || !isLetter(c) && !isDigit(c)
 	}
-	return (upper && lower || other || len(word) >= minUnnamed) && entropy(word) > 2.2
+	return (upper && lower || other || len(word) >= minUnnamed || numbersIn(word) > 2) && entropy(word) > 2.2
 }
 
 // isEncodedKey reports whether a word with slashes is a key in base64 and no path, whose words are longer.

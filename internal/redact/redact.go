@@ -177,10 +177,13 @@ func (r *Redactor) text(c *counter, text string) string {
 		if !strings.Contains(text, placeholder) {
 			continue
 		}
-		if number := unused(text, strconv.Itoa(4+i)); number != "" {
-			text = strings.ReplaceAll(text, placeholder, number)
-			back = append(back, number, placeholder)
+		number := unused(text, strconv.Itoa(4+i))
+		if number == "" { // a secret with a placeholder would not be recognized
+			c.count++
+			return withheld
 		}
+		text = strings.ReplaceAll(text, placeholder, number)
+		back = append(back, number, placeholder)
 	}
 	text = r.plainText(c, text)
 	if back != nil {
@@ -189,24 +192,26 @@ func (r *Redactor) text(c *counter, text string) string {
 	return text
 }
 
-// maxZeros limits the length of the numbers of unused. Only hostile texts have more zeros in a row.
-const maxZeros = 64
+// maxFill limits the length of the numbers of unused. Only hostile texts have more of every digit in a row.
+const maxFill = 64
 
 // unused returns a number that a text does not contain, or an empty string. A number in a value makes nobody take the value
-// for a secret. Zeros follow its first digit, so that no digit of the text can be taken for a part of it.
+// for a secret. Equal digits follow its first one, so that no digit of the text can be taken for a part of it.
 func unused(text, first string) string {
-	longest, zeros := 0, 0
-	for i := range len(text) {
-		zeros++
-		if text[i] != '0' {
-			zeros = 0
+	for _, fill := range []byte("0123") { // not those with which numbers begin
+		longest, run := 0, 0
+		for i := range len(text) {
+			run++
+			if text[i] != fill {
+				run = 0
+			}
+			longest = max(longest, run)
 		}
-		longest = max(longest, zeros)
+		if longest <= maxFill {
+			return first + strings.Repeat(string(fill), max(longest+1, 7))
+		}
 	}
-	if longest > maxZeros {
-		return ""
-	}
-	return first + strings.Repeat("0", max(longest+1, 7))
+	return ""
 }
 
 // maxLateText is the length in bytes of a text whose search begins even after the deadline.
@@ -395,6 +400,7 @@ func (w *walk) value(name string, v any) any {
 			return v
 		}
 		w.command(v)
+		w.row(v)
 		flag := name // of a command line, such as --password
 		for i := range v {
 			text, _ := v[i].(string)
@@ -467,6 +473,19 @@ func (r *Redactor) matchesMember(name, value, quote string) bool {
 			return found[0] < len(before)+len(value) && found[1] > len(before)
 		})
 	})
+}
+
+// row redacts a list of a name and its value, such as a row of a result: ["db_password", "value"].
+func (w *walk) row(list []any) {
+	if len(list) != 2 {
+		return
+	}
+	name, isText := list[0].(string)
+	value, hasValue := list[1].(string)
+	if isText && hasValue && isPairName(name) && classify(name) >= ambiguous && looksPassword(value) && !isHarmlessValue(value) {
+		list[1] = replacement("secret")
+		w.changes++
+	}
 }
 
 // maxCommand is the number of arguments of a command.

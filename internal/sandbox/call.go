@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -225,7 +226,7 @@ func (c *call) captureOutput() <-chan struct{} {
 // watch polls what the kernel's limits do not count: the child's shared memory, the number of its files, and,
 // if its system calls are not filtered, memory and network sockets outside of it.
 func (c *call) watch(s *Supervisor) (stop func()) {
-	done := make(chan struct{})
+	done, z := make(chan struct{}), s.zygote
 	go func() {
 		tick := time.NewTicker(watchPoll)
 		defer tick.Stop()
@@ -237,7 +238,7 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			unfiltered := s.options.OwnUser && !c.spare.isFiltered()
+			unfiltered := s.options.OwnUser && !z.confines(c.spare.isFiltered())
 			if c.isOverMemory(s, unfiltered) {
 				close(c.overMemory)
 				return
@@ -305,10 +306,19 @@ func decodeResult(data []byte) *result {
 	var r result
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if decoder.Decode(&r) != nil || decoder.More() || r.OK && !isResult(r.Result) {
+	if decoder.Decode(&r) != nil || decoder.More() || r.OK && (!isResult(r.Result) || isTooLong(r.Result)) {
 		return nil
 	}
 	return &r
+}
+
+// maxValue is the number of characters of a result other than a text. The child shortens a longer one to a text (MAX_TEXT in values.py).
+const maxValue = 500_000
+
+// isTooLong reports whether a result is one that only code can have written: with so many strings that making them plain takes
+// longer than the rest of the invocation.
+func isTooLong(encoded string) bool {
+	return !strings.HasPrefix(encoded, `"`) && utf8.RuneCountInString(encoded) > maxValue
 }
 
 // maxAround is how many values can be around a result in an answer and in a record. encoding/json refuses to decode values that

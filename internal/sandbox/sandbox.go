@@ -377,7 +377,7 @@ func (s *Supervisor) inspect(z *zygote, c *call) {
 	if !filtered {
 		z.discardSpare() // the code could change the limits and scheduling of a child that was forked during the call
 	}
-	if !filtered && s.options.OwnUser {
+	if !z.confines(filtered) && s.options.OwnUser {
 		s.inspectUser(c)
 	}
 	s.spend(s.condition.compare("supervisor", os.Getpid()))

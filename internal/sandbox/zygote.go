@@ -283,6 +283,10 @@ func (s *spare) isFiltered() bool {
 	return s.filter == layerActive
 }
 
+// confines reports whether a call reaches only its own process and the scratch directory. Without Landlock, the system call filter
+// does not know which files are opened: the code can write to /dev/shm, and to the memory of an extension through /proc.
+func (z *zygote) confines(filtered bool) bool { return filtered && z.layers["landlock"] == layerActive }
+
 // announced returns the process IDs of the children that the zygote announced and that have not ended.
 func (z *zygote) announced() map[int]bool {
 	z.mu.Lock()

@@ -221,9 +221,14 @@ class Context:
                         halves[at >= middle].append(value)
             total = sum if stat in ("Sum", "SampleCount") else min if stat == "Minimum" else max
             found[name] = tuple(total(half) if half else None for half in halves)
-        last = max((at for result in results for at in result.get("Timestamps", [])), default=middle) + timedelta(minutes=1)
+        minute = timedelta(minutes=1)
+        times = sorted({at for result in results for at in result.get("Timestamps", [])})
+        # A datapoint covers the time to the next one: five minutes of an EC2 instance without detailed monitoring.
+        step = min((b - a for a, b in zip(times, times[1:])), default=minute) if namespace == "AWS/EC2" else minute
+        step = min(max(step, minute), LATE)
+        last = (times[-1] if times else middle) + step
         # If the last datapoint is older than metrics are late, the resource has stopped, and the minutes without data count.
-        covered = min(end, max(last, self.now - LATE, middle + timedelta(minutes=1)))
+        covered = min(end, max(last, self.now - LATE - (step - minute), middle + minute))
         return found, covered  # type: ignore[return-value]
 
     def windows(self) -> Tuple[datetime, datetime, datetime]:

@@ -21,8 +21,9 @@ MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reaso
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
 ERROR_FILTER = (
-    '?ERROR ?Error ?error ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?Traceback ?panic ?PANIC '
-    '?"timed out" ?"Timed out" ?timeout ?Timeout ?denied ?Denied ?refused ?failed ?Failed ?FAILED ?"out of memory" ?OutOfMemory '
+    '?ERROR ?Error ?error ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?critical ?Traceback ?panic ?PANIC '
+    '?"timed out" ?"Timed out" ?timeout ?Timeout ?TIMEOUT ?denied ?Denied ?DENIED ?refused ?Refused ?REFUSED '
+    '?failed ?Failed ?FAILED ?failure ?Failure ?FAILURE ?"out of memory" ?OutOfMemory '
     '?FEHLER ?Fehler ?fehler ?fehlgeschlagen ?ERREUR ?Erreur ?erreur ?"échec" ?"Échec" ?"échoué" ?ERRORE ?ERRO ?Erro ?erro ?falha ?Falha ?"falló" '
     '?"エラー" ?"失敗" ?"例外" ?"错误" ?"失败" ?"异常" ?"오류" ?"실패"'
 )

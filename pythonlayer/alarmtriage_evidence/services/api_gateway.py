@@ -31,7 +31,7 @@ def stage(ctx: Context, name: str) -> Iterator[Observation]:
         deployment = found.get("deploymentId") or found.get("DeploymentId")  # a stage of an HTTP API may have none
         yield from recent(ctx, about, f"stage {label} was last changed{f' (deployment {deployment})' if deployment else ''}",
                           found.get("lastUpdatedDate") or found.get("LastUpdatedDate"))
-        limits = found.get("methodSettings") or found.get("DefaultRouteSettings") or {}
+        limits = found.get("methodSettings") or {**(found.get("DefaultRouteSettings") or {}), **(found.get("RouteSettings") or {})}
         yield Observation(about, "limit", f"stage {label}: {_throttling(limits)}", 30)
 
 

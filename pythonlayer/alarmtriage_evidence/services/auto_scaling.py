@@ -21,9 +21,12 @@ def size(ctx: Context, name: str) -> Iterator[Observation]:
     found, about = _group(ctx, name), f"{KIND} {name}"
     instances = found.get("Instances") or []
     sick = [i for i in instances if i.get("HealthStatus") != "Healthy" or i.get("LifecycleState") != "InService"]
+    # With weights, the sizes are units, of which an instance has several.
+    is_weighted = any(i.get("WeightedCapacity") for i in instances)
+    healthy = sum(int(i.get("WeightedCapacity") or 1) for i in instances if i not in sick)
     desired, least, most = (found.get(key) for key in ("DesiredCapacity", "MinSize", "MaxSize"))
-    yield Observation(about, "health", f"{len(instances) - len(sick)} of {desired} desired instances are healthy and in service (minimum {least}, "
-                                       f"maximum {most})", 85 if sick or len(instances) < (desired or 0) else 20)
+    yield Observation(about, "health", f"{healthy} of {desired} desired {'units of capacity' if is_weighted else 'instances'} are healthy and in service (minimum {least}, "
+                                       f"maximum {most})", 85 if sick or healthy < (desired or 0) else 20)
     for instance in sick[:5]:
         yield Observation(about, "health", f"instance {instance.get('InstanceId')} is {instance.get('HealthStatus')} and {instance.get('LifecycleState')}", 75)
     if desired and desired == most:

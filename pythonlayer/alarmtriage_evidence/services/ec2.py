@@ -38,7 +38,10 @@ def status_checks(ctx: Context, name: str) -> Iterator[Observation]:
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
     yield from metrics(ctx, f"{KIND} {name}", "AWS/EC2", {"InstanceId": name}, (
-        ("highest CPU use in percent", "CPUUtilization", "Maximum", 60), ("failed status checks", "StatusCheckFailed", "Maximum", 85),
+        ("failed status checks", "StatusCheckFailed", "Maximum", 85),))
+    # Without detailed monitoring, these have a datapoint for every 5 minutes.
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/EC2", {"InstanceId": name}, (
+        ("highest CPU use in percent", "CPUUtilization", "Maximum", 60),
         ("lowest CPU credit balance", "CPUCreditBalance", "Minimum", 60), ("bytes received", "NetworkIn", "Sum", 40),
         ("bytes sent", "NetworkOut", "Sum", 40), ("EBS bytes read", "EBSReadBytes", "Sum", 35), ("EBS bytes written", "EBSWriteBytes", "Sum", 35)))
 

@@ -37,7 +37,9 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     yield Observation(about, "health", f"its status is {status}", 20 if status == "available" else 90)
     pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
     if pending:
-        yield Observation(about, "configuration", f"modifications wait for the next maintenance window: {', '.join(sorted(pending))}", 55)
+        # While the instance is being modified, they may be what is applied.
+        when = "are pending or being applied" if status == "modifying" else "wait for the next maintenance window"
+        yield Observation(about, "configuration", f"modifications {when}: {', '.join(sorted(pending))}", 55)
     for group in found.get("DBParameterGroups") or []:
         if group.get("ParameterApplyStatus") not in ("in-sync", None):
             yield Observation(about, "configuration", f"parameter group {group.get('DBParameterGroupName')} is {group.get('ParameterApplyStatus')}", 60)

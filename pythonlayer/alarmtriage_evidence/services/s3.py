@@ -55,7 +55,8 @@ def lifecycle(ctx: Context, name: str) -> Iterator[Observation]:
         if "NoSuchLifecycleConfiguration" in str(error):
             return
         raise
-    expiring = [r.get("ID") or "unnamed" for r in rules if r.get("Status") == "Enabled" and r.get("Expiration")]
+    expiring = [r.get("ID") or "unnamed" for r in rules if r.get("Status") == "Enabled"
+                and not {"Days", "Date"}.isdisjoint(r.get("Expiration") or {})]  # not those that only remove delete markers
     if expiring:
         yield Observation(f"{KIND} {name}", "configuration", f"objects expire by lifecycle rules {', '.join(expiring)}", 35)
 

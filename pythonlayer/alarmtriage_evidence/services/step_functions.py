@@ -1,6 +1,6 @@
 """Step Functions: state and last change of the state machine, failed executions with their causes, and numbers."""
 
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Mapping, Optional
 
 from alarmtriage_tool.words import beginning
 
@@ -13,6 +13,7 @@ READS = ("states:DescribeStateMachine", "states:ListExecutions", "states:Describ
 COST = "five metrics of GetMetricData"
 MAX_LISTED = 100  # executions of each status
 MAX_FAILED = 3  # executions whose failing step is read
+MAX_EVENTS = 50  # of such an execution, the newest
 
 
 def targets(metric: Metric) -> List[str]:
@@ -36,13 +37,23 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
             ctx.note(f"{status} executions of {_about(name)}: only {MAX_FAILED} of {len(ended)} were read")
         for found in ended[:MAX_FAILED]:
             detail = client.describe_execution(executionArn=found["executionArn"])
-            step = ""
-            for event in client.get_execution_history(executionArn=found["executionArn"], reverseOrder=True, maxResults=20).get("events") or []:
-                if (event.get("stateEnteredEventDetails") or {}).get("name"):
-                    step = f" in step {event['stateEnteredEventDetails']['name']}"
-                    break
-            yield from recent(ctx, about, f"execution {found.get('name')} ended as {status}{step}: {detail.get('error') or 'no error name'}: "
+            step = _last_step(client.get_execution_history(executionArn=found["executionArn"], reverseOrder=True, maxResults=MAX_EVENTS).get("events") or [])
+            yield from recent(ctx, about, f"execution {found.get('name')} ended as {status}{' in step ' + step if step else ''}: {detail.get('error') or 'no error name'}: "
                                           f"{beginning(detail.get('cause') or '', 250)}", found.get("stopDate"), 88)
+
+
+def _last_step(events: List[Mapping[str, Any]]) -> str:
+    """Returns the step that led to the end of an execution, from its newest events. Other branches of a parallel or map state may have entered a step later."""
+    earlier = {event.get("id"): event for event in events}
+    # The newest event may have no previous one. The failure before it leads to the step, too.
+    for event in events[:1] + [event for event in events[1:] if str(event.get("type")).endswith(("Failed", "TimedOut", "Aborted"))][:1]:
+        following: Optional[Mapping[str, Any]] = event
+        while following:
+            name = (following.get("stateEnteredEventDetails") or {}).get("name")
+            if name:
+                return str(name)
+            following = earlier.pop(following.get("previousEventId"), None)
+    return ""
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:

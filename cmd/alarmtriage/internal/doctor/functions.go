@@ -99,6 +99,11 @@ func (d *Doctor) sandbox(ctx context.Context) []selfcheck.Check {
 		return one(fine("All layers are in force: %s.", strings.Join(slices.Sorted(maps.Keys(active)), ", ")))
 	}
 	detail := fmt.Sprintf("Layers that are not in force: %s.", strings.Join(off, "; "))
+	if active["seccomp"] && !active["landlock"] {
+		return one(warning(detail+" The seccomp filter is in force, so the code has no network except the broker. Without Landlock, code that "+
+			"escapes Python's audit hook can read the environment of Lambda extensions, which has the role's credentials, and write to their memory.",
+			"Remove the extensions of the tool function, also those of layers that your organization adds, or run it in a VPC without a route to the internet."))
+	}
 	if active["seccomp"] {
 		return one(fine("The seccomp filter is in force, so the code has no network except the broker. %s", detail))
 	}

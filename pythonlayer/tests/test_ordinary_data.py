@@ -1,0 +1,82 @@
+"""Statements of looks about ordinary answers of AWS."""
+
+import unittest
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+from alarmtriage_evidence.context import Context, Metric
+from alarmtriage_evidence.services import api_gateway, auto_scaling, ec2, rds, s3, step_functions
+from alarmtriage_tool import logs
+
+NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
+
+
+def context(fired=NOW, fallback=None, **clients):
+    ctx = Context({"region": "us-east-1", "account": "1", "own_account": "1", "time": fired.timestamp(), "fallback": fallback or {}}, NOW, 20)
+    ctx.client = lambda service, region=None: clients[service]
+    return ctx
+
+
+def texts(look):
+    return [seen.text for seen in look]
+
+
+class Statements(unittest.TestCase):
+    def test_step_of_a_parallel_branch(self):
+        kinds = [("ExecutionStarted", 0, ""), ("ParallelStateEntered", 1, "Process"), ("TaskStateEntered", 2, "Charge"), ("TaskScheduled", 3, ""),
+                 ("TaskStateEntered", 2, "Notify"), ("TaskFailed", 4, ""), ("ParallelStateFailed", 6, ""), ("ExecutionFailed", 7, "")]
+        events = [{"id": i + 1, "previousEventId": before, "type": kind, **({"stateEnteredEventDetails": {"name": name}} if name else {})}
+                  for i, (kind, before, name) in enumerate(kinds)]
+        run = {"executionArn": "e", "name": "run-1", "stopDate": NOW - timedelta(minutes=2)}
+        client = SimpleNamespace(list_executions=lambda **k: {"executions": [run] if k["statusFilter"] == "FAILED" else []},
+                                 describe_execution=lambda **k: {"error": "Declined", "cause": "no"}, get_execution_history=lambda **k: {"events": events[::-1]})
+        found = texts(step_functions.failures(context(stepfunctions=client), "arn:aws:states:us-east-1:1:stateMachine:orders"))
+        self.assertIn("ended as FAILED in step Charge: Declined", found[0])
+        events[-1]["previousEventId"] = 0
+        found = texts(step_functions.failures(context(stepfunctions=client), "arn:aws:states:us-east-1:1:stateMachine:orders"))
+        self.assertIn("ended as FAILED in step Charge: Declined", found[0])
+
+    def test_rule_for_delete_markers(self):
+        rules = [{"ID": "markers", "Status": "Enabled", "Expiration": {"ExpiredObjectDeleteMarker": True}}]
+        client = SimpleNamespace(get_bucket_lifecycle_configuration=lambda **k: {"Rules": rules})
+        self.assertEqual(texts(s3.lifecycle(context(s3=client), "orders")), [])
+        rules.append({"ID": "old", "Status": "Enabled", "Expiration": {"Days": 30}})
+        self.assertEqual(texts(s3.lifecycle(context(s3=client), "orders")), ["objects expire by lifecycle rules old"])
+
+    def test_search_has_the_words_of_errors(self):
+        for line in ("Communications link failure", "Failure of the upstream", '{"level":"critical"}', "CONNECTION REFUSED", "ACCESS DENIED", "TIMEOUT"):
+            self.assertTrue(logs.is_error(line))
+            self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), line)
+        self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024)
+
+    def test_group_with_weights(self):
+        group = {"DesiredCapacity": 12, "MinSize": 4, "MaxSize": 40, "Instances": [
+            {"InstanceId": f"i-{n}", "HealthStatus": "Healthy", "LifecycleState": "InService", "WeightedCapacity": "4"} for n in range(3)]}
+        client = SimpleNamespace(describe_auto_scaling_groups=lambda **k: {"AutoScalingGroups": [group]})
+        self.assertIn("12 of 12 desired units of capacity are healthy", texts(auto_scaling.size(context(autoscaling=client), "web"))[0])
+
+    def test_routes_with_limits(self):
+        stage = {"StageName": "prod", "DefaultRouteSettings": {"DetailedMetricsEnabled": False}, "RouteSettings": {"POST /orders": {"ThrottlingRateLimit": 1.0}}}
+        ctx = context(apigateway=SimpleNamespace(get_rest_apis=lambda **k: {"items": []}), apigatewayv2=SimpleNamespace(
+            get_apis=lambda **k: {"Items": [{"ApiId": "abc123"}]}, get_stages=lambda **k: {"Items": [stage]}))
+        ctx.metrics = [Metric("AWS/ApiGateway", "4xx", (("ApiId", "abc123"), ("Stage", "prod")), "1")]
+        self.assertIn("; 1 methods have settings of their own", texts(api_gateway.stage(ctx, "abc123 prod"))[0])
+
+    def test_modifications_that_are_being_applied(self):
+        instance = {"DBInstanceStatus": "modifying", "PendingModifiedValues": {"DBInstanceClass": "db.r6g.large"}}
+        client = SimpleNamespace(describe_db_instances=lambda **k: {"DBInstances": [instance]})
+        self.assertIn("modifications are pending or being applied: DBInstanceClass", texts(rds.state(context(rds=client), "orders")))
+
+    def test_rates_of_datapoints_for_five_minutes(self):
+        def read(**request):
+            results = []
+            for query in request["MetricDataQueries"]:
+                step = 60 if query["MetricStat"]["Metric"]["MetricName"] == "StatusCheckFailed" else 300
+                last = int(NOW.timestamp()) - 120 - step
+                times = [t for t in range(int(request["StartTime"].timestamp()) // step * step, last + 1, step) if t >= request["StartTime"].timestamp()]
+                results.append({"Id": query["Id"], "Timestamps": [datetime.fromtimestamp(t, timezone.utc) for t in times], "Values": [500.0] * len(times)})
+            return {"MetricDataResults": results}
+        ctx = context(fired=NOW - timedelta(minutes=5), fallback={"Period": 300, "EvaluationPeriods": 1}, cloudwatch=SimpleNamespace(get_metric_data=read))
+        ctx.onsets = [NOW.replace(minute=5)]
+        found = next(text for text in texts(ec2.numbers(ctx, "i-1")) if "bytes received" in text)
+        self.assertEqual(found.count("(100 per minute)"), 2, found)
