@@ -183,7 +183,9 @@ const (
 )
 
 // claimedAsUpdate returns the investigation of an event that a message reported first, as an update of the alarm,
-// or nil. Metric alarms send no events of updates. If the table is unavailable, there is none.
+// or nil. Metric alarms send no events of updates. If the table is unavailable, there is none. Whoever may publish to a topic can
+// report an update first, within the limit of unconfirmed events. An event that only CloudWatch can have written is therefore only a
+// duplicate of it if a model reached a conclusion.
 func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *Duplicate {
 	if len(alarm.Metrics) > 0 || KeyOf(alarm) != alarm.ARN || alarm.Time.IsZero() {
 		return nil
@@ -193,7 +195,16 @@ func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *D
 	if err != nil || !isRunning && i.text(attrState) != stateDone {
 		return nil
 	}
+	if !alarm.Source.IsForgeable() && (isRunning || !i.isConcluded()) {
+		return nil
+	}
 	return duplicateOf(values(i))
+}
+
+// isConcluded reports whether a model reached a conclusion in the last investigation that ended.
+func (i item) isConcluded() bool {
+	past := i.past()
+	return len(past) > 0 && past[len(past)-1].Outcome != investigation.OutcomeFallback
 }
 
 // claimOne claims the alarm without the alarms that triggered it.
@@ -492,6 +503,19 @@ func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expressio
 // on, a composite alarm does not take the lease. A finished investigation is therefore confirmed before its checkpoint is saved.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
 	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
+}
+
+// Holds returns [ErrLost] if c no longer holds the claim. Unlike [Table.Confirm], it changes nothing.
+func (t *Table) Holds(ctx context.Context, c *Claim) error {
+	i, err := t.read(ctx, c.Key)
+	if err != nil {
+		return err
+	}
+	isHeld := i.text(attrID) == c.ID && i.whole(attrAttempt) == c.Attempt && i.text(attrState) == stateRunning
+	if len(i) > 0 && !isHeld {
+		return fmt.Errorf("check the claim: %w", ErrLost)
+	}
+	return nil
 }
 
 // Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past.

@@ -207,10 +207,29 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 		Stop:         r.stop,
 		MayHandOver:  r.mayHandOver() && r.conclude == "",
 		Instructions: r.instructions(ctx),
-		Checkpoint:   saver.checkpoint,
-		Kept:         saver.waitUntilSaved,
-		Log:          r.log,
+		Checkpoint: func(ctx context.Context, state []byte) error {
+			if r.isTakenOver(ctx) { // a copy of the event, which Lambda may deliver at the same time, has the investigation
+				cancel()
+				return dedupe.ErrLost
+			}
+			return saver.checkpoint(ctx, state)
+		},
+		Kept: saver.waitUntilSaved,
+		Log:  r.log,
 	}, r.rec, resume)
+}
+
+// maxHeld is how long one check of the claim may take. It is made after each round.
+const maxHeld = 2 * time.Second
+
+// isTakenOver reports whether another invocation took over the investigation. Only one of them may go on spending.
+func (r *attempt) isTakenOver(ctx context.Context) bool {
+	if r.claim == nil {
+		return false
+	}
+	quick, cancel := context.WithTimeout(ctx, maxHeld)
+	defer cancel()
+	return errors.Is(r.Table.Holds(quick, r.claim), dedupe.ErrLost)
 }
 
 // concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its

@@ -1,0 +1,47 @@
+package dedupe_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// Whoever may publish to a topic can report the update of an alarm before CloudWatch's own event arrives. If that got no model,
+// the event of CloudWatch must get one.
+func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *testing.T) {
+	for outcome, isDuplicate := range map[investigation.Outcome]bool{
+		investigation.OutcomeFallback: false, investigation.OutcomeCompleted: true, investigation.OutcomeConcluded: true,
+	} {
+		t.Run(string(outcome), func(t *testing.T) {
+			now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+			event := alarmevent.Alarm{
+				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
+				State: alarmevent.StateAlarm, Source: alarmevent.SourceAction, Time: now,
+			}
+			update := event
+			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			claim, _, err := table.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.NotNil(t, claim)
+			_, duplicate, err := table.Claim(t.Context(), &event, "cloudwatch-1", "id-2", now.Add(-time.Second))
+			require.NoError(t, err)
+			assert.Nil(t, duplicate, "nobody knows yet whether the update gets a conclusion")
+
+			other := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+			claim, _, err = other.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.NoError(t, other.Settle(t.Context(), claim, investigation.Past{ID: claim.ID, Time: now, Outcome: outcome}))
+			_, duplicate, err = other.Claim(t.Context(), &event, "cloudwatch-2", "id-3", now.Add(time.Minute))
+			require.NoError(t, err)
+			assert.Equal(t, isDuplicate, duplicate != nil)
+		})
+	}
+}
