@@ -42,12 +42,10 @@ type keeper struct {
 
 // add keeps the next bytes of the answer.
 func (k *keeper) add(next []byte) {
-	room := k.most - len(k.data)
-	if k.isCut || len(next) > room && room == 0 {
-		k.isCut = k.isCut || len(next) > 0
+	if k.isCut {
 		return
 	}
-	part := next[:min(len(next), room)]
+	part := next[:min(len(next), k.most-len(k.data))]
 	if need := len(k.data) + len(part); need > cap(k.data) {
 		size := min(max(need, 2*cap(k.data)), k.most)
 		// The first bytes, which have the code of an error, are not counted.

@@ -285,7 +285,7 @@ func TestSession_BoundsMemoryOfAnswers(t *testing.T) {
 	require.Eventually(t, func() bool { return s.session.connections() == 0 }, 20*time.Second, time.Millisecond)
 	assert.Equal(t, maxKept, left(), "the memory was returned")
 	assert.LessOrEqual(t, observed, maxKept+answers*maxBeginning)
-	assert.GreaterOrEqual(t, cut, answers-maxKept/length-1, "what was not kept is said to be cut")
+	assert.GreaterOrEqual(t, cut, answers-maxKept/length-1, "answers without memory are marked as cut")
 
 	observed, cut = 0, 0
 	_, body := ask(t, s.dial(), requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, "")

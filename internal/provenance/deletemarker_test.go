@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A delete marker of S3 is a record of its own, also if it is the only one of a list of versions.
+// A delete marker of S3 is a separate record, also if it is the only one in a list of versions.
 func TestJudge_DeleteMarkerIsARecord(t *testing.T) {
 	answer := `<ListVersionsResult><Name>shop-data</Name>` +
 		`<DeleteMarker><Key>invoices.csv</Key><IsLatest>true</IsLatest><LastModified>2026-01-15T03:10:00.000Z</LastModified></DeleteMarker>` +

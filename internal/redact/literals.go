@@ -64,13 +64,10 @@ func (k *known) replace(c *counter, text string) string {
 	// An answer can have the words of somebody who wrote "5432 password=" as a password. If only they were replaced, nothing would show that
 	// a password follows.
 	for _, value := range c.valuesIn(text) {
-		for at := strings.Index(text, value); at >= 0; {
-			end := at + len(value)
-			found = append(found, [2]int{at, end})
-			next := strings.Index(text[end:], value)
-			if at = end + next; next < 0 {
-				break
-			}
+		end := 0
+		for at := strings.Index(text, value); at >= 0; at = strings.Index(text[end:], value) {
+			found = append(found, [2]int{end + at, end + at + len(value)})
+			end += at + len(value)
 		}
 		if c.isLate() {
 			return text

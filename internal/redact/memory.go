@@ -77,8 +77,8 @@ func (m *Memory) Knowing(r *Redactor) *Redactor {
 	return &knowing
 }
 
-// takeSecrets returns the secrets in the observed answers, what was not searched, and whether the deadline of the redactor was the
-// reason. It forgets the answers.
+// takeSecrets returns the secrets in the observed answers, the gaps of the search, and whether the redactor's deadline caused a gap.
+// It forgets the answers.
 func (m *Memory) takeSecrets(r *Redactor) (secrets []string, gaps toolcall.SearchGap, late bool) {
 	m.mu.Lock()
 	bodies, missed := m.bodies, m.missed

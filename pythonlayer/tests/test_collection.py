@@ -225,7 +225,7 @@ class Numbers(unittest.TestCase):
     def test_throttling_of_an_api(self) -> None:
         for settings, want in (
             ({"*/*": {"throttlingRateLimit": 0.0}}, "throttled at 0 requests per second, so no request passes"),
-            ({"orders/GET": {"throttlingRateLimit": 5.0}}, "no throttling of the whole stage; the account's limits apply; 1 methods have settings of their own"),
+            ({"orders/GET": {"throttlingRateLimit": 5.0}}, "no throttling of the whole stage; the account's limits apply; 1 method or route has separate settings"),
             ({"ThrottlingRateLimit": 0.0}, "no throttling of the whole stage; the account's limits apply"),
         ):
             self.assertEqual(want, api_gateway._throttling(settings))

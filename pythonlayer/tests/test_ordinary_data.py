@@ -60,7 +60,7 @@ class Statements(unittest.TestCase):
         ctx = context(apigateway=SimpleNamespace(get_rest_apis=lambda **k: {"items": []}), apigatewayv2=SimpleNamespace(
             get_apis=lambda **k: {"Items": [{"ApiId": "abc123"}]}, get_stages=lambda **k: {"Items": [stage]}))
         ctx.metrics = [Metric("AWS/ApiGateway", "4xx", (("ApiId", "abc123"), ("Stage", "prod")), "1")]
-        self.assertIn("; 1 methods have settings of their own", texts(api_gateway.stage(ctx, "abc123 prod"))[0])
+        self.assertIn("; 1 method or route has separate settings", texts(api_gateway.stage(ctx, "abc123 prod"))[0])
 
     def test_modifications_that_are_being_applied(self):
         instance = {"DBInstanceStatus": "modifying", "PendingModifiedValues": {"DBInstanceClass": "db.r6g.large"}}

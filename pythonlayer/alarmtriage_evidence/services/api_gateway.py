@@ -146,7 +146,7 @@ def _throttling(settings: Mapping[str, Any]) -> str:
     rate = shared.get("throttlingRateLimit", shared.get("ThrottlingRateLimit"))
     burst = shared.get("throttlingBurstLimit") or shared.get("ThrottlingBurstLimit")
     own = [key for key, value in settings.items() if key != "*/*" and isinstance(value, dict)]
-    others = f"; {len(own)} methods have settings of their own" if own else ""
+    others = f"; {len(own)} {'method or route has' if len(own) == 1 else 'methods or routes have'} separate settings" if own else ""
     if rate == 0 and "throttlingRateLimit" in shared:  # an HTTP API without a limit has a rate of 0
         return f"throttled at 0 requests per second, so no request passes{others}"
     if not rate or rate < 0:

@@ -37,7 +37,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     yield Observation(about, "health", f"its status is {status}", 20 if status == "available" else 90)
     pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
     if pending:
-        # While the instance is being modified, they may be what is applied.
+        # While the status is modifying, AWS may be applying them.
         when = "are pending or being applied" if status == "modifying" else "wait for the next maintenance window"
         yield Observation(about, "configuration", f"modifications {when}: {', '.join(sorted(pending))}", 55)
     for group in found.get("DBParameterGroups") or []:
