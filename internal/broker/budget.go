@@ -49,12 +49,11 @@ func (k *keeper) add(next []byte) {
 	if need := len(k.data) + len(part); need > cap(k.data) {
 		size := min(max(need, 2*cap(k.data)), k.most)
 		// The first bytes, which have the code of an error, are not counted.
-		if more := max(size-maxBeginning, 0) - k.taken; more > 0 {
-			if !k.budget.take(more) {
-				k.isCut = true
-				return
-			}
+		if more := max(size-maxBeginning, 0) - k.taken; more > 0 && k.budget.take(more) {
 			k.taken += more
+		} else if more > 0 {
+			part = part[:max(min(len(part), maxBeginning-len(k.data)), 0)]
+			size = len(k.data) + len(part)
 		}
 		k.data = slices.Grow(slices.Clip(k.data), size-len(k.data))
 	}

@@ -294,3 +294,21 @@ func TestSession_BoundsMemoryOfAnswers(t *testing.T) {
 	assert.Equal(t, length, observed)
 	assert.Zero(t, cut)
 }
+
+func TestSession_KeepsTheCodeOfAnErrorWithoutMemory(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, "<Error><Code>SlowDown</Code><Message>%s</Message></Error>", strings.Repeat("x", 100<<10))
+	}))
+	t.Cleanup(server.Close)
+	isCut := false
+	b := staticBroker(t, Options{Endpoints: []string{server.URL}, Observe: func(_ []byte, cut bool) { isCut = cut }})
+	require.True(t, b.kept.take(maxKept))
+	s := newOpenSession(t, b)
+	ask(t, s.dial(), requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, "")
+	s.end()
+	calls, _, _ := s.session.Audit()
+	require.Len(t, calls, 1)
+	assert.Equal(t, "SlowDown", calls[0].ErrorCode)
+	assert.True(t, isCut)
+}
