@@ -46,6 +46,7 @@ type Record struct {
 	Report        Report           `json:"report"`
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         Usage            `json:"usage"`
+	Lost          *Usage           `json:"lost_usage,omitempty"`     // part of usage: of earlier invocations whose checkpoint could not be read
 	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, oldest first
@@ -264,6 +265,9 @@ func (r *Record) QueryLimitUSD(most float64, calls int) float64 {
 // QueryCostUSD returns the estimated cost of all billed queries in US dollars.
 func (r *Record) QueryCostUSD() float64 {
 	cost := 0.0
+	if r.Lost != nil {
+		cost = r.Lost.QueryCostUSD
+	}
 	for call := range r.Calls() {
 		switch {
 		case call.Cached > 0:

@@ -246,7 +246,10 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	about = append(about,
 		fact{"Calls", plural.Of(u.ModelCalls, "model call") + ", " + plural.Of(u.ToolCalls, "tool call")},
 		fact{"Tokens", tokens(u)})
-	if rec.Resumed > 0 {
+	switch {
+	case rec.Lost != nil:
+		about = append(about, fact{"Started again", "a checkpoint could not be read; what was used before is included here"})
+	case rec.Resumed > 0:
 		about = append(about, fact{"Resumed", plural.Of(rec.Resumed, "time") + " from a checkpoint"})
 	}
 	if rec.Repeats > 0 {

@@ -25,6 +25,7 @@ type attempt struct {
 	claim  *dedupe.Claim // nil: the table was unavailable
 	rec    *investigation.Record
 	budget budget
+	spent  investigation.Usage // before a hand-over
 	log    *slog.Logger
 
 	// background is what does not have to be finished before the next step: requests to AWS that would otherwise delay
@@ -117,9 +118,12 @@ func (r *attempt) endEarlier(ctx context.Context) error {
 	return nil
 }
 
-// prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the
-// question to the model. The limits come first, because they bound what the evidence may cost.
+// prepare begins the investigation: it collects the evidence, unless that is switched off. At the same time it reads everything
+// else that precedes the question to the model. The limits come first, because they bound what the evidence may cost.
 func (r *attempt) prepare(ctx context.Context) {
+	if r.spent != (investigation.Usage{}) { // an earlier invocation's checkpoint was not read
+		r.rec.Usage, r.rec.Lost = r.spent, &r.spent
+	}
 	off := r.decide(ctx)
 	r.background.Go(func() { r.rec.Together = r.together(ctx) })
 	r.background.Go(func() { r.texts = r.readInstructions(ctx) })

@@ -146,12 +146,15 @@ func countedUSD(u investigation.Usage) float64 {
 	return u.QueryCostUSD
 }
 
-// spentUSD returns what the investigation counts in the cost of its day so far, in US dollars.
-func (r *attempt) spentUSD() float64 {
+// usage returns what the investigation has used so far, including its queries.
+func (r *attempt) usage() investigation.Usage {
 	usage := r.rec.Usage
-	usage.QueryCostUSD = max(usage.QueryCostUSD, r.rec.QueryCostUSD()) // the usage has it only at the end
-	return countedUSD(usage)
+	usage.QueryCostUSD = max(usage.QueryCostUSD, r.rec.QueryCostUSD()) // the record has it only at the end
+	return usage
 }
+
+// spentUSD returns what the investigation counts in the cost of its day so far, in US dollars.
+func (r *attempt) spentUSD() float64 { return countedUSD(r.usage()) }
 
 // countCost adds what the investigation cost, in US dollars, to the day on which it began. One that was not counted at its
 // beginning is not counted here either.

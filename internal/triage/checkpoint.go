@@ -76,7 +76,11 @@ func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 	defer cancel()
 	raw, err := r.Store.LoadCheckpoint(quick, r.rec.ID)
 	if err != nil || raw == nil {
-		r.log.Debug("no checkpoint, starting from the beginning", "error", err)
+		level := slog.LevelDebug
+		if r.claim != nil && r.claim.Resumed {
+			level = slog.LevelWarn // there may be one
+		}
+		r.log.Log(ctx, level, "no checkpoint, starting from the beginning", "error", err)
 		return checkpoint{}
 	}
 	line, state, _ := bytes.Cut(raw, []byte("\n"))

@@ -93,7 +93,7 @@ type Answer struct {
 // lists every alarm that could not be handled. A retry continues with those alarms only.
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
-		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
+		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID, order.Spent)
 		if err != nil {
 			h.emit(map[string]float64{emf.Failed: 1})
 		}
@@ -158,7 +158,7 @@ func (h *Handler) handleEvent(ctx context.Context, alarm *alarmevent.Alarm, owne
 	case recovery:
 		return h.notifyRecovery(ctx, alarm, owner)
 	}
-	return h.handleAlarm(ctx, alarm, owner, investigationID(alarm, owner))
+	return h.handleAlarm(ctx, alarm, owner, investigationID(alarm, owner), investigation.Usage{})
 }
 
 func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
@@ -168,8 +168,10 @@ func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
 }
 
 // handleAlarm handles one alarm. id is the id of its investigation, if a new one begins. If the claim is that of an earlier
-// transition, that investigation is ended first.
-func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
+// transition, that investigation is ended first. spent is what the investigation used before a hand-over.
+func (h *Handler) handleAlarm(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, spent investigation.Usage,
+) (Result, error) {
 	r, duplicate := h.begin(ctx, alarm, owner, id)
 	if r != nil && r.isForEarlier() {
 		if err := r.endEarlier(ctx); err != nil {
@@ -183,6 +185,7 @@ func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owne
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate)
 	}
+	r.spent = spent
 	result, err := r.proceed(ctx)
 	if r.claim != nil && r.claim.IsRepeat { // what follows a repeat does not depend on who delivers the report
 		_, followUp := h.notifyFiredAgain(ctx, alarm, owner)

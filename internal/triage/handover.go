@@ -13,6 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
 const (
@@ -29,6 +30,9 @@ type handOver struct {
 	Token string           `json:"token"` // owner of the lease that waits for this invocation
 	ID    string           `json:"investigation_id"`
 	Alarm alarmevent.Alarm `json:"alarm"`
+
+	// Spent is what the investigation has used. The budgets hold even if the checkpoint cannot be read.
+	Spent investigation.Usage `json:"spent,omitzero"`
 }
 
 type handOverEnvelope struct {
@@ -96,7 +100,7 @@ func (r *attempt) takeBack(ctx context.Context) (result Result, done bool) {
 }
 
 func (r *attempt) invokeSelf(ctx context.Context, token string) error {
-	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, ID: r.rec.ID, Alarm: *r.alarm}})
+	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, ID: r.rec.ID, Alarm: *r.alarm, Spent: r.usage()}})
 	if err != nil {
 		return fmt.Errorf("encode the hand-over: %w", err)
 	}
