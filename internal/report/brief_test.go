@@ -263,3 +263,12 @@ func TestHTML_TimesAreInTheirZonesWhenClocksChange(t *testing.T) {
 	assert.NotContains(t, string(page), "LMT")
 	assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(CEST)</span>`)
 }
+
+func TestNotification_WaitIsOnlyThatOfAnEvent(t *testing.T) {
+	rec := atNight(t)
+	rec.StartedAt = rec.Alarm.Time.Add(20 * time.Minute)
+	rec.Function = "alarm-triage"
+	assert.Contains(t, report.Text(rec, linksOf(rec)), "The investigation began 20 min after the alarm, usually because its event waited")
+	rec.Function = "" // somebody started it later with the command
+	assert.NotContains(t, report.Text(rec, linksOf(rec)), "waited")
+}

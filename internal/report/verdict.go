@@ -154,10 +154,11 @@ const (
 )
 
 // Waited returns how long the alarm's event waited, or 0 if it did not wait long or that is not known: the time of an event
-// that is not confirmed may be forged, and a composite alarm can suppress its actions for a while.
+// that is not confirmed may be forged, a composite alarm can suppress its actions for a while, and somebody who starts an
+// investigation with the command chooses when.
 func Waited(rec *investigation.Record) time.Duration {
 	waited := rec.StartedAt.Sub(rec.Alarm.Time)
-	if rec.Alarm.Time.IsZero() || rec.Alarm.Unconfirmed != "" || rec.Alarm.Kind == alarmevent.KindComposite ||
+	if rec.Function == "" || rec.Alarm.Time.IsZero() || rec.Alarm.Unconfirmed != "" || rec.Alarm.Kind == alarmevent.KindComposite ||
 		waited < leastWait || waited > mostWait {
 		return 0
 	}

@@ -57,7 +57,7 @@ class Queues(unittest.TestCase):
         aws.answers["cloudformation.describe_stack_resources"] = fake_aws.error("ValidationError", "Stack for x does not exist")
         seen, failed = look(sqs, context(aws), "orders")
         self.assertEqual({}, failed)
-        self.assertIn("no Lambda function consumes it", "\n".join(o.text for o in seen))
+        self.assertIn("no Lambda function of its account consumes it", "\n".join(o.text for o in seen))
 
     def test_each_look_fails_alone(self) -> None:
         aws = stuck()
