@@ -40,6 +40,7 @@ type attempt struct {
 	conclude  string                  // why the model has to conclude
 	resumed   bool                    // the record comes from a checkpoint
 	maybeCopy bool                    // an earlier attempt may have sent the notification
+	takenOver bool                    // another invocation has the investigation
 }
 
 // proceed investigates the claimed alarm, delivers the report, and settles the claim. It skips the steps that
@@ -213,6 +214,7 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 		Instructions: r.instructions(ctx),
 		Checkpoint: func(ctx context.Context, state []byte) error {
 			if r.isTakenOver(ctx) { // a copy of the event, which Lambda may deliver at the same time, has the investigation
+				r.takenOver = true
 				cancel()
 				return dedupe.ErrLost
 			}
@@ -282,7 +284,11 @@ func (r *attempt) readInstructions(ctx context.Context) string {
 
 // fallBack prepares the record for rendering without a conclusion.
 func (r *attempt) fallBack(err error) {
-	r.log.Error("model did not conclude", "error", err)
+	if r.takenOver {
+		r.log.Info("stopped: another invocation took over the investigation")
+	} else {
+		r.log.Error("model did not conclude", "error", err)
+	}
 	steps.FallBack(r.rec, err, "The time for the investigation ran out before the model concluded. "+
 		"Set a longer OrchestratorTimeout, or use a faster model.")
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
 
 const takenOverModel = "us.anthropic.claude-sonnet-5-5"
@@ -136,6 +137,8 @@ func takenOverEvent(at time.Time) []byte {
 func TestInvestigate_StopsWhenACopyOfTheEventTookOver(t *testing.T) {
 	const limit = 0.5 // MaxCostUsd; MaxQueryCostUsd is 1
 	w := newTakenOver(t, 20*time.Millisecond, limit)
+	errorLog := &logbuffer.Buffer{}
+	w.h.Log = slog.New(slog.NewTextHandler(errorLog, &slog.HandlerOptions{Level: slog.LevelError}))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	raw := takenOverEvent(time.Now())
@@ -156,4 +159,5 @@ func TestInvestigate_StopsWhenACopyOfTheEventTookOver(t *testing.T) {
 	assert.Less(t, w.bill.usd, limit+2*round, "the loser sends at most the round in which it lost the claim, and another one")
 	assert.Less(t, w.tool.spent, 1.51)
 	assert.Len(t, w.sns.Published(w.h.Config.TopicARN), 1)
+	assert.Empty(t, errorLog.String(), "nothing went wrong")
 }
