@@ -223,7 +223,7 @@ def hosts(loader: Loader, models: Dict[str, Any]) -> Tuple[str, Dict[str, Set[st
         prefixes = {o["endpoint"]["hostPrefix"] for o in model["operations"].values() if "hostPrefix" in o.get("endpoint", {})}
         for partition in partitions["partitions"]:
             for region in sample(partition):
-                for host, names in resolve(provider, rules["parameters"], region):
+                for host, names in resolve(provider, rules["parameters"], static_parameters(model), region):
                     signing[name] |= names
                     for template in templates(name, host, region, partition["outputs"], prefixes):
                         used = found.setdefault(template, (set(), set()))
@@ -248,9 +248,25 @@ def sample(partition: Dict[str, Any]) -> List[str]:
     return regions
 
 
-def resolve(provider: EndpointProvider, parameters: Dict[str, Any], region: str) -> Iterator[Tuple[str, Set[str]]]:
+# Parameters of operations of S3 on access points and directory buckets, whose hosts are not in the table.
+NO_HOSTS = ("UseObjectLambdaEndpoint", "DisableAccessPoints", "DisableS3ExpressSessionAuth")
+
+
+def static_parameters(model: Dict[str, Any]) -> Dict[str, List[Any]]:
+    """Returns the parameters of the rules that operations of a service set to a fixed value, with these values."""
+    values: Dict[str, List[Any]] = {}
+    for operation in model["operations"].values():
+        for name, parameter in operation.get("staticContextParams", {}).items():
+            if name not in NO_HOSTS and parameter["value"] not in values.setdefault(name, []):
+                values[name].append(parameter["value"])
+    return values
+
+
+def resolve(
+    provider: EndpointProvider, parameters: Dict[str, Any], static: Dict[str, List[Any]], region: str
+) -> Iterator[Tuple[str, Set[str]]]:
     """Yields the hosts of a service in a Region, with the signing names of each."""
-    for extra in parameter_sets(parameters, region):
+    for extra in parameter_sets(parameters, static, region):
         try:
             endpoint = provider.resolve_endpoint(**extra)
         except EndpointProviderError:
@@ -259,19 +275,21 @@ def resolve(provider: EndpointProvider, parameters: Dict[str, Any], region: str)
         yield urlsplit(endpoint.url).hostname or "", {s["signingName"] for s in schemes if s["name"] == "sigv4" and "signingName" in s}
 
 
-def parameter_sets(parameters: Dict[str, Any], region: str) -> Iterable[Dict[str, Any]]:
+def parameter_sets(parameters: Dict[str, Any], static: Dict[str, List[Any]], region: str) -> Iterable[Dict[str, Any]]:
     choices: List[List[Tuple[str, Any]]] = [[("Region", region)] if "Region" in parameters else [("", None)]]
-    for flag in ("UseFIPS", "UseDualStack", "UseGlobalEndpoint", "UseS3ExpressControlEndpoint", "RequiresAccountId"):
+    for flag in ("UseFIPS", "UseDualStack", "UseGlobalEndpoint"):
         if flag in parameters:
             choices.append([(flag, False), (flag, True)])
+    for name, values in static.items():
+        choices.append([("", None)] + [(name, value) for value in values])
     if "AccountId" in parameters:
         choices.append([("", None), ("AccountId", ACCOUNT)])
     if "AccountIdEndpointMode" in parameters:
         choices.append([("", None), ("AccountIdEndpointMode", "preferred")])
     if "StreamARN" in parameters:
         choices.append([("", None), ("StreamARN", f"arn:aws:kinesis:{region}:{ACCOUNT}:stream/x")])
-    if "OperationType" in parameters:
-        choices.append([("", None), ("OperationType", "control"), ("OperationType", "data")])
+    if "KvsARN" in parameters:
+        choices.append([("", None), ("KvsARN", f"arn:aws:cloudfront::{ACCOUNT}:key-value-store/x")])
     for combination in itertools.product(*choices):
         yield {name: value for name, value in combination if name}
 
