@@ -60,10 +60,11 @@ var unsignedActions = []string{"sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebI
 // tokenActions are reads that a token in their parameters authorizes, whoever signs: AWS records them in the account that
 // issued the token.
 var tokenActions = []string{"cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken", "cognito-idp:GetDevice",
-	"cognito-idp:GetUser", "cognito-idp:GetUserAttributeVerificationCode", "cognito-idp:ListDevices"}
+	"cognito-idp:GetUser", "cognito-idp:GetUserAttributeVerificationCode", "cognito-idp:GetUserAuthFactors", "cognito-idp:ListDevices",
+	"cognito-idp:ListWebAuthnCredentials"}
 
-// tokenHeaders carry credentials. "authentication" is the token of a user of WorkDocs.
-var tokenHeaders = []string{bearerHeader, "x-amz-s3session-token", "grafana-token", "authentication"}
+// tokenHeaders carry credentials. "authentication" is the token of a user of WorkDocs, "x-amz-bearer" that of a chat of Connect.
+var tokenHeaders = []string{bearerHeader, "x-amz-bearer", "x-amz-s3session-token", "grafana-token", "authentication"}
 
 // signatureParameters are parameters that sign or authorize a URL, in lower case and without signs.
 var signatureParameters = []string{"xamzsignature", "xamzcredential", "xamzalgorithm", "xamzsecuritytoken", "awsaccesskeyid"}

@@ -89,11 +89,23 @@ func TestAuthenticate_TokensInParametersAreRefused(t *testing.T) {
 	assertForged(t, nil, []forgedRequest{
 		{Name: "a token of Cognito", Service: "cognito-idp", Method: "POST", URL: "https://cognito-idp.us-east-1.amazonaws.com/", Body: `{"AccessToken":"x","DeviceKey":"data"}`, Refusal: "cognito-idp:GetDevice is refused",
 			Headers: [][2]string{{"Content-Type", json11}, {"X-Amz-Target", "AWSCognitoIdentityProviderService.GetDevice"}}},
+		logsRead("a token of a chat of Connect", "credentials in the header", [2]string{"X-Amz-Bearer", "x"}),
 		logsRead("a token of IAM Identity Center", "credentials in the header", [2]string{"x-amz-sso_bearer_token", "x"}),
 		logsRead("a token of a user of WorkDocs", "credentials in the header", [2]string{"Authentication", "x"}),
 		formRequest("a form signed with SigV2", "ec2", "Action=DescribeInstances&Version=2016-11-15&AWSAccessKeyId=AKIAATTACKER00000000&Signature=x", "unknown ec2 operation"),
 		logsRead("a token of a directory bucket's session", "credentials in the header", [2]string{"X-Amz-S3session-Token", "x"}),
 	})
+}
+
+// IAM has no actions for some of these reads, so only the settings can allow them.
+func TestAuthenticate_TokensInParametersAreRefusedIfTheReadIsAllowed(t *testing.T) {
+	var requests []forgedRequest
+	for _, name := range []string{"GetUserAuthFactors", "ListWebAuthnCredentials"} {
+		requests = append(requests, forgedRequest{Name: name, Service: "cognito-idp", Method: "POST", URL: "https://cognito-idp.us-east-1.amazonaws.com/",
+			Body: `{"AccessToken":"x"}`, Refusal: "a token in its parameters authorizes it",
+			Headers: [][2]string{{"Content-Type", json11}, {"X-Amz-Target", "AWSCognitoIdentityProviderService." + name}}})
+	}
+	assertForged(t, func(o *Options) { o.AllowedActions = []string{"cognito-idp:*"} }, requests)
 }
 
 // assumeRole sends AssumeRole over a connection.
