@@ -3,6 +3,7 @@ package broker
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -323,7 +324,7 @@ func TestBilling_StopsQueriesWhoseStatisticsFailForLong(t *testing.T) {
 	assert.Equal(t, 1, m.count("StopQuery"))
 	assert.Greater(t, m.count("GetQueryResults"), 2, "a single failure does not stop it")
 	answer, _ = ask(t, connect(), startQuery(m), aQuery)
-	assert.Contains(t, answer.Error, "AWS did not report what an earlier query of this tool call scanned")
+	assert.Contains(t, answer.Error, "or did not report what it scanned")
 	assert.Contains(t, answer.Error, "filter_log_events costs nothing")
 }
 
@@ -359,7 +360,39 @@ func TestBilling_AnUnknownAnswerEndsTheQueriesOfACall(t *testing.T) {
 	require.Empty(t, answer.Error)
 	assert.Empty(t, aws.seen[0].Header.Get("Accept"), "the broker reads JSON")
 	answer, _ = ask(t, connection, head, query.Body)
-	assert.Contains(t, answer.Error, "AWS did not report what an earlier query of this tool call scanned")
+	assert.Contains(t, answer.Error, "or did not report what it scanned")
+}
+
+// refusesToAnswer is an AWS that closes the connection without an answer, or accepts none.
+type refusesToAnswer struct {
+	err      error
+	requests int
+}
+
+func (a *refusesToAnswer) RoundTrip(*http.Request) (*http.Response, error) {
+	a.requests++
+	return nil, a.err
+}
+
+// AWS may have started a query whose start it did not answer. Nobody can watch or stop it, so it is the only one of the call.
+func TestBilling_AMissingAnswerEndsTheQueriesOfACall(t *testing.T) {
+	lost := &refusesToAnswer{err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}
+	unreachable := &refusesToAnswer{err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}
+	for aws, requests := range map[*refusesToAnswer]int{lost: 1, unreachable: 2} {
+		o := toAWS(nil)
+		o.Transport = aws
+		b, err := New(o)
+		require.NoError(t, err)
+		connect, _ := serve(t, b.NewSession(1))
+		connection := connect()
+		query := logQueryText("", "fields @message", "")
+		head := requestHead{Method: query.Method, URL: query.URL, Headers: append(query.Headers, authorization(DummyAccessKey, "logs"))}
+		for range 2 {
+			answer, _ := ask(t, connection, head, query.Body)
+			require.NotEmpty(t, answer.Error)
+		}
+		assert.Equal(t, requests, aws.requests)
+	}
 }
 
 // AWS does not answer what the query scanned before the time at the end of the call is over.

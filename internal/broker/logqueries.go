@@ -42,7 +42,7 @@ type logQueries struct {
 	running  map[string]*logQuery
 	largest  int64 // bytes that the largest query scanned
 	stopped  int   // queries that the broker stopped
-	blind    bool  // AWS did not report what a query scanned in the end
+	blind    bool  // AWS did not answer the start of a query, or did not report what it scanned in the end
 	watching bool
 	done     chan struct{} // closed when the session ends
 	watcher  sync.WaitGroup
@@ -122,8 +122,8 @@ func (q *logQueries) tryAdmit(c *charge) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.blind {
-		return "logs:StartQuery is refused: AWS did not report what an earlier query of this tool call scanned, so the broker cannot limit what " +
-			"another one costs; " + q.session.bill.alternative(startLogQuery)
+		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call, or did not report what it " +
+			"scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
 	}
 	if len(q.running)+q.starting >= maxLogQueries {
 		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
@@ -146,11 +146,13 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	defer stop()
 	response, err := q.session.broker.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
+		q.lost(c, err)
 		return nil, err
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxStartAnswer))
 	response.Body.Close()
 	if err != nil {
+		q.lost(c, err)
 		return nil, err
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer)), int64(len(answer))
@@ -160,6 +162,18 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 		q.started(request.Context(), c, *request.URL, answer)
 	}
 	return response, nil
+}
+
+// lost records that there is no answer to a request to start a query. AWS may have started the query, which nobody can watch
+// without its ID.
+func (q *logQueries) lost(c *charge, err error) {
+	if isDialError(err) {
+		return // AWS did not receive the request
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.blind = true
+	q.session.broker.log.Warn("Logs Insights query may run without being watched", "charged_bytes", c.units, "error", err)
 }
 
 // started records a query that AWS has started.
