@@ -19,6 +19,8 @@ SERVICE and OPERATION are botocore's names; in lines of the kind action, those o
     action      an IAM action that no operation of botocore needs reads the same thing as a denied one: "ACTION"
     shared      the answer contains a structure that a denied operation also returns: "SHAPE"
     fetch       AWS fetches a URL that a member of the request contains: "SHAPE.MEMBER"
+    store       a member of the request is a place in which AWS stores a result: "SHAPE.MEMBER"
+    change      the operation's documentation says that it creates, starts, or requests something: "OPERATION"
     verb        the operation's name does not begin with the verb of a read: "OPERATION"
     content     the operation's name ends like content, not like metadata: "OPERATION"
     charge      the operation's documentation mentions a charge: "OPERATION"
@@ -66,6 +68,11 @@ LINK = re.compile(r"\b(url|uri|link|location)s?\b")
 LINK_TEXT = re.compile(r"(?i)pre-?signed|signed url|download|expire|temporary|valid for|you can use (?:this|the) ur[il]|to access (?:the|your)")
 FETCH = re.compile(r"\bur[il]s?$")
 FETCH_TEXT = re.compile(r"(?i)\bhttps? (?:or https? )?ur[il]|\bur[il] (?:of|for|from|to)\b")
+STORE_TEXT = re.compile(r"(?i)\bto (?:store|save|write) the (?!object\b)")
+CHANGE = re.compile(
+    r"(?i)^\W*(?:this (?:operation|action) )?(?:creates|generates|sends|starts|initiates|requests|tests)\b|\b(?:returns or|will) creates?\b"
+)
+TAG = re.compile(r"<[^>]+>")
 CONTENT = re.compile(
     r"(Data|Exports?|Ur[il]s?|Content|Results?|Messages?|Transcripts?|Samples?|Records?|Item|Values?|Artifacts?|LogEvents|Uploads?|Dashboard\w*|Output|"
     r"Body|Document|Object|Thumbnails?|Token|Credentials?|Secrets?|Password|Conversations?|Ranking)$"
@@ -146,9 +153,13 @@ def properties(shapes: Shapes, operation: str, described: Dict[str, Any], shared
         yield "charge", operation
     if PRESIGNED.search(documentation):
         yield "link", operation
+    if CHANGE.search(TAG.sub("", documentation)):
+        yield "change", operation
     for shape, member, reference in members(shapes, described.get("input")):
         if is_text(shapes, reference) and (FETCH.search(words(member)) or FETCH_TEXT.search(reference.get("documentation", ""))):
             yield "fetch", f"{shape}.{member}"
+        if is_text(shapes, reference) and STORE_TEXT.search(reference.get("documentation", "")):
+            yield "store", f"{shape}.{member}"
     for shape in outermost(shapes, described.get("output"), shared):
         yield "shared", shape
     answer = list(members(shapes, described.get("output")))

@@ -198,11 +198,13 @@ var sideEffects = Actions{
 	"config":           {"DeliverConfigSnapshot"},
 	"devops-guru":      {"StartCostEstimation"},
 	"dms":              {"TestConnection"},
+	"ec2":              {"GetFlowLogsIntegrationTemplate"}, // it stores the template in any bucket
 	"ec2messages":      {"GetMessages"},
 	"elasticbeanstalk": {"RequestEnvironmentInfo"},
 	"forecast":         {"QueryForecast"},
 	"iam":              {"GenerateCredentialReport"},
-	"iot":              {"GetConnection", "ListSubscriptions"},
+	"importexport":     {"GetShippingLabel"},
+	"iot":              {"GetConnection", "GetRegistrationCode", "ListSubscriptions"},
 	"logs":             {"StopLiveTail"},
 	"mediaconvert":     {"Probe"},
 	"polly":            {"SynthesizeSpeech"},
@@ -210,7 +212,7 @@ var sideEffects = Actions{
 	"sqs":              {"ReceiveMessage"},
 	"ssm-sap":          {"GetResourcePermission"},
 	"transfer":         {"TestIdentityProvider"},
-	"xray":             {"CancelTraceRetrieval"},
+	"xray":             {"CancelTraceRetrieval", "GetSamplingTargets"}, // statistics and quotas of applications
 }
 
 // billedReads are the reads of the group [BilledReads]. Wildcards cover reads that AWS adds to services whose reads are

@@ -49,6 +49,7 @@ SHAPES: Dict[str, Any] = {
     "GetPhotoResponse": structure(location={"shape": "Text", "documentation": "A presigned URL of the photo."}),
     "GetOwnerResponse": structure(homePhone=TEXT),
     "ImportFeedRequest": structure(feedUrl=TEXT, source={"shape": "Text", "documentation": "The HTTP or HTTPS URL of a file."}, limit={"shape": "Choice"}),
+    "GetLayoutRequest": structure(bucket={"shape": "Text", "documentation": "The place to store the layout."}),
     "ListThingsResponse": structure(things={"shape": "Texts"}, nextToken=TEXT, clientToken=TEXT, kmsKeyId=TEXT, description={"shape": "Hidden"}, createdBy=TEXT),
     "SecretEntry": structure(payload=TEXT),
     "GetSecretValueResponse": structure(entry={"shape": "SecretEntry"}),
@@ -65,6 +66,9 @@ OPERATIONS = [
     operation("GetPhoto", **answers("GetPhotoResponse")),
     operation("GetOwner", **answers("GetOwnerResponse")),
     operation("ImportFeed", input={"shape": "ImportFeedRequest"}),
+    operation("GetLayout", input={"shape": "GetLayoutRequest"}),
+    operation("GetQuota", "<p>Requests a quota for the next orders.</p>"),
+    operation("GetNumber", "<p>Gets a number. AWS will create one if there is none.</p>"),
     operation("GetShoppingData"),
     operation("GetForecastOfDemand", "You are charged for each request; it incurs costs."),
     operation("ListThings", **answers("ListThingsResponse")),  # harmless
