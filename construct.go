@@ -533,7 +533,8 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	return awslambda.NewFunction(t, jsii.String("Tool"), props)
 }
 
-// toolSettings returns the tool's configuration. Its broker refuses the same reads that its role denies.
+// toolSettings returns the tool's configuration. Its broker refuses the same reads that its role denies, except those of
+// AlarmTriage's own resources.
 func toolSettings(p *AlarmTriageProps) config.Tool {
 	return config.Tool{
 		Redact:         *p.RedactSecrets,
