@@ -71,7 +71,8 @@ func (t *Table) coverChildren(
 // cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
 // investigation holds the lease, or began less than togetherFor ago and was reported. The investigation of a child
 // whose report is finished and not delivered, because that failed or the invocation was killed, is neither: the child's retry
-// delivers the report, and if there is none, perhaps nobody will ever read it.
+// delivers the report, and if there is none, perhaps nobody will ever read it. One that nobody works on is only taken over when its
+// window is over: a hand-over or a retry of it may wait, and it can be about another transition than the one that triggered the parent.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
@@ -83,8 +84,9 @@ func (t *Table) cover(
 		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, parked, report_stored, notification_sent, delivering")
 	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
-		"(attribute_not_exists(parked) AND attribute_not_exists(delivering) AND (#state = :freed OR " +
-		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))))")
+		"(attribute_not_exists(parked) AND attribute_not_exists(delivering) AND " +
+		"((#state = :running AND (lease_owner = :owner OR covered_by = :parent)) OR " +
+		"((#state = :freed OR (#state = :running AND lease_until <= :now)) AND (attribute_exists(covered_by) OR window_until <= :now))))")
 	v := in.ExpressionAttributeValues
 	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
 	v[":started"], v[":window"] = millis(c.StartedAt), millis(c.StartedAt.Add(t.window)) // a retry or a hand-over begins no other window
