@@ -552,9 +552,13 @@ func (t *Table) Free(ctx context.Context, c *Claim, stored, notified bool) error
 }
 
 // Park gives up the claim and keeps the finished record whose delivery failed. The retry then delivers the
-// record without another investigation. record must not be longer than [MaxParked].
+// record without another investigation. record must not be longer than [MaxParked]. If an attempt before that of c may have sent the
+// notification, that stays recorded.
 func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notified bool) error {
-	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked REMOVE delivering"
+	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
+	if !c.MaybeSent {
+		expression += " REMOVE delivering"
+	}
 	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
 		":parked": &types.AttributeValueMemberB{Value: record}}
 	return errors.Join(t.change(ctx, c.Key, c, "park the report", expression, v), t.freeChildren(ctx, c))

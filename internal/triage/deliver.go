@@ -145,6 +145,7 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	defer cancel()
 	packed, err := park(r.rec)
 	if err == nil {
+		r.claim.MaybeSent = r.maybeCopy
 		err = r.Table.Park(bounded, r.claim, packed, stored, notified)
 	}
 	if err != nil && !errors.Is(err, dedupe.ErrLost) {

@@ -518,6 +518,45 @@ func (dyingSNS) Publish(context.Context, *sns.PublishInput, ...func(*sns.Options
 	return nil, nil
 }
 
+// sentSNS kills the invocation after it published.
+type sentSNS struct{ *awsapitest.SNS }
+
+func (s sentSNS) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	_, _ = s.SNS.Publish(ctx, in)
+	die()
+	return nil, nil
+}
+
+// A retry that cannot send the notification either does not know more than the first attempt about whether people have it.
+func TestKilled_SecondNotificationAfterAFailedRetrySaysSo(t *testing.T) {
+	for name, begin := range map[string]func(b *harness){
+		"the table is available": func(*harness) {},
+		"the table was unavailable at first": func(b *harness) {
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				b.DB.Fail(awsapitest.ErrDown, -1)
+				return conclude(rec)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			begin(b)
+			event := stateChange("orders", "ALARM", 0, "")
+			b.Topic = notify.New(sentSNS{&b.SNS}, topicARN)
+			b.invokeAndKill(t, "1", event)
+			b.Topic = notify.New(&b.SNS, topicARN)
+			b.DB.Fail(nil, 0)
+			b.SNS.Fail(awsapitest.ErrDown, -1)
+			_, err := b.invoke(t, "1", event)
+			require.Error(t, err)
+			b.SNS.Fail(nil, 0)
+			b.mustInvestigate(t, "1", event)
+			require.Len(t, b.notifications(), 2)
+			assert.Contains(t, b.notifications()[1], "you may already have this report")
+		})
+	}
+}
+
 // namesTheAlarm makes the agent conclude with the name of the alarm as its cause.
 func (b *harness) namesTheAlarm() {
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
