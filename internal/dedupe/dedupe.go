@@ -348,7 +348,8 @@ func (t *Table) takeOverOnce(
 ) (claim *Claim, changed item, err error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == ""
-	isOther := resume && !isSameTransition(current.text(attrTransition), transition)
+	isOther := resume && !isSameTransition(current.text(attrTransition), transition) &&
+		(isTransitionTime(transition) || !current.isOwner(owner)) // without a time, a hand-over reports the transition with another owner
 	earlier := isOther && !current.isOwner(owner) && !now.Before(current.time(attrWindow))
 	var in *dynamodb.UpdateItemInput
 	if resume {

@@ -137,6 +137,18 @@ func TestClaim_EventWithoutTimeIsNewTransition(t *testing.T) {
 	b.mustClaim(t, a, "request-2")
 }
 
+func TestHandOver_OfAnEventWithoutTimeIsNoRepeat(t *testing.T) {
+	b := newHarness(t)
+	event := alarm("a", 0)
+	event.Time = time.Time{}
+	c := b.mustClaim(t, event, "request-1")
+	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(time.Minute)))
+	assert.False(t, b.mustClaim(t, event, "token").IsRepeat)
+	repeats, err := b.Repeats(t.Context(), event)
+	require.NoError(t, err)
+	assert.Zero(t, repeats)
+}
+
 func TestClaim_RetryResumesItsClaim(t *testing.T) {
 	b := newHarness(t)
 	crashed := b.mustClaim(t, alarm("a", 1), "request-1")
