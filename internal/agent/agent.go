@@ -85,6 +85,7 @@ type run struct {
 	lastDuration time.Duration // duration of the last request to a model
 	output       int           // limit of output tokens of the next request
 	budgetWhy    string        // why the budget allows no other request
+	kept         int           // size of what counts for maxKept, in bytes
 }
 
 // state is the part of a checkpoint that the record does not hold.
@@ -104,6 +105,7 @@ type state struct {
 	Sent             sent                       `json:"sent,omitzero"`        // the last answered request to this model
 	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call
 	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last submitted report that was not accepted
+	Full             bool                       `json:"full,omitempty"`       // more answers of tools than maxKept cannot be kept
 }
 
 // Run investigates rec's alarm and fills in its rounds, report, outcome, and usage. resume is the state that an
@@ -174,6 +176,7 @@ func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
 func (r *run) begin(t *task) {
 	r.task = t
 	r.state = state{Talk: &conversation.Conversation{}}
+	r.keepAll()
 	r.resetForModel()
 	r.state.Talk.Say(t.opening(r.rec, r.Members))
 }
@@ -207,6 +210,8 @@ func (r *run) checkLimits(ctx context.Context) error {
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
 	case r.state.Strikes >= maxStrikes:
 		r.conclude("the model's answers no longer advance the investigation")
+	case r.state.Full:
+		r.conclude(fullWhy)
 	}
 	return nil
 }

@@ -116,6 +116,9 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 		})
 	}
 	group.Wait()
+	for i := range calls {
+		r.keep(&calls[i])
+	}
 	return calls
 }
 

@@ -94,6 +94,7 @@ func (r *run) runTools(
 		}
 	}
 	recordOther(round, uses, outcomes)
+	r.keepOther(round.Other)
 	return r.answerCalls(uses, outcomes, asText)
 }
 

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// maxKept is how large the answers of an investigation's tool calls may be together, in bytes of JSON. The orchestrator holds the
+// record several times in memory when it saves a checkpoint or renders the report.
+const maxKept = 32 << 20
+
+// fullWhy is why the model has to conclude when an answer was not kept.
+var fullWhy = fmt.Sprintf("the answers of the tool calls have %d MB, the most that an investigation keeps", maxKept>>20)
+
+// keep adds an answer to those that the investigation keeps. If it is too large, its output is dropped; the requests that the code
+// made remain, with what AWS bills for them.
+func (r *run) keep(call *investigation.ToolCall) {
+	if call.Answer == nil {
+		return
+	}
+	if size := encodedSize(call.Answer); r.kept+size <= maxKept {
+		r.kept += size
+		return
+	}
+	r.state.Full = true
+	call.Answer = withoutOutput(call.Answer)
+	r.kept += encodedSize(call.Answer)
+}
+
+// keepOther adds calls of other tools, which can repeat outputs.
+func (r *run) keepOther(calls []investigation.OtherCall) {
+	if r.kept += encodedSize(calls); r.kept > maxKept {
+		r.state.Full = true
+	}
+}
+
+// keepAll adds everything that the record has.
+func (r *run) keepAll() {
+	for call := range r.rec.Calls() {
+		if call.Answer != nil {
+			r.kept += encodedSize(call.Answer)
+		}
+	}
+	for i := range r.rec.Rounds {
+		r.keepOther(r.rec.Rounds[i].Other)
+	}
+}
+
+// withoutOutput returns an answer that says that its output was dropped.
+func withoutOutput(a *toolcall.Answer) *toolcall.Answer {
+	short := *a
+	short.Success, short.Output, short.Stdout, short.Stderr, short.Result, short.Notes = false, "", "", "", nil, []string{}
+	short.Error, short.ErrorType = "the output is not kept: "+fullWhy, "OutputLimit"
+	if a.Observed != nil {
+		short.Observed = &toolcall.Observed{Answers: a.Observed.Answers, Spans: []toolcall.Span{}}
+	}
+	short.Truncated = slices.Clone(a.Truncated)
+	for _, part := range []struct {
+		name string
+		size int
+	}{{"stdout", len(a.Stdout)}, {"stderr", len(a.Stderr)}, {"result", len(a.Result)}} {
+		if part.size > len("null") {
+			short.Truncated = append(short.Truncated, toolcall.Truncation{Part: part.name, LeftOut: int64(part.size)})
+		}
+	}
+	return &short
+}
+
+func encodedSize(value any) int {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return 0 // unreachable: answers are decoded from JSON
+	}
+	return len(encoded)
+}
