@@ -25,6 +25,7 @@ type Text struct {
 	words    []word             // of the output, if they were needed
 	observed *toolcall.Observed // of which sent was read
 	sent     *asked             // texts that the code sent
+	steps    int                // comparisons of quotes with them
 }
 
 // NewText returns an output in which quotes are searched.

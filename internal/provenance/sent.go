@@ -457,8 +457,8 @@ func (t *Text) sentTexts(observed *toolcall.Observed) *asked {
 	return t.sent
 }
 
-// maxQuoteSteps bounds the comparisons of one quote with the texts that the code sent.
-const maxQuoteSteps = 1 << 20
+// maxQuoteSteps bounds the comparisons of all quotes of an output with the texts that the code sent, which take about 0.2 s.
+const maxQuoteSteps = 16 << 20
 
 // isSent reports whether nothing of a quote carries it but text that the code sent: without texts of several words,
 // there is no distinct word left, or without all parameters, no word at all.
@@ -476,10 +476,9 @@ func (t *Text) isSent(quote Match, observed *toolcall.Observed) bool {
 	})
 	var own strings.Builder // without texts of several words
 	hasText, hasRest := false, false
-	steps := 0
 	for i := 0; i < len(words); {
-		length, n := sent.longest(folded[i:], sent.all(), maxQuoteSteps-steps)
-		if steps += n; steps > maxQuoteSteps {
+		length, n := sent.longest(folded[i:], sent.all(), max(0, maxQuoteSteps-t.steps))
+		if t.steps += n; t.steps > maxQuoteSteps {
 			return true
 		}
 		if length >= minRun {

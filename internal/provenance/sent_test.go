@@ -347,6 +347,23 @@ func TestJudge_RepeatedRequestsAreBounded(t *testing.T) {
 	assert.False(t, isConfirmed(t, output, "a b a b", observed))
 }
 
+// Many quotes, each of which an output has many times, must not take long together.
+func TestIsObserved_ManyQuotesAreBounded(t *testing.T) {
+	output := strings.Repeat("error timeout ", 20_000)
+	observed := &toolcall.Observed{Answers: 1, Spans: []toolcall.Span{{To: len(output)}}}
+	for i := range 1000 {
+		observed.Asked = append(observed.Asked, toolcall.Span{From: 98 * i, To: 98 * (i + 1)})
+	}
+	began := time.Now()
+	text := provenance.NewText(output)
+	for range 30 {
+		for _, place := range text.Find(strings.Repeat("error timeout ", 70), false) {
+			assert.False(t, text.IsObserved(place, observed))
+		}
+	}
+	assert.Less(t, time.Since(began), 10*time.Second)
+}
+
 // A request in CBOR can split a text anywhere, also within a character. One that cannot be read completely proves nothing.
 func TestJudge_RequestsInCBORAreReadCompletelyOrProveNothing(t *testing.T) {
 	const forged = "the users table was purged by éve today"
