@@ -190,7 +190,11 @@ func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
 	case err != nil:
 		r.log.Error("cost of the day not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
 	case reached:
-		return "", fmt.Sprintf("the investigations that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
+		why := fmt.Sprintf("the investigations that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
+		r.background.Go(func() {
+			r.notice(ctx, dedupe.LimitCost, r.rec.StartedAt, fmt.Sprintf("The model that investigates the alarm %q was asked to conclude, because %s.", r.alarm.Name, why))
+		})
+		return "", why
 	}
 	return "", ""
 }

@@ -519,6 +519,20 @@ func TestDailyCost_CountsAtEachHandOverAndConcludesWhatWaited(t *testing.T) {
 	assert.True(t, b.agent.runs[1].MayHandOver)
 }
 
+// The limit can affect the report of a hand-over first, and no other alarm may follow on that day.
+func TestDailyCost_NotifiesIfAHandOverHasToConclude(t *testing.T) {
+	b := newHarness(t)
+	b.Config.MaxCostUSDPerDay = 1
+	b.handsOverFor(2)
+	_, err := b.invoke(t, "request", action("a", 1))
+	require.NoError(t, err)
+	b.mustInvestigate(t, "fresh", string(b.Self.Events()[0].Payload))
+	require.Contains(t, b.agent.runs[1].Conclude, "the limit of MaxCostUsdPerDay")
+	require.Len(t, b.notices(), 1)
+	assert.Equal(t, "cost", *b.notices()[0].MessageAttributes["limit"].StringValue)
+	assert.Contains(t, *b.notices()[0].Message, `The model that investigates the alarm "a" was asked to conclude, because the investigations`)
+}
+
 func TestKillSwitch_IsOffWhileTheTableIsDown(t *testing.T) {
 	b := newHarness(t)
 	b.DB.Fail(awsapitest.ErrDown, -1)
