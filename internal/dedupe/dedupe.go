@@ -158,7 +158,7 @@ func (t *Table) Claim(
 	if err != nil || elsewhere == "" {
 		return claim, nil, err
 	}
-	if err := t.giveWay(ctx, claim, elsewhere); err != nil {
+	if err := t.giveWay(ctx, claim, elsewhere); err != nil && !errors.Is(err, ErrLost) { // lost: its answer was, and the SDK repeated it
 		return claim, nil, err
 	}
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil

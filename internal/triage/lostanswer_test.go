@@ -171,6 +171,24 @@ func (r *replaceableDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemI
 }
 
 // The table can be replaced by an empty one, or somebody deletes the alarm's item. That is no other invocation's doing.
+// A composite alarm that gave way without knowing it would be investigated until its first check of the claim.
+func TestLostAnswer_CompositeAlarmGivesWayAllTheSame(t *testing.T) {
+	composite := stateChange("shop", "ALARM", time.Second, "ALARM(orders)", trigger("orders", "ALARM"))
+	writesOf := func(lost int) int {
+		b := newHarnessAtTransition(t)
+		b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+		db := &repeatingDB{DynamoDB: &b.DB, lost: lost}
+		b.Table = dedupe.New(db, "investigations", time.Hour, b.clock.now)
+		b.mustBeDuplicate(t, "2", composite)
+		assert.Len(t, b.agent.runs, 1, "write %d", lost)
+		return db.writes
+	}
+	writes := writesOf(0)
+	for lost := 2; lost <= writes; lost++ { // if that of the first one is lost, the claim is resumed, and does not give way
+		writesOf(lost)
+	}
+}
+
 func TestLostItem_ReportIsDelivered(t *testing.T) {
 	b := newHarness(t)
 	db := &replaceableDB{table: &b.DB}
