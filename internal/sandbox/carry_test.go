@@ -59,6 +59,29 @@ func TestSupervisor_CallsShareNothing(t *testing.T) {
 	}
 }
 
+// A file of another user in the scratch directory stays, but what the code puts in its place does not.
+func TestSupervisor_RemovesWhatReplacesAFileOfAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		skip(t, "only root can create a file of another user")
+	}
+	for _, configuration := range configurations {
+		t.Run(configuration.name, func(t *testing.T) {
+			w := startWorker(t, pythons(t)[0], configuration.role)
+			w.stop()
+			foreign := filepath.Join(w.scratch, "foreign")
+			require.NoError(t, os.Mkdir(foreign, 0o755))
+			w.start()
+			left := w.run(`print(os.listdir("../foreign"))`, 20)
+			require.True(t, left.Success, left.Output)
+			assert.DirExists(t, foreign)
+			left = w.run(`os.rmdir("../foreign"); os.mkdir("../foreign"); open("../foreign/note", "w").write("left")`, 20)
+			require.True(t, left.Success, left.Output)
+			found := w.run(`print(os.path.exists("../foreign"))`, 20)
+			assert.Equal(t, "False\n", found.Stdout)
+		})
+	}
+}
+
 // The warm Python creates clients while a call runs. It must not take their service models from the call's files, as botocore
 // does for a user without a home directory.
 func TestSupervisor_WarmPythonReadsNoFilesOfACall(t *testing.T) {

@@ -227,8 +227,7 @@ func (s *Supervisor) emptyScratch() error {
 	deadline := time.Now().Add(cleanTime)
 	for _, name := range s.scratchFiles() {
 		path := filepath.Join(s.options.Scratch, name)
-		var stat unix.Stat_t
-		if unix.Lstat(path, &stat) == nil && int(stat.Uid) != os.Getuid() {
+		if isForeign(path) {
 			s.foreign[name] = true
 			continue
 		}
@@ -239,13 +238,20 @@ func (s *Supervisor) emptyScratch() error {
 	return nil
 }
 
-// scratchFiles returns the names in the scratch directory that only the sandbox can have created.
+// isForeign reports whether a file belongs to another user.
+func isForeign(path string) bool {
+	var stat unix.Stat_t
+	return unix.Lstat(path, &stat) == nil && int(stat.Uid) != os.Getuid()
+}
+
+// scratchFiles returns the names in the scratch directory that only the sandbox can have created. The code can replace the file of
+// another user by its own file with the same name, and give that user's file another name.
 func (s *Supervisor) scratchFiles() (files []string) {
 	if !s.options.OwnScratch {
 		return nil
 	}
 	for _, name := range names(s.options.Scratch) {
-		if !s.foreign[name] {
+		if !s.foreign[name] || !isForeign(filepath.Join(s.options.Scratch, name)) {
 			files = append(files, name)
 		}
 	}
