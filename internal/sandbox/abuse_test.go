@@ -161,6 +161,20 @@ while True: x.append(object())`, seconds: 20},
 print("begun", flush=True)
 m = mmap.mmap(-1, 3 << 30)
 for at in range(0, len(m), 4096): m[at] = 1`, kind: "PermissionError", output: "use bytearray"},
+	{name: "memory: page tables", code: `import mmap
+size, page, maps = 64 << 20, 2 << 20, []
+with open("f", "wb") as f: f.truncate(size)
+while len(maps) < 8000:
+    fd = os.open("f", os.O_RDONLY)
+    for _ in range(50): maps.append(mmap.mmap(fd, size, prot=mmap.PROT_READ))
+    for one in range(256): # each mapping has one
+        try:
+            if os.path.sameopenfile(fd, one) and one != fd: os.close(one)
+        except OSError: pass
+    os.close(fd)
+    for m in maps[-50:]:
+        for at in range(0, size, page): m[at]
+print("held")`, kind: "MemoryLimit", seconds: 30},
 	{name: "memory: in-memory files", code: `import posix
 for module in (os, posix):
     try: module.memfd_create("x")

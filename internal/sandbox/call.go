@@ -223,7 +223,7 @@ func (c *call) captureOutput() <-chan struct{} {
 	return done
 }
 
-// watch polls what the kernel's limits do not count: the child's shared memory, the number of its files, and,
+// watch polls what the kernel's limits do not count: the child's shared memory and page tables, the number of its files, and,
 // if its system calls are not filtered, memory and network sockets outside of it.
 func (c *call) watch(s *Supervisor) (stop func()) {
 	done, z := make(chan struct{}), s.zygote
@@ -266,7 +266,7 @@ func (c *call) isOverMemory(s *Supervisor, unfiltered bool) bool {
 	if c.request.MemoryHard == 0 {
 		return false
 	}
-	used := anonymousMemory(c.spare.pid)
+	used := usedMemory(c.spare.pid)
 	if unfiltered {
 		used += s.sharedMemory()
 	}

@@ -100,9 +100,10 @@ func processStatus(pid int, buffer []byte) ([]byte, error) {
 	return buffer[:max(n, 0)], err
 }
 
-// anonymousMemory returns the resident bytes of a process that no file backs, or 0 if the process is gone. A thread that has ended
-// reports none, although the others go on. It can be the first one, whose ID is that of the process.
-func anonymousMemory(pid int) int64 {
+// usedMemory returns the resident bytes of a process that no file backs, with its page tables, or 0 if the process is gone. Code that
+// maps one file many times needs little other memory. A thread that has ended reports none, although the others go on. It can be the
+// first one, whose ID is that of the process.
+func usedMemory(pid int) int64 {
 	if used := memoryOf(pid); used > 0 {
 		return used
 	}
@@ -113,14 +114,18 @@ func anonymousMemory(pid int) int64 {
 	return used
 }
 
-// memoryOf is anonymousMemory as one thread reports it.
+// memoryOf is usedMemory as one thread reports it.
 func memoryOf(thread int) int64 {
 	var buffer [statusSize]byte
 	text, err := processStatus(thread, buffer[:])
 	if err != nil {
 		return 0
 	}
-	return int64(max(number(field(text, "RssAnon:\t")), 0)+max(number(field(text, "RssShmem:\t")), 0)) << 10
+	used := int64(0)
+	for _, kind := range []string{"RssAnon:\t", "RssShmem:\t", "VmPTE:\t"} {
+		used += int64(max(number(field(text, kind)), 0)) << 10
+	}
+	return used
 }
 
 // field returns the first word after a name in a process's status.
