@@ -122,6 +122,20 @@ import _socket
 try:
     s = _socket.socket(-1, 1); s.listen(); print("REACHED", s.getsockname())
 except PermissionError: pass`},
+	{"links of the system to directories below the root", `
+for top in attempt(lambda: os.listdir("/")) or ():
+    for name in attempt(lambda: os.listdir("/" + top)) or ():
+        link = "/" + top + "/" + name
+        if os.path.islink(link) and os.path.dirname(os.path.realpath(link)) == "/" and os.path.isdir(link):
+            print("found", link)
+            for path in (link + "/../proc/version", link + "/../proc/self/../version", link + "/.././../proc/1/../version"):
+                for act in (lambda: open(path), lambda: os.open(path, 0), lambda: os.listdir(os.path.dirname(path)), lambda: os.chdir(os.path.dirname(path))):
+                    try: print("REACHED", path, act())
+                    except (PermissionError, FileNotFoundError): pass`},
+	{"memory that no file holds", `
+import mmap
+try: print("REACHED", mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))
+except PermissionError: pass`},
 	{"native code of databases and Tcl", `
 import sqlite3
 try: sqlite3.connect(":memory:").enable_load_extension(True); print("REACHED")

@@ -108,7 +108,7 @@ _FCNTL = frozenset((0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1032))
 _IOCTL = frozenset((0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x40049409))
 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
-_DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full"))
+_DEVICES = frozenset(("/dev/null", "/dev/random", "/dev/urandom", "/dev/full"))
 _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink", "os.link", "os.symlink"))
 _PLAIN = "this function needs the path as a text here: str(path)"
 _LINK = "a symbolic link can only lead to a path below its own directory here; use the path itself"
@@ -231,10 +231,12 @@ def _hook() -> Callable[..., None]:
                 raise refuse(link)
             found = ["/" + normal(path if path.startswith("/") else directory() + "/" + path).lstrip("/")]
             # Below the descriptor of another directory (dir_fd), which the event does not show, the path could lead through the
-            # root directory, of which the code gets no descriptor.
+            # root directory, of which the code gets no descriptor. So could each .. behind a link of the system, such as /var/run.
             by_descriptor = event == "os.readlink" or event == "open" and args[1] is None
-            if by_descriptor and leaves:
-                found.append("/" + normal("/" + path).lstrip("/"))
+            rest = "/" + path if leaves else ""
+            while "/.." in rest:
+                rest = rest.partition("/..")[2]
+                found.append("/" + normal("/" + rest).lstrip("/"))
             for name in found:
                 if name not in devices and (name + "/").startswith(hidden) or by_descriptor and name == "/":
                     raise refuse(f"{name}: {files}")
