@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -429,7 +430,7 @@ func (c *call) answer(r result) toolcall.Answer {
 	a.Stderr = c.capturedText(c.stderrCapture, "stderr", &a)
 	shown := ""
 	if r.OK {
-		a.Result, shown = c.fitResult(terminal.PlainJSON(r.Result), max(r.LeftOut, 0), &a)
+		a.Result, shown = c.fitResult(terminal.PlainJSON(r.Result), min(max(r.LeftOut, 0), math.MaxInt32), &a)
 	} else {
 		a.Error, a.ErrorType = c.bounded(r.Error, maxError), c.bounded(string(r.Kind), maxError)
 		shown = "Error: " + a.Error
