@@ -293,7 +293,7 @@ func (c *call) readResult() <-chan *result {
 	got := make(chan *result, 1)
 	go func() {
 		data, err := io.ReadAll(io.LimitReader(c.resultPipe, maxResultMessage+1))
-		if err != nil || len(data) > maxResultMessage {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) || len(data) > maxResultMessage {
 			got <- nil
 			return
 		}
@@ -334,15 +334,23 @@ func isResult(encoded string) bool {
 
 // wait returns the call's own result, or a result that explains why the call was stopped.
 func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, answered <-chan *result) result {
-	hard := time.NewTimer(time.Until(c.start.Add(c.soft + HardDelay)))
+	end := c.start.Add(c.soft + HardDelay)
+	hard := time.NewTimer(time.Until(end))
 	defer hard.Stop()
-	select {
-	case r := <-answered:
+	finish := func(r *result) result {
 		if r != nil {
 			c.waitOutput(output, hard.C)
 			return *r
 		}
 		return c.explainExit(ctx, z)
+	}
+	select {
+	case r := <-answered:
+		return finish(r)
+	case <-z.ended(c.spare.pid):
+		// A process that the code has started can keep the pipe open.
+		_ = c.resultPipe.SetReadDeadline(time.Now().Add(min(exitWait, time.Until(end))))
+		return finish(<-answered)
 	case <-c.overOutput:
 		return result{Kind: kindOutputLimit, Error: fmt.Sprintf(
 			"the code was stopped after printing more than %d MB. Print less: aggregate, or print slices.", MaxOutput>>20)}

@@ -73,6 +73,7 @@ type Supervisor struct {
 	condition    condition       // of this process at start
 	ancestors    map[int]bool    // process IDs of this process's ancestors
 	tolerated    []int           // process IDs of the user's other processes at start
+	alone        bool            // whether all other processes of the user are the sandbox's
 	lastPID      int             // that a process can have
 	keys         int             // the user's keys in the kernel at start
 	watchNetwork bool            // whether network sockets of the user must be the call's
@@ -118,7 +119,7 @@ func (s *Supervisor) lookAround() (err error) {
 	if err != nil {
 		return err
 	}
-	s.lastPID = lastPID()
+	s.alone, s.lastPID = s.isAlone(), lastPID()
 	if err := s.emptyScratch(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -69,4 +70,26 @@ print("started")`
 		w.mustWork()
 		w.mustBeClean()
 	}
+}
+
+// Processes that the code has started keep its files open, and fork until they are killed. The call ends with the code all the same.
+func TestSupervisor_AnswersWhileProcessesFork(t *testing.T) {
+	if os.Getuid() != 0 {
+		skip(t, "run the tests as root: the tool must have its own user")
+	}
+	const fork = intrude + `
+if libc.fork() == 0:
+    end = time.time() + 30
+    while time.time() < end: libc.fork()
+    os._exit(0)
+print("started", flush=True)
+`
+	w := startWorker(t, pythons(t)[0], roleRefuse)
+	start := time.Now()
+	answer := w.run(fork+`result = "ended"`, 20)
+	assert.JSONEq(t, `"ended"`, string(answer.Result), answer.Error)
+	assert.Less(t, time.Since(start), 10*time.Second)
+	assert.Equal(t, traceProcess, w.spent, w.detail)
+	w.mustWork()
+	w.mustBeClean()
 }

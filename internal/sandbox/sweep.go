@@ -217,6 +217,9 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 			}
 		}
 		killed += kills
+		if kills > 0 && s.alone {
+			killAll() // before they fork again. A supervisor that found processes is replaced, so it needs no zygote
+		}
 		if quiet++; seen {
 			quiet = 0
 		}
@@ -285,10 +288,14 @@ func lastPID() int {
 	return maxLastPID
 }
 
-// killUnseen kills every process of the user but the innocent ones, and returns how many there were. It needs no list of them,
+// killUnseen kills every process of the user but the innocent ones, and returns how many it found. It needs no list of them,
 // which needs files: code without a filter can lower the number of files that this process may open.
 func (s *Supervisor) killUnseen(z *zygote) (killed int) {
 	if !s.options.OwnUser {
+		return 0
+	}
+	if s.alone {
+		killAll()
 		return 0
 	}
 	innocent := z.announced()
@@ -304,6 +311,22 @@ func (s *Supervisor) killUnseen(z *zygote) (killed int) {
 		}
 	}
 	return killed
+}
+
+// killAll kills all processes of the user but this one and process 1. The kernel lets none of them fork meanwhile.
+func killAll() { _ = syscall.Kill(-1, syscall.SIGKILL) }
+
+// isAlone reports whether every other process of the user that a signal can reach belongs to the sandbox.
+func (s *Supervisor) isAlone() bool {
+	if !s.options.OwnUser || len(s.tolerated) > 0 {
+		return false
+	}
+	for pid := range s.ancestors {
+		if p, ok := readProcess(pid); pid != 1 && (!ok || p.uid == os.Getuid()) {
+			return false
+		}
+	}
+	return true
 }
 
 // isProcess reports whether an ID is that of a process of this user. The ID of a thread would kill its process, too.

@@ -379,6 +379,18 @@ func (z *zygote) discardSpare() {
 	z.requestSpare(s.pid)
 }
 
+// ended returns a channel that is closed when a child has ended.
+func (z *zygote) ended(pid int) <-chan struct{} {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if done, running := z.running[pid]; running {
+		return done
+	}
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
 // waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is
 // unknown.
 func (z *zygote) waitExit(ctx context.Context, pid int) (syscall.WaitStatus, bool) {
