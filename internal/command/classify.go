@@ -65,8 +65,17 @@ func onlyDates(commands []simple) bool {
 	})
 }
 
-// effect states what one command does.
+// effect states what one command does, also if a comment after it belongs to its arguments.
 func (c simple) effect() Effect {
+	if len(c.comment) == 0 {
+		return c.ownEffect()
+	}
+	whole := c
+	whole.words = append(slices.Clone(c.words), c.comment...)
+	return c.ownEffect() | whole.ownEffect()
+}
+
+func (c simple) ownEffect() Effect {
 	effect := Effect(0)
 	for _, assigned := range c.assigned {
 		name, value, _ := strings.Cut(assigned.text, "=")

