@@ -210,6 +210,13 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws ec2 describe-instances --instance-ids i-1 # look at it", ReadsAWS},
 		{"# --endpoint-url x\naws ec2 describe-instances", ReadsAWS},
 
+		// Verbs after many options.
+		{"kubectl --namespace prod --context prod delete pods --all", Deletes | ChangesState | NotAWS},
+		{"kubectl -n prod --context prod -o wide delete pod x", Deletes | ChangesState | NotAWS},
+		{"helm -n prod --kube-context=prod -o json uninstall x", Deletes | ChangesState | NotAWS},
+		{"terraform -chdir=infra -no-color -input=false -refresh=false destroy", RunsCode | Deletes | ChangesState | NotAWS},
+		{"kubectl logs --namespace prod --context prod web", NotAWS},
+
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
 		{"aws s3 ls ––region us-east-1", Disguised | ReadsAWS},

@@ -166,8 +166,11 @@ func exportEffect(args []word) Effect {
 	return effect
 }
 
-// effect finds the command among the words, and words that delete among the first ones: some programs have nested
-// commands (terraform state rm), and global options with values come first.
+// maxNested is how many words may name a command, such as terraform state rm, or are options before it.
+const maxNested = 4
+
+// effect finds the command among the words, and words that delete among the first ones and the first words that are no options:
+// some programs have nested commands (terraform state rm), and global options with values come first.
 func (o *other) effect(args []word) Effect {
 	effect, unknown := Effect(0), Effect(0)
 	known := map[string]bool{}
@@ -180,7 +183,8 @@ func (o *other) effect(args []word) Effect {
 		if !arg.constant {
 			effect |= NotUnderstood
 		}
-		if i < 4 && deletingWords[strings.TrimLeft(arg.text, "-")] || deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" {
+		if deletes := deletingWords[strings.TrimLeft(arg.text, "-")]; deletes && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
+			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" {
 			effect |= Deletes | ChangesState
 		}
 		if runningOptions.MatchString(arg.text) {
