@@ -197,6 +197,12 @@ func awsOptions(args []word) Effect {
 // unmasks matches values that let CloudWatch Logs show what its data protection masks.
 var unmasks = regexp.MustCompile(`(?i)\bunmask\s*\(|"unmask"\s*:\s*true`)
 
+// Names of parameters in a whole input in JSON or YAML. Escapes can spell a name, too.
+var (
+	unmasksInput = regexp.MustCompile(`(?i)\bunmask\b`)
+	escapesInput = regexp.MustCompile(`\\[uUx]`)
+)
+
 // begins reports whether name is the name of an option or a beginning of it that may be unambiguous.
 func begins(name, option string) bool {
 	return len(name) > len("--") && strings.HasPrefix(option, name)
@@ -216,6 +222,14 @@ func valueEffect(option, value string) Effect {
 	}
 	if fetched.MatchString(value) && (option != "--queue-url" || !ofQueue.MatchString(value)) {
 		effect |= OtherEndpoint
+	}
+	if begins(option, "--cli-input-json") || begins(option, "--cli-input-yaml") {
+		if unmasksInput.MatchString(value) {
+			effect |= ShowsSecrets
+		}
+		if escapesInput.MatchString(value) {
+			effect |= NotUnderstood
+		}
 	}
 	return effect
 }

