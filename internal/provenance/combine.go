@@ -129,7 +129,8 @@ var changing = func() map[string]bool {
 	words := map[string]bool{}
 	for word := range strings.FieldsSeq("un non not no never without anti disable disabled ignore ignored exclude excluded block blocked prevent deny denied " +
 		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
-		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted") {
+		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted " +
+		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled") {
 		words[word] = true
 	}
 	return words

@@ -313,6 +313,23 @@ func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
 	}
 }
 
+func TestJudge_AThresholdOrWhatIsLeftIsSomethingElse(t *testing.T) {
+	const answer = `{"Items":[{"Name":"orders","HealthyThresholdCount":5,"UnhealthyThresholdCount":2,"AvailableIpAddressCount":31,` +
+		`"connectionLimit":70,"deletedDate":"2026-01-15T03:12:00Z","IdleTimeoutSeconds":60,"remainingUnits":8}]}`
+	for _, honest := range []string{
+		"orders UnhealthyThresholdCount: 2", "orders unhealthy threshold: 2", "orders healthy threshold count 5", "orders available IP address count: 31",
+		"orders connection limit 70", "orders deleted 2026-01-15T03:12:00Z", "orders idle timeout seconds 60", "orders remaining: 8",
+	} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	for _, forged := range []string{
+		"orders unhealthy: 2", "orders healthy: 5", "orders healthy count: 5", "orders address count: 31", "orders connection: 70", "orders date 2026-01-15T03:12:00Z",
+		"orders timeout seconds 60", "orders units: 8",
+	} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+}
+
 func TestJudge_ANegationOrAComparisonIsAWordBeforeQuotesAndBrackets(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","Status":"healthy","Latency":500}]}`
 	for _, forged := range []string{`Status: !"healthy"`, "Status: !(healthy)", "Status: !['healthy']", `Latency >"500"`, "Latency >(500)", "Latency >$500", "Latency <~500"} {
