@@ -124,7 +124,7 @@ func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 		require.NoError(t, err)
 		texts += string(raw)
 	}
-	assert.Contains(t, texts, "wrong according to a human: dynamodb:GetItem is denied.")
+	assert.Contains(t, texts, `wrong according to a human: "dynamodb:GetItem is denied."`)
 	assert.Contains(t, texts, `the cause in the human's words: "The certificate had expired`)
 	first, err := json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
 	require.NoError(t, err)

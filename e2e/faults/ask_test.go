@@ -80,7 +80,7 @@ func TestQuestionAndFeedback_OfAStoredReport(t *testing.T) {
 	require.Equal(t, 2, investigated())
 	inbox := w.inbox()
 	body := unwrapped(inbox[len(inbox)-1].Body)
-	assert.Contains(t, body, "wrong according to a human: "+cause)
+	assert.Contains(t, body, "wrong according to a human: \""+cause+"\"")
 	assert.Contains(t, body, `the cause in the human's words: "the deployment at noon`)
 	requests := w.model.Requests()
 	first, err := json.Marshal(requests[len(requests)-1].Request.Messages[0])

@@ -392,9 +392,10 @@ type pastView struct{ When, Outcome, Cause, URI, Link string }
 func (e past) view(p *pageForm) (string, any) {
 	var views []pastView
 	for _, earlier := range e.rec.SeenBefore[:min(len(e.rec.SeenBefore), maxPageList)] {
+		earlier.Cause = truncate.Runes(earlier.Cause, maxPageQuote)
 		views = append(views, pastView{
 			When: moment(earlier.Time), Outcome: string(earlier.Outcome),
-			Cause: truncate.Runes(pastCause(earlier), maxPageQuote) + pastFeedback(earlier) + pastRepeats(earlier),
+			Cause: pastCause(earlier) + pastFeedback(earlier) + pastRepeats(earlier),
 			URI:   earlier.ReportURI,
 			Link:  linksForURI(&e.rec.Alarm, p.links.home, earlier.ReportURI).Report,
 		})

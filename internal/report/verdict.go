@@ -223,9 +223,13 @@ func judgment(earlier investigation.Past) string {
 	return "" // written by a version that knows more verdicts
 }
 
-// pastCause returns the cause of an earlier investigation, and first whether a human or that investigation confirmed it.
+// pastCause returns the cause of an earlier investigation, and first whether a human or that investigation confirmed it. The cause
+// is in quotes, so that it cannot look like a clause about what a human reported.
 func pastCause(earlier investigation.Past) string {
-	cause := unmarked(earlier.Cause)
+	cause := oneLine(unmarked(earlier.Cause))
+	if cause != "" {
+		cause = `"` + inQuotes(cause) + `"`
+	}
 	switch {
 	case earlier.Cause == "" && judgment(earlier) == "":
 		return noPastCause

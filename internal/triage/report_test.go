@@ -68,7 +68,7 @@ func TestReport_ShowsPastInvestigationsInEveryForm(t *testing.T) {
 	require.Len(t, b.notifications(), 2)
 	assert.NotContains(t, b.notifications()[0], "SEEN BEFORE")
 	assert.Contains(t, b.notifications()[1], "SEEN BEFORE")
-	assert.Contains(t, unwrapped(b.notifications()[1]), "confirmed then: the role lost dynamodb:GetItem")
+	assert.Contains(t, unwrapped(b.notifications()[1]), `confirmed then: "the role lost dynamodb:GetItem`)
 	base := second.ReportURI[len("s3://"+bucket+"/") : len(second.ReportURI)-len(".txt")]
 	for _, form := range []string{".txt", ".html", ".json"} {
 		assert.Contains(t, unwrapped(string(b.S3.Object(bucket, base+form))), "the role lost dynamodb:GetItem", form)
