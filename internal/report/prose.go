@@ -59,11 +59,20 @@ func blocksOf(text string) []block {
 		code, fenced = nil, false
 	}
 	for _, line := range strings.Split(strings.TrimSpace(lines(text)), "\n") {
+		fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		fence = strings.TrimSpace(strings.TrimLeft(fence, "`"))
 		switch {
-		case strings.HasPrefix(strings.TrimSpace(line), "```"):
+		case isFence && (fenced || !strings.Contains(fence, "`")): // else it is code within the line
 			wasFenced := fenced
 			endCode()
 			fenced = !wasFenced
+			switch {
+			case !strings.ContainsAny(fence, " `"): // nothing, or the name of a language
+			case fenced:
+				code = append(code, fence)
+			default:
+				blocks = append(blocks, proseLine(fence))
+			}
 		case fenced:
 			code = append(code, line)
 		case strings.TrimSpace(line) == "", ruleLine.MatchString(line):

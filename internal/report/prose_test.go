@@ -85,6 +85,36 @@ func TestProse_EveryCopyableCommandIsLabeled(t *testing.T) {
 	}
 }
 
+func TestProse_NothingOfALineWithBackticksIsLost(t *testing.T) {
+	for text, want := range map[string]string{
+		"```aws iam delete-user --user-name eve```\nThen wait.": "[CHANGES PERMISSIONS. DELETES OR STOPS] aws iam delete-user --user-name eve Then wait.",
+		"``` aws iam delete-user --user-name eve\n```":          "aws iam delete-user --user-name eve",
+		"```\naws sts get-caller-identity\n``` and then wait":   "aws sts get-caller-identity and then wait",
+		"```sh\naws sts get-caller-identity\n```\nThen wait.":   "not run. aws sts get-caller-identity Then wait.",
+		"````\naws sts get-caller-identity\n````":               "not run. aws sts get-caller-identity",
+	} {
+		rec := sample(t)
+		rec.Report.Summary = text
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		flat := strings.Join(strings.Fields(report.Text(rec, linksOf(rec))), " ")
+		assert.Contains(t, flat, want, text)
+		assert.NotContains(t, flat, "```", text)
+		for _, word := range []string{"aws ", "wait"} {
+			assert.Equal(t, strings.Contains(text, word), strings.Contains(summaryOf(t, string(page)), word), text)
+		}
+	}
+}
+
+// summaryOf returns the part of a page before the root cause.
+func summaryOf(t *testing.T, page string) string {
+	_, page, found := strings.Cut(page, "Executive summary")
+	require.True(t, found)
+	page, _, found = strings.Cut(page, "Root cause")
+	require.True(t, found)
+	return page
+}
+
 func TestProse_ReadsAndOrdinarySentencesHaveNoLabel(t *testing.T) {
 	for _, sentence := range []string{
 		"Run aws logs tail /aws/lambda/orders --since 1h again.", "Run `aws sts get-caller-identity` again.", "The terraform state and the git branch are old.",
