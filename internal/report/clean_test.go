@@ -15,8 +15,9 @@ import (
 func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"ɑws": `\u0251ws`, "aᴡs": `a\u1D21s`, "ⅰam": `\u2170am`, "ſsl": `\u017Fsl`, "ǃroot": `\u01C3root`, "aｗs": `a\uFF57s`,
+		"ɪAM": `\u026AAM`, "ʀoot": `\u0280oot`, "ᗪELETE": `\u15EAELETE`, "ROⵏE": `RO\u2D4FE`, "ᛖFA": `\u16D6FA`, "𐌀WS": `\U00010300WS`,
 		"pay\u2065ment": `pay\u2065ment`, "pay\ufffcment": `pay\uFFFCment`, "pay\U00016fe4ment": `pay\U00016FE4ment`,
-		"kapı": "kapı", "👍🏿 and ☝️🏽": "👍🏿 and ☝️🏽", "ＡＷＳ の障害": "ＡＷＳ の障害", "5 μs": "5 μs",
+		"kapı": "kapı", "ɛwɔ": "ɛwɔ", "ⵜⴰⵎⴰⵣⵉⵖⵜ": "ⵜⴰⵎⴰⵣⵉⵖⵜ", "👍🏿 and ☝️🏽": "👍🏿 and ☝️🏽", "ＡＷＳ の障害": "ＡＷＳ の障害", "5 μs": "5 μs",
 	} {
 		rec := &investigation.Record{Report: investigation.Report{Summary: text}}
 		assert.Contains(t, report.Text(rec, report.Links{}), want, text)
