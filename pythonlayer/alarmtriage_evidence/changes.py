@@ -17,6 +17,7 @@ MAX_NAMES = 4  # resources that are looked up by name
 MAX_PAGES = 8  # of 50 events, of the lookup for all writes
 MAX_NAME_PAGES = 2  # of a lookup for one resource
 MAX_ROUTINE = 10  # routine events that are counted by name
+MAX_MENTIONED = 1000  # characters of the texts in an event that are searched for names of other resources
 SECONDS = 10.0  # time for all lookups
 AFTER = timedelta(minutes=1)  # events up to this long after the transition are read
 
@@ -31,16 +32,19 @@ _GENERAL: Lookup = (None, _WRITES, MAX_PAGES)
 
 
 def changes(
-    ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]], related: Callable[[], Set[str]] = set
+    ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]], related: Callable[[], Set[str]] = set,
+    is_other: Callable[[Mapping[str, Any]], bool] = lambda event: False,
 ) -> Dict[str, Any]:
     """Returns the changes before the alarm, and how much of the period was read.
 
     `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
-    first. `related` returns the names of resources that these call or use, whose events come next. The lookups for all writes, and
-    for those of global services, do not wait for the names.
+    first. `related` returns the names of resources that these call or use, whose events come next. `is_other` reports whether an
+    event with one of the names is about another resource. The lookups for all writes, and for those of global services, do not
+    wait for the names.
     """
     until = time.monotonic() + SECONDS
-    events: Dict[str, Dict[str, Any]] = {}
+    listed: List[Dict[str, Any]] = []
+    seen: Set[str] = set()  # IDs of events, which several lookups can find
     failures: List[str] = []
     with ThreadPoolExecutor(MAX_NAMES + 2, thread_name_prefix="trail") as pool:
         general = pool.submit(_read, ctx, _GENERAL, until)
@@ -86,20 +90,22 @@ def changes(
             if str(event.get("ReadOnly", "")).lower() == "true":
                 continue
             key = event.get("EventId") or repr(event)
-            if key in events:
+            if key in seen:
                 continue
+            seen.add(key)
             change = trail.change_of(event, own)
-            named = re.split(r"[/:\s\"]", " ".join([*change["resources"], change["parameters"]]))
-            change["related"] = not change["own"] and not used.isdisjoint(named)
-            if change["own"] or not _is_routine(ctx, change):
-                events[key] = change
+            change["own"] = change["own"] and not is_other(event)
+            mentioned = re.split(r"[/:\s\"]", " ".join(trail.texts_of(event))[:MAX_MENTIONED])
+            change["related"] = not change["own"] and not used.isdisjoint(mentioned)
+            if not _is_routine(ctx, change):
+                listed.append(change)
             else:
                 routine[str(change["event"])] += 1
     if failures:
         ctx.note(f"changes: {len(failures)} of {len(wanted) + 1} CloudTrail lookups failed: {failures[0]}")
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
-    ranked = sorted(events.values(), key=lambda c: c["time"] or "", reverse=True)
+    ranked = sorted(listed, key=lambda c: c["time"] or "", reverse=True)
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
@@ -128,7 +134,9 @@ def _read_global(ctx: Context, until: float) -> Tuple[List[Dict[str, Any]], bool
 
 
 def _is_routine(ctx: Context, change: Mapping[str, Any]) -> bool:
-    """Reports whether an event is routine or was caused by the triage itself."""
+    """Reports whether an event is routine or was caused by the triage itself. Of the alarm's own resources, only their use is routine."""
+    if change["own"]:
+        return change["event"] in trail.USES
     return change["event"] in trail.ROUTINE or change.get("user") in (ctx.alarm.get("own_names") or [])
 
 

@@ -30,6 +30,12 @@ ROUTINE = frozenset((
     "SendHeartbeat", "UpdateInstanceCustomHealthStatus", "PutEvaluations", "StartSession", "TerminateSession", "ResumeSession",
 ))
 
+# Write events that use a resource and do not change it. There can be thousands of them in an hour.
+USES = frozenset((
+    "CreateLogStream", "PutLogEvents", "StartExecution", "StartSyncExecution", "StartQuery", "StopQuery", "GenerateDataKey", "Decrypt", "Encrypt",
+    "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
+))
+
 
 def changes(
     name: Optional[str] = None, start: Union[datetime, float, None] = None, end: Union[datetime, float, None] = None,
@@ -83,20 +89,55 @@ def lookup(
 
 def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, Any]:
     """Returns what matters of an event. `own` are names of resources; the change says whether it touches one of them."""
-    try:
-        detail = json.loads(event.get("CloudTrailEvent") or "{}")
-    except ValueError:
-        detail = {}
-    if not isinstance(detail, dict):
-        detail = {}
-    resources = [str(r["ResourceName"]) for r in event.get("Resources") or [] if r.get("ResourceName")]
+    detail = _detail(event)
+    resources = _resources(event)
     parameters = detail.get("requestParameters")
     text = json.dumps(parameters, separators=(",", ":"), default=str) if parameters else ""
-    names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources}
+    names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources} | set(_values(parameters))
     return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
             "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode"), "resources": resources[:5],
             "parameters": beginning(text, MAX_PARAMETERS) + ("…" if len(text) > MAX_PARAMETERS else ""),
-            "own": any(name in names or f'"{name}"' in text for name in own)}
+            "own": any(name in names for name in own)}
+
+
+def texts_of(event: Mapping[str, Any]) -> List[str]:
+    """Returns the names of an event's resources and the texts in its request parameters, without names of fields and without tags."""
+    return [*_resources(event), *_values(parameters_of(event))]
+
+
+def parameters_of(event: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns the request parameters of an event."""
+    found = _detail(event).get("requestParameters")
+    return found if isinstance(found, dict) else {}
+
+
+def _detail(event: Mapping[str, Any]) -> Dict[str, Any]:
+    try:
+        detail = json.loads(event.get("CloudTrailEvent") or "{}")
+    except ValueError:
+        return {}
+    return detail if isinstance(detail, dict) else {}
+
+
+def _resources(event: Mapping[str, Any]) -> List[str]:
+    return [str(r["ResourceName"]) for r in event.get("Resources") or [] if r.get("ResourceName")]
+
+
+def _values(parameters: Any) -> List[str]:
+    """Returns the texts in request parameters. A tag names no resource, unless it says which one it belongs to."""
+    found: List[str] = []
+    rest: List[Tuple[Any, bool]] = [(parameters, False)]  # with whether it is part of tags
+    while rest:
+        value, is_tag = rest.pop()
+        if isinstance(value, dict):
+            for key, one in reversed(value.items()):
+                is_owner = str(key).lower().startswith("resource")
+                rest.append((one, not is_owner and (is_tag or str(key).lower().startswith("tag"))))
+        elif isinstance(value, list):
+            rest += [(one, is_tag) for one in reversed(value)]
+        elif isinstance(value, str) and not is_tag:
+            found.append(value)
+    return found
 
 
 def stamp(when: Optional[datetime]) -> Optional[str]:

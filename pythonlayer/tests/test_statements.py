@@ -84,6 +84,43 @@ class Statements(unittest.TestCase):
         found = collected(definition("AWS/ES", "Count", {"ClientId": ACCOUNT, "DomainName": "search"}), {"cloudtrail.lookup_events": {"Events": [named]}})
         self.assertEqual([True], [one["own"] for one in found["changes"]])
 
+    def own_changes(self, alarm: Dict[str, Any], *events: Dict[str, Any], **answers: Any) -> List[str]:
+        found = collected(alarm, {"cloudtrail.lookup_events": {"Events": list(events)}, **answers})
+        return [change["event"] for change in found["changes"] if change["own"]]
+
+    def test_names_of_parameters_and_tags_make_no_change_own(self) -> None:
+        table = definition("AWS/DynamoDB", "ThrottledRequests", {"TableName": "items"})
+        instances = {"instancesSet": {"items": [{"instanceId": "i-1"}]}}
+        self.assertEqual([], self.own_changes(table, event("TerminateInstances", "ec2", instances)))
+        for tags in ({"tagSet": [{"key": "app", "value": "items"}]}, {"tags": {"app": "items"}}, {"tagSpecificationSet": {"items": [{"tags": [{"value": "items"}]}]}}):
+            self.assertEqual([], self.own_changes(table, event("CreateTags", "ec2", tags)), tags)
+        self.assertEqual(["UpdateTable"], self.own_changes(table, event("UpdateTable", "dynamodb", {"tableName": "items"})))
+        group = definition("AWS/EC2", "CPUUtilization", {"AutoScalingGroupName": "web"})
+        tagged = {"tags": [{"resourceId": "web", "resourceType": "auto-scaling-group", "key": "a", "value": "b"}]}
+        self.assertEqual(["CreateOrUpdateTags"], self.own_changes(group, event("CreateOrUpdateTags", "autoscaling", tagged)))
+
+    def test_resources_of_the_same_name_in_another_service_or_cluster_are_not_own(self) -> None:
+        function = definition("AWS/Lambda", "Errors", {"FunctionName": "orders"})
+        self.assertEqual(["UpdateFunctionCode"], self.own_changes(
+            function, event("DeleteTable", "dynamodb", {"tableName": "orders"}), event("UpdateFunctionCode", "lambda", {"functionName": "orders"})))
+        queue = definition("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "orders"})
+        mapping = {**event("CreateEventSourceMapping", "lambda", {}), "Resources": [{"ResourceName": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:orders"}]}
+        self.assertEqual(["CreateEventSourceMapping"], self.own_changes(queue, mapping))
+        service = definition("AWS/ECS", "CPUUtilization", {"ClusterName": "prod", "ServiceName": "web"})
+        for cluster, own in (("staging", []), ("prod", ["UpdateService"]), (f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/prod", ["UpdateService"])):
+            self.assertEqual(own, self.own_changes(service, event("UpdateService", "ecs", {"cluster": cluster, "service": "web"})), cluster)
+
+    def test_use_of_a_resource_is_no_change_of_it(self) -> None:
+        arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"
+        starts = [{**event("StartExecution", "states", {"stateMachineArn": arn}), "EventId": str(i), "EventTime": RECENT - timedelta(seconds=i)} for i in range(50)]
+        change = event("UpdateStateMachine", "states", {"stateMachineArn": arn})
+        found = collected(definition("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn}), {"cloudtrail.lookup_events": {"Events": [*starts, change]}})
+        self.assertEqual(["UpdateStateMachine"], [one["event"] for one in found["changes"]])
+        self.assertEqual({"StartExecution": 50}, found["trail"]["routine"])
+        stream = event("CreateLogStream", "logs", {"logGroupName": "/aws/lambda/orders", "logStreamName": "x"})
+        filters = {"metricFilters": [{"filterName": "f", "filterPattern": "ERROR", "logGroupName": "/aws/lambda/orders"}]}
+        self.assertEqual([], self.own_changes(definition("App", "Errors", {}), stream, **{"logs.describe_metric_filters": filters}))
+
     def test_targets_without_health_checks_are_not_unhealthy(self) -> None:
         group = {"TargetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/fn/9", "TargetGroupName": "fn", "HealthCheckEnabled": False}
         state = {"State": "unavailable", "Reason": "Target.HealthCheckDisabled"}

@@ -15,7 +15,9 @@ All looks of all resources run at the same time. `performance_insights` has no r
 """
 
 from types import ModuleType
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+
+from alarmtriage_tool import trail
 
 from ..context import Context, Metric, Observation
 from . import (
@@ -28,6 +30,11 @@ COLLECTORS: Tuple[ModuleType, ...] = (
     load_balancers, log_metric_filters, rds, s3, sns, sqs, step_functions,
 )
 
+# The services in whose events a name is that of their own resource: a function and a table can both be "orders".
+_SOURCES: Dict[ModuleType, str] = {
+    dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis", lambda_functions: "lambda",
+    rds: "rds", sns: "sns", sqs: "sqs",
+}
 MAX_TARGETS = 12  # resources of one alarm
 MAX_FUNCTIONS = 2  # functions behind a resource that are looked at
 Look = Tuple[str, Callable[[], Iterator[Observation]]]
@@ -111,3 +118,15 @@ def names(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> List[Tuple[
             except Exception:
                 pass  # the look that needs the same answer reports the error
     return list(dict.fromkeys(found))
+
+
+def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any]) -> bool:
+    """Reports whether an event with the name of one of these resources is about a resource of another service or ECS cluster."""
+    service = str(event.get("EventSource")).split(".")[0]
+    own = {_SOURCES.get(collector) for collector, _ in wanted}
+    if service == "ecs" and service in own:
+        cluster = str(trail.parameters_of(event).get("cluster") or "").split("/")[-1]
+        return bool(cluster) and cluster not in {name.split(" ")[0] for collector, name in wanted if collector is ecs}
+    if not own or None in own or service in own or service not in _SOURCES.values():
+        return False
+    return not any(text.startswith("arn:") and text.split(":", 3)[2:3] == [one] for text in trail.texts_of(event) for one in own)
