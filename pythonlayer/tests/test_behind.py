@@ -145,3 +145,8 @@ class Related(unittest.TestCase):
         self.assertEqual([("SetQueueAttributes", True, False), ("UpdateTable", False, True), ("UpdateFunctionCode", False, True),
                           ("RevokeSecurityGroupEgress", False, True), ("PutRule", False, False)],
                          [(c["event"], c["own"], c["related"]) for c in found])
+
+    def test_settings_in_the_environment_name_no_resource(self) -> None:
+        variables = {"STAGE": "prod", "LOG_LEVEL": "INFO", "DEBUG": "false", "REGION": "eu-west-1", "TABLE": "carts"}
+        aws = FakeAWS({"lambda.get_function_configuration": {"FunctionName": "orders", "Environment": {"Variables": variables}}})
+        self.assertEqual({"carts"}, lambda_functions.uses(context(aws), "orders") - {""})

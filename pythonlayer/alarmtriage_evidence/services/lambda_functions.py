@@ -31,6 +31,9 @@ _ACCOUNT_NUMBERS = (
     ("concurrent executions of all functions", "ConcurrentExecutions", "Maximum", 80),
     ("concurrent executions without reserved concurrency", "UnreservedConcurrentExecutions", "Maximum", 80),
     ("throttles of all functions", "Throttles", "Sum", 60))
+# Values of environment variables that name no resource.
+_WORDS = frozenset(("true", "false", "none", "null", "trace", "debug", "info", "warn", "warning", "error", "prod", "production", "stage", "staging",
+                    "dev", "development", "test", "json", "text", "utc", "default"))
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
 
 
@@ -233,7 +236,7 @@ def uses(ctx: Context, name: str) -> Set[str]:
     settings = [*((configuration.get("VpcConfig") or {}).get("SecurityGroupIds") or []), configuration.get("KMSKeyArn") or "",
                 *(str(layer.get("Arn")).rpartition(":")[0] for layer in configuration.get("Layers") or [])]
     found = {str(value).rstrip("/").split("/")[-1].split(":")[-1] for value in [*values, *settings]}
-    return {value for value in found if len(value) > 2 and not value.isdigit()}
+    return {value for value in found if len(value) > 2 and not value.isdigit() and value.lower() not in _WORDS and value != ctx.region}
 
 
 def _configuration(ctx: Context, name: str) -> Mapping[str, Any]:
