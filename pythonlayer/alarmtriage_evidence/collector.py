@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from alarmtriage_tool.words import beginning
 
-from . import alarms, queries, series, services, text
+from . import alarms, bounds, queries, series, services, text
 from .changes import changes
 from .context import Context, Metric, Observation, metrics_of, stamp
 
@@ -26,6 +26,7 @@ def collect(alarm: Mapping[str, Any]) -> Dict[str, Any]:
     ctx = Context(alarm, datetime.now(timezone.utc), float(alarm.get("seconds") or SECONDS))
     evidence = _Collection(ctx).run()
     plain = json.loads(json.dumps(evidence, default=_encode))
+    bounds.shorten(ctx, plain)
     print(text.of(ctx, plain))
     return plain
 

@@ -121,6 +121,33 @@ class Statements(unittest.TestCase):
         filters = {"metricFilters": [{"filterName": "f", "filterPattern": "ERROR", "logGroupName": "/aws/lambda/orders"}]}
         self.assertEqual([], self.own_changes(definition("App", "Errors", {}), stream, **{"logs.describe_metric_filters": filters}))
 
+    def test_a_long_result_keeps_all_its_parts(self) -> None:
+        names = [f"child-{i}" for i in range(12)]
+        composite = {"AlarmName": "a", "StateValue": "ALARM", "AlarmRule": " OR ".join(f"ALARM({name})" for name in names)}
+        others = [{**definition("AWS/SQS", "X", {}), "AlarmName": f"other-{i}", "StateReason": "r " * 300} for i in range(30)]
+
+        def alarms(request: Dict[str, Any]) -> Dict[str, Any]:
+            if request.get("AlarmNames") == ["a"]:
+                return {"CompositeAlarms": [composite]}
+            children = [{**definition("AWS/SQS", name, {"QueueName": name}), "AlarmName": name} for name in request.get("AlarmNames") or []]
+            return {"MetricAlarms": children or (others if request["AlarmTypes"] == ["MetricAlarm"] else [])}
+
+        def data(request: Dict[str, Any]) -> Dict[str, Any]:
+            times = [RECENT - timedelta(minutes=i) for i in range(200)]
+            return {"MetricDataResults": [{"Id": query["Id"], "Timestamps": times, "Values": [1 / (i + 3) for i in range(200)]} for query in request["MetricDataQueries"]]}
+        events = [{**event("UpdateService", "ecs", {"x": "y z " * 200}), "EventId": str(i), "Resources": [{"ResourceName": "r" * 60}]} for i in range(40)]
+        rules = {"ID": "r" * 255, "Status": "Enabled", "Expiration": {"Days": 1}}
+        found = collected({}, {"cloudwatch.describe_alarms": alarms, "cloudwatch.get_metric_data": data, "cloudtrail.lookup_events": {"Events": events}}, kind="composite")
+        self.assertLess(len(json.dumps(found)), 128 << 10)
+        self.assertEqual((12, 40, 30), tuple(len(found[part]) for part in ("series", "changes", "related")))
+        self.assertIn("series: only the newest 100 datapoints of each are returned, because there are too many", found["problems"])
+        bucket = definition("AWS/S3", "4xxErrors", {"BucketName": "orders", "FilterId": "x"})
+        found = collected(bucket, {"s3.get_bucket_lifecycle_configuration": {"Rules": [rules] * 1000}})
+        self.assertTrue(all(len(text) <= 1000 for text in texts(found)))
+        bucket["Dimensions"] = [{"Name": str(i), "Value": "v" * 1000} for i in range(30)]
+        found = collected(bucket, {})
+        self.assertIn("definition: Dimensions is too long to be returned", found["problems"])
+
     def test_targets_without_health_checks_are_not_unhealthy(self) -> None:
         group = {"TargetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/fn/9", "TargetGroupName": "fn", "HealthCheckEnabled": False}
         state = {"State": "unavailable", "Reason": "Target.HealthCheckDisabled"}
