@@ -163,8 +163,8 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
     run: Optional[int] = None
     pauses, gap = 0, 0
     for at in range(newest, first - 1, -1):
-        if at not in values and not missing:
-            gap += 1  # no data says neither
+        if at not in values and (not missing or at == newest):
+            gap += 1  # no data says neither, nor does a period that has not ended
             if run is not None and gap > count:
                 break
         elif breaches(values[at], at) if at in values else True:
@@ -234,6 +234,9 @@ def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[
             series["label"] = f"{source['AlarmName']}: {series['label']}"
             found.append(series)
         changed = source.get("StateTransitionedTimestamp")
+        if isinstance(changed, datetime) and source.get("StateValue") != "ALARM" and changed < ctx.fired_at + timedelta(seconds=1):
+            del ctx.onsets[known:]  # it was not in ALARM, as in NOT ALARM(deploying)
+            continue
         if not isinstance(changed, datetime) or changed >= ctx.fired_at - AROUND:
             fresh += ctx.onsets[known:]
     if fresh:  # an alarm that has been in ALARM for hours did not cause this transition

@@ -38,6 +38,7 @@ class Onset(unittest.TestCase):
             ("a rise below the threshold", zeros + [2, 3, 4, 9, 9, 9], 1, {}, 6),
             ("a fall", [40, 50] * 20 + [20.0, 4, 3, 2], 1, {"ComparisonOperator": "LessThanThreshold"}, 4),
             ("data ends", [9.0] * 40 + [None] * 4, 1, {"TreatMissingData": "breaching", "ComparisonOperator": "LessThanThreshold"}, 4),
+            ("missing data breaches, but the last period has not ended", zeros + [9, 9, 0, None], 0, {"TreatMissingData": "breaching", "EvaluationPeriods": 1}, 3),
             ("sparse data", [None, 0] * 20 + [9, None, 9], 1, {}, 3),
             ("breaching since the beginning", [9.0] * 40, 1, {}, None),
             ("nothing breaches", zeros, 1, {}, None),

@@ -68,6 +68,10 @@ class Statements(unittest.TestCase):
             return {"MetricDataResults": [{"Id": "m1", "Timestamps": times, "Values": values[name]}] if name in values else []}
         found = collected({}, {"cloudwatch.describe_alarms": alarms, "cloudwatch.get_metric_data": data}, kind="composite")
         self.assertEqual(times[-1].strftime("%Y-%m-%dT%H:%M:00Z"), found["onset"])
+        composite["AlarmRule"] = "ALARM(new) AND NOT ALARM(old)"
+        old.update(StateValue="OK", StateTransitionedTimestamp=RECENT + timedelta(milliseconds=500))  # the event's time has no fraction
+        found = collected({}, {"cloudwatch.describe_alarms": alarms, "cloudwatch.get_metric_data": data}, kind="composite")
+        self.assertEqual(times[-1].strftime("%Y-%m-%dT%H:%M:00Z"), found["onset"], "a child that was not in ALARM")
 
     def test_values_that_are_no_names_make_no_change_own(self) -> None:
         for namespace, dimensions, parameters in (
