@@ -129,8 +129,14 @@ def observed(ctx: Context, about: str, wanted: Sequence[Tuple[str, str, str, int
         yield from numbers(ctx, about, topic, label, *found[label], weight, stat in ("Sum", "SampleCount"), covered)
 
 
-def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observation]:
-    """Returns what CloudFormation did to the stack of a resource before the alarm. A resource without a stack is no error."""
+def stack_events(ctx: Context, about: str, physical_id: str, *types: str) -> Iterator[Observation]:
+    """Returns what CloudFormation did to the stack of a resource before the alarm. A resource without a stack is no error.
+
+    `types` are the types of resources in CloudFormation that `physical_id` can have, if others can have the same one.
+    """
+    def is_it(found: Mapping[str, Any]) -> bool:
+        return found.get("PhysicalResourceId") == physical_id and (not types or found.get("ResourceType") in (None, *types))
+
     client = ctx.client("cloudformation")
     try:
         resources = client.describe_stack_resources(PhysicalResourceId=physical_id).get("StackResources") or []
@@ -138,15 +144,15 @@ def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observa
         if "does not exist" in str(error):
             return
         raise
-    own = [r for r in resources if r.get("PhysicalResourceId") == physical_id]
-    if not own and len(resources) >= MAX_RESOURCES:
+    own = [r for r in resources if is_it(r)]
+    if not own and len(resources) >= MAX_RESOURCES and not any(r.get("PhysicalResourceId") == physical_id for r in resources):
         own = resources  # all are of the resource's stack, which has more
     for stack in list(dict.fromkeys(r["StackName"] for r in own))[:1]:
         events = ctx.once(("stack", stack), lambda: ctx.pages(
             f"events of stack {stack}", client.describe_stack_events, "StackEvents", 1000, newest_first="Timestamp", StackName=stack))
         shown = 0
         for event in events:
-            is_own = event.get("PhysicalResourceId") == physical_id
+            is_own = is_it(event)
             failed = "FAILED" in (event.get("ResourceStatus") or "") or "ROLLBACK" in (event.get("ResourceStatus") or "")
             whole = event.get("ResourceType") == "AWS::CloudFormation::Stack"
             if (is_own or failed or whole) and shown < 6:

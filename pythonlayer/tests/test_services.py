@@ -99,6 +99,13 @@ class Lambda(Looks):
         answers["cloudformation.describe_stack_resources"] = {"StackResources": resources[:99]}
         self.assertNotIn("stack shop", "\n".join(self.see(lambda_functions, "orders", answers)))
 
+    def test_the_stack_of_a_table_with_the_name_of_the_function_is_another_one(self) -> None:
+        for kind, is_own in (("AWS::DynamoDB::Table", False), ("AWS::Lambda::Function", True)):
+            event = {"PhysicalResourceId": "orders", "LogicalResourceId": "Orders", "ResourceType": kind, "ResourceStatus": "UPDATE_COMPLETE", "Timestamp": FIRED - 5 * MINUTES}
+            answers = {**self.answers, "cloudformation.describe_stack_events": {"StackEvents": [event]}, "cloudformation.describe_stack_resources": {
+                "StackResources": [{"StackName": "data", "PhysicalResourceId": "orders", "ResourceType": kind}]}}
+            self.assertEqual(is_own, "stack data" in "\n".join(self.see(lambda_functions, "orders", answers)), kind)
+
     def test_the_unpublished_version_is_compared_if_there_is_no_alias(self) -> None:
         answers = {**self.answers, "lambda.list_aliases": {"Aliases": []}, "lambda.list_versions_by_function": {"Versions": [
             {"Version": "$LATEST", "LastModified": "2026-08-04T12:20:00.000+0000", "MemorySize": 128}, {"Version": "7", "MemorySize": 512}]}}

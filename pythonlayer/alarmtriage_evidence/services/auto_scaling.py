@@ -46,7 +46,7 @@ def activities(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name)
+    yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::AutoScaling::AutoScalingGroup")
 
 
 LOOKS = (size, activities, deployments)

@@ -58,7 +58,7 @@ def scaling(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name)
+    yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
 
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:

@@ -46,7 +46,7 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     bus, rule = _parts(name)
-    yield from stack_events(ctx, f"{KIND} {name}", rule if bus == "default" else f"{bus}|{rule}")
+    yield from stack_events(ctx, f"{KIND} {name}", rule if bus == "default" else f"{bus}|{rule}", "AWS::Events::Rule")
 
 
 def functions(ctx: Context, name: str) -> List[str]:

@@ -47,7 +47,7 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name)
+    yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::Kinesis::Stream")
 
 
 def functions(ctx: Context, name: str) -> List[str]:

@@ -197,7 +197,7 @@ def event_sources(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name)
+    yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::Lambda::Function")
 
 
 LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors, versions, event_sources, deployments)

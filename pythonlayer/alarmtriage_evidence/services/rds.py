@@ -86,7 +86,8 @@ def maintenance(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name.split(" ")[-1])
+    kind = "DBCluster" if name.startswith("cluster ") else "DBInstance"
+    yield from stack_events(ctx, f"{KIND} {name}", name.split(" ")[-1], *(f"AWS::{service}::{kind}" for service in ("RDS", "DocDB", "Neptune")))
 
 
 def load(ctx: Context, name: str) -> Iterator[Observation]:

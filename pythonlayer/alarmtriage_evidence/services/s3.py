@@ -69,7 +69,7 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
-    yield from stack_events(ctx, f"{KIND} {name}", name)
+    yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::S3::Bucket")
 
 
 LOOKS = (encryption, policy, notifications, lifecycle, numbers, deployments)
