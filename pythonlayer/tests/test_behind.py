@@ -28,6 +28,7 @@ ERRORS = {
     "lambda.get_function_configuration": lambda request: {
         "FunctionName": request["FunctionName"], "Role": "arn:aws:iam::123456789012:role/r", "Environment": {"Variables": {"TABLE": "carts", "RETRIES": "3"}}},
     "lambda.get_function_concurrency": {},
+    "lambda.list_aliases": {"Aliases": []},
     "logs.filter_log_events": lambda request: {"events": [{"timestamp": int(FIRED.timestamp() * 1000), "message": f"[ERROR] KeyError: {request['logGroupName']}"}]
                                                if request["endTime"] > FIRED.timestamp() * 1000 else []},
 }

@@ -111,6 +111,17 @@ class Lambda(Looks):
             {"Version": "$LATEST", "LastModified": "2026-08-04T12:20:00.000+0000", "MemorySize": 128}, {"Version": "7", "MemorySize": 512}]}}
         self.first(self.see(lambda_functions, "orders", answers, {}), "version $LATEST differs from version 7: MemorySize 128 (before: 512)")
 
+    def test_a_version_that_an_alias_uses_is_described_if_the_unpublished_one_is_newer(self) -> None:
+        latest = {"FunctionName": "orders", "Version": "$LATEST", "LastModified": "2026-08-04T12:20:00.000+0000", "Role": "r", "Timeout": 3, "MemorySize": 128}
+        for change, is_newer in (({"LastModified": "2026-08-01T00:00:00.000+0000", "Timeout": 30}, True), ({"LastModified": "2026-08-01T00:00:00.000+0000"}, False),
+                                 ({"LastModified": "2026-08-04T12:21:00.000+0000", "Timeout": 30}, False)):
+            answers = {**self.answers, "lambda.get_function_configuration": lambda request: {**latest, "Version": "7", **change} if request.get("Qualifier") == "7" else latest}
+            texts = "\n".join(self.see(lambda_functions, "orders", answers))
+            self.assertEqual(is_newer, "code or configuration of its unpublished version, which no alias uses, was last modified" in texts, change)
+            self.assertEqual(is_newer, "version 7, which an alias uses: timeout 30 s" in texts, change)
+        answers["lambda.list_aliases"] = {"Aliases": [{"Name": "live", "FunctionVersion": "$LATEST"}]}
+        self.assertNotIn("unpublished", "\n".join(self.see(lambda_functions, "orders", answers)))
+
     def test_variables_that_cannot_be_decrypted_come_first(self) -> None:
         key = f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"
         configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": key, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],

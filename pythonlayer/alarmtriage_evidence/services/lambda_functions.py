@@ -17,9 +17,10 @@ READS = (
 )
 COST = "six metrics of GetMetricData; if it is throttled, three more and a query of Metrics Insights"
 # Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
-HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", *LOG_READS)
+HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "lambda:ListAliases", *LOG_READS)
 HOP_COST = "six of each function behind it"
 MAX_VERSIONS = 200
+UNUSED = 60  # most weight of a change of the unpublished version if aliases use others
 
 MAX_HEAVY = 5  # functions with the most concurrent executions
 _NUMBERS = (
@@ -50,9 +51,10 @@ def names(ctx: Context, name: str) -> List[Tuple[Optional[str], str]]:
 
 
 def configuration(ctx: Context, name: str) -> Iterator[Observation]:
-    found, about = _configuration(ctx, name), f"{KIND} {name}"
-    modified = _time(found.get("LastModified"))
-    yield from recent(ctx, about, "code or configuration was last modified", modified)
+    found, used, about = _configuration(ctx, name), _used_version(ctx, name), f"{KIND} {name}"
+    of = " of its unpublished version, which no alias uses," if used else ""
+    yield from recent(ctx, about, f"code or configuration{of} was last modified", _time(found.get("LastModified")), UNUSED if used else 90)
+    found = used or found
     if found.get("State") not in (None, "Active"):
         yield Observation(about, "health", f"its state is {found['State']}: {found.get('StateReason') or 'no reason given'}", 90)
     if found.get("LastUpdateStatus") not in (None, "Successful"):
@@ -66,13 +68,35 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
         yield Observation(about, "health", f"its environment variables cannot be decrypted: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
     if problem:
         yield from keys_of(ctx, about, [str(found.get("KMSKeyArn"))], "which encrypts its environment variables")
-    parts = [f"timeout {found.get('Timeout')} s", f"memory {found.get('MemorySize')} MB", str(found.get("Runtime") or "image")]
+    version = f"version {found.get('Version')}, which an alias uses: " if used else ""
+    parts = [f"{version}timeout {found.get('Timeout')} s", f"memory {found.get('MemorySize')} MB", str(found.get("Runtime") or "image")]
     if found.get("VpcConfig", {}).get("SubnetIds"):
         parts.append(f"in VPC {found['VpcConfig'].get('VpcId')}")
     if found.get("Layers"):
         names = [":".join(str(layer.get("Arn")).split(":")[-2:]) for layer in found["Layers"]]
         parts.append(f"layers {' and '.join(names)}")
     yield Observation(about, "configuration", f"{', '.join(parts)}, role {found.get('Role')}, last modified {found.get('LastModified')}", 20)
+
+
+def _used_version(ctx: Context, name: str) -> Mapping[str, Any]:
+    """Returns the configuration of the newest version that an alias uses, if the unpublished one differs and no alias uses that."""
+    try:
+        used = {str(version) for alias in _aliases(ctx, name)
+                for version in (alias.get("FunctionVersion"), *((alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}))}
+        newest = max((version for version in used if version.isdigit()), key=int, default="")
+        if not newest or "$LATEST" in used:
+            return {}
+        found = ctx.once(("lambda", name, newest), lambda: ctx.client("lambda").get_function_configuration(FunctionName=name, Qualifier=newest))
+    except Exception as error:
+        ctx.note(f"versions that aliases of {KIND} {name} use: {error}")
+        return {}
+    latest = _configuration(ctx, name)
+    modified, published = _time(latest.get("LastModified")), _time(found.get("LastModified"))
+    return found if modified and published and published < modified and differences(found, latest) else {}
+
+
+def _aliases(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    return ctx.once(("lambda-aliases", name), lambda: ctx.pages(f"aliases of {name}", ctx.client("lambda").list_aliases, "Aliases", 50, FunctionName=name))
 
 
 def concurrency(ctx: Context, name: str) -> Iterator[Observation]:
@@ -145,7 +169,7 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    aliases = ctx.pages(f"aliases of {name}", client.list_aliases, "Aliases", 50, FunctionName=name)
+    aliases = _aliases(ctx, name)
     yield from _differences(ctx, about, listed, [str(alias["FunctionVersion"]) for alias in aliases])
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
