@@ -4,6 +4,7 @@ Events are data that anyone with access to the account may have shaped: this mod
 """
 
 import json
+import re
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -18,6 +19,7 @@ MAX_PAGES = 8  # of one call of `changes`
 SECONDS = 12.0  # time for one call of `changes`
 MAX_PARAMETERS = 400  # characters of a change's request parameters
 PERIOD = timedelta(hours=3)  # default period of `changes`
+_AGENT = re.compile(r"\[?([\w./:+-]{1,60})")  # the name of a client, which the caller chooses, without what could end the field
 
 # Write events that machines record all the time and that do not change how a system works.
 ROUTINE = frozenset((
@@ -152,8 +154,8 @@ def _actor(detail: Mapping[str, Any]) -> str:
         identity = {}
     issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
     who = identity.get("invokedBy") or identity.get("arn") or issuer.get("arn")
-    agent = str(detail.get("userAgent") or "")
-    return " with ".join(part for part in (str(who or ""), agent.split(" ")[0][:60]) if part)[:200]
+    agent = _AGENT.match(str(detail.get("userAgent") or ""))
+    return " with ".join(part for part in (str(who or ""), agent[1] if agent else "") if part)[:200]
 
 
 def _moment(value: Union[datetime, float, None]) -> Optional[datetime]:
