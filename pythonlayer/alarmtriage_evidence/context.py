@@ -12,7 +12,7 @@ from alarmtriage_tool.words import beginning
 
 __all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
 
-_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # by partition
+_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}  # by partition
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
 AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
 MAX_ONSET = timedelta(hours=24)  # an onset that is longer before the transition is not searched around
