@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 from alarmtriage_evidence.context import Context, Metric
-from alarmtriage_evidence.services import api_gateway, auto_scaling, ec2, rds, s3, step_functions
+from alarmtriage_evidence.services import api_gateway, auto_scaling, ec2, ecs, load_balancers, rds, s3, sns, step_functions
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -61,6 +61,28 @@ class Statements(unittest.TestCase):
             get_apis=lambda **k: {"Items": [{"ApiId": "abc123"}]}, get_stages=lambda **k: {"Items": [stage]}))
         ctx.metrics = [Metric("AWS/ApiGateway", "4xx", (("ApiId", "abc123"), ("Stage", "prod")), "1")]
         self.assertIn("; 1 method or route has separate settings", texts(api_gateway.stage(ctx, "abc123 prod"))[0])
+
+    def test_tasks_that_a_scaling_activity_stopped_are_no_errors(self):
+        tasks = [{"stopCode": "ServiceSchedulerInitiated", "stoppedReason": reason, "stoppedAt": NOW - timedelta(minutes=at), "containers": []} for reason, at in (
+            ("Scaling activity initiated by (deployment ecs-svc/1)", 50), ("Scaling activity initiated by (deployment ecs-svc/1)", 40), ("Task failed ELB health checks", 5))]
+        client = SimpleNamespace(list_tasks=lambda **k: {"taskArns": ["a"]}, describe_tasks=lambda **k: {"tasks": tasks})
+        planned, sick = ecs.stopped_tasks(context(ecs=client), "prod web")
+        self.assertEqual(("change", 35), (planned.topic, planned.weight))
+        self.assertIn("2 tasks stopped, the last at 2026-01-15T11:36:00Z: ServiceSchedulerInitiated Scaling activity", planned.text)
+        self.assertEqual(("errors", 86), (sick.topic, sick.weight))
+
+    def test_deleted_subscription_is_not_one_to_confirm(self):
+        listed = [{"SubscriptionArn": arn, "Protocol": "email", "Endpoint": f"{arn}@example.com"} for arn in ("Deleted", "PendingConfirmation")]
+        client = SimpleNamespace(list_subscriptions_by_topic=lambda **k: {"Subscriptions": listed})
+        self.assertEqual(texts(sns.subscriptions(context(sns=client), "orders")), [
+            "its subscription to email Deleted@example.com was deleted", "its subscription to email PendingConfirmation@example.com is not confirmed"])
+
+    def test_target_group_of_the_alarm_is_read_first(self):
+        groups = [{"TargetGroupArn": f"arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/g{n}/{n}", "TargetGroupName": f"g{n}"} for n in range(9)]
+        client = SimpleNamespace(describe_target_groups=lambda **k: {"TargetGroups": groups}, describe_target_health=lambda **k: {})
+        ctx = context(elbv2=client)
+        ctx.metrics = [Metric("AWS/ApplicationELB", "UnHealthyHostCount", (("LoadBalancer", "app/shop/1"), ("TargetGroup", "targetgroup/g7/7")), "1")]
+        self.assertIn("target group g7:", texts(load_balancers.target_health(ctx, "app/shop/1"))[0])
 
     def test_modifications_that_are_being_applied(self):
         instance = {"DBInstanceStatus": "modifying", "PendingModifiedValues": {"DBInstanceClass": "db.r6g.large"}}

@@ -17,6 +17,7 @@ COST = "two metrics of GetMetricData"
 MAX_EVENTS = 8
 MAX_TASKS = 20
 MAX_CONTAINERS = 4
+_PLANNED = "Scaling activity initiated by"  # reason of tasks that a deployment or fewer desired tasks stopped
 _TASK = re.compile(r" ?\(task [^)]*\)")  # in the text of an event
 
 
@@ -64,7 +65,10 @@ def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:
         reason = f"{task.get('stopCode') or ''} {task.get('stoppedReason') or ''}".strip()
         reasons.setdefault(f"{reason}{' (' + exits + ')' if exits else ''}", []).append(task)
     for reason, group in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
-        yield Observation(about, "errors", f"{len(group)} tasks stopped: {reason}", 86)
+        times = [task["stoppedAt"] for task in group if task.get("stoppedAt")]
+        until = f", the last at {stamp(max(times))}" if times else ""
+        is_planned = all(str(task.get("stoppedReason")).startswith(_PLANNED) for task in group)
+        yield Observation(about, "change" if is_planned else "errors", f"{len(group)} tasks stopped{until}: {reason}", 35 if is_planned else 86)
 
 
 def task_definition(ctx: Context, name: str) -> Iterator[Observation]:

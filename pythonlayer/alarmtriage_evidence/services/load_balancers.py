@@ -30,7 +30,8 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def target_health(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("elbv2"), f"{KIND} {name}"
-    groups = _groups(ctx, name)
+    own = {metric.dimension("TargetGroup") for metric in ctx.metrics}
+    groups = sorted(_groups(ctx, name), key=lambda group: group["TargetGroupArn"].split(":")[-1] not in own)  # that of the alarm first
     for group in groups[:MAX_GROUPS]:
         listed = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"]).get("TargetHealthDescriptions") or []
         if listed and all((t.get("TargetHealth") or {}).get("State") == "unavailable" for t in listed):  # as for Lambda functions by default
@@ -46,7 +47,7 @@ def target_health(ctx: Context, name: str) -> Iterator[Observation]:
         for target in sick:
             state = target["TargetHealth"]
             reason = f"{state.get('State')}: {state.get('Reason') or ''} {state.get('Description') or ''}".rstrip()
-            reasons.setdefault(reason, []).append(f"{target['Target']['Id']}:{target['Target'].get('Port')}")
+            reasons.setdefault(reason, []).append(f"{target['Target']['Id']}{':' + str(target['Target']['Port']) if target['Target'].get('Port') else ''}")
         for reason, ids in sorted(reasons.items(), key=lambda item: -len(item[1]))[:MAX_SICK]:
             more = f" and {len(ids) - MAX_SICK} more" if len(ids) > MAX_SICK else ""
             text = f"target {ids[0]} is" if len(ids) == 1 else f"{len(ids)} targets, {', '.join(ids[:MAX_SICK])}{more}, are"

@@ -38,7 +38,8 @@ def subscriptions(ctx: Context, name: str) -> Iterator[Observation]:
     for found in _subscriptions(ctx, name):
         to = f"{found.get('Protocol')} {_shown(found.get('Endpoint'))}"
         if not str(found.get("SubscriptionArn")).startswith("arn:"):
-            yield Observation(about, "dependency", f"its subscription to {to} is not confirmed", 60)
+            is_deleted = found.get("SubscriptionArn") == "Deleted"
+            yield Observation(about, "dependency", f"its subscription to {to} {'was deleted' if is_deleted else 'is not confirmed'}", 60)
             continue
         detail = client.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"]).get("Attributes") or {}
         policy = json.loads(detail.get("RedrivePolicy") or "{}")
