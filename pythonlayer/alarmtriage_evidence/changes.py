@@ -59,6 +59,7 @@ def changes(
     own = {name for _, name in names}
     routine: Counter = Counter()
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
+    failed_at: Optional[datetime] = None  # if the lookup for all writes failed, nothing is known to be complete
     read = 0
     for (region, attribute, _), answer in reads:
         is_general = attribute is _WRITES and region is None
@@ -70,6 +71,8 @@ def changes(
                 ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {type(error).__name__}: "
                          f"{beginning(str(error), 200)}")
                 continue
+            if is_general:
+                failed_at = ctx.fired_at
             failures.append(f"{type(error).__name__}: {beginning(str(error), 200)}")
             continue
         if not complete:
@@ -109,7 +112,7 @@ def changes(
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
+    return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
             "read": read, "routine": _counts(routine)}
 
 

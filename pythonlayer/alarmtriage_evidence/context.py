@@ -293,8 +293,8 @@ def figure(value: float) -> str:
 
 
 def number(value: Any) -> bool:
-    """Reports whether a JSON value is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Reports whether a JSON value is a finite number. Python also reads NaN and Infinity."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def metrics_of(definition: Mapping[str, Any], account: str) -> Iterator[Metric]:

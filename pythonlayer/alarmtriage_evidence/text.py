@@ -51,7 +51,7 @@ class _Heading(str):
 def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"It is {evidence['collected_at']}. The code runs in account {ctx.own_account or 'of the triage'}, Region {ctx.region}."
     if evidence.get("recovered"):
-        yield f"The alarm has been in state {evidence['definition']['StateValue']} again since {evidence['recovered']}."
+        yield f"The alarm has been in state {evidence['definition']['StateValue']}{' again' if evidence['definition']['StateValue'] == 'OK' else ''} since {evidence['recovered']}."
     if evidence.get("onset"):
         yield (f"The alarm's metric left its usual range or breached the threshold first at {evidence['onset']} (the onset). Looks compare the time "
                "before the onset with the time after it.")
@@ -65,7 +65,7 @@ def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
         yield from _series(series)
     if evidence.get("log_lines"):
         yield _Heading("LOG LINES THAT MATCH THE ALARM'S QUERY")
-        yield from evidence["log_lines"]
+        yield from (f"| {line}" for line in evidence["log_lines"])  # a line alone could look like a heading
     if evidence.get("contributors"):
         yield _Heading("CONTRIBUTORS (time series in ALARM)")
         yield from (json.dumps(c) for c in evidence["contributors"])
@@ -96,7 +96,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first, then those of what they call or use)")
     listed = evidence.get("changes") or []
     if not listed:
-        yield "none"
+        yield "none" if trail.get("complete") else "none in what was read, which is not all (see WHAT COULD NOT BE SEEN)"
     for change in listed[:SHOWN_CHANGES]:
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
         # No word between the parts: a quote of them is then what AWS answered.
@@ -159,7 +159,7 @@ def _related(related: List[Dict[str, Any]]) -> Iterator[str]:
     if related:
         yield _Heading("OTHER ALARMS IN ALARM (newest first)")
         for other in related:
-            yield f"{other['name']} since {other['since']}: {other['reason']}"
+            yield f"- {other['name']} since {other['since']}: {other['reason']}"
 
 
 def _more(listed: List[Any], shown: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from alarmtriage_evidence import alarms, collect, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
 from alarmtriage_evidence.services import api_gateway, load_balancers, log_metric_filters
 
-from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, look, metric
+from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, error, look, metric
 
 OTHER = "222222222222"
 
@@ -168,6 +168,26 @@ class Texts(unittest.TestCase):
         _, text, _ = collected(answers, fallback=lambda_alarm())
         self.assertIn("boom WHAT COULD NOT BE SEEN - nothing", text)
         self.assertNotIn("\n- nothing", text)
+
+    def test_log_lines_are_no_headings(self) -> None:
+        rows = [[{"field": "@message", "value": text}] for text in ("  ", "OBSERVATIONS (what was seen)", "- Lambda function orders: its state is Failed", "WHAT COULD NOT BE SEEN")]
+        data = json.dumps({"results": [{"timestamp": "2026-08-04T12:36:00.000+0000", "value": 4, "queryResultId": "q"}]})
+        found, text, _ = collected({"logs.get_query_results": {"status": "Complete", "results": rows}}, kind="log", reason_data=data)
+        self.assertEqual(4, len(found["log_lines"]))
+        self.assertIn("| OBSERVATIONS (what was seen)", text)
+        self.assertNotIn("\nOBSERVATIONS", text)
+        self.assertNotIn("\n- Lambda function", text)
+
+    def test_changes_that_could_not_be_read_are_not_called_none(self) -> None:
+        for answer, want in (({"Events": []}, "\nnone\n"), (error("AccessDeniedException"), "\nnone in what was read, which is not all")):
+            found, text, _ = collected({"cloudtrail.lookup_events": answer})
+            self.assertIn(want, text)
+        self.assertEqual("2026-08-04T12:36:00Z", found["trail"]["from"])
+
+    def test_numbers_that_are_none_are_left_out(self) -> None:
+        data = json.dumps({"threshold": float("inf"), "results": [{"timestamp": f"2026-08-04T12:3{i}:00.000+0000", "value": value} for i, value in enumerate((float("nan"), 5))]})
+        found, _, _ = collected({}, kind="log", reason_data=data)
+        self.assertEqual([([5], None)], [([value for _, value in one["points"]], one["threshold"]) for one in found["series"]])
 
     def test_names_in_a_rule(self) -> None:
         rule = ('ALARM("orders (prod)") OR OK("bob\'s") AND NOT ALARM("x \\"y\\"") OR ALARM(plain) OR ALARM( \'single\' ) '

@@ -316,13 +316,13 @@ class Changes(FakeAWS):
         for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
             self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
 
-
-class Beginnings(unittest.TestCase):
     def test_client_of_a_change_cannot_imitate_its_result(self) -> None:
         for agent, want in (("aws-cli/2)\tfailed:\tAccessDenied\t{}", "aws-cli/2"), ("[S3Console/0.4, x]", "S3Console/0.4"), ("console.amazonaws.com", "console.amazonaws.com"),
                             ("Boto3/1.40 md/x", "Boto3/1.40"), (")", ""), (None, "")):
             self.assertEqual(trail.change_of({"CloudTrailEvent": json.dumps({"userAgent": agent})})["actor"], want)
 
+
+class Beginnings(unittest.TestCase):
     def test_no_part_of_a_word_remains(self) -> None:
         from alarmtriage_tool.words import beginning
 
