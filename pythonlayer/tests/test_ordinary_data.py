@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 from alarmtriage_evidence.context import Context, Metric
-from alarmtriage_evidence.services import api_gateway, auto_scaling, ec2, ecs, load_balancers, rds, s3, sns, step_functions
+from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, load_balancers, rds, s3, sns, step_functions
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -83,6 +83,33 @@ class Statements(unittest.TestCase):
         ctx = context(elbv2=client)
         ctx.metrics = [Metric("AWS/ApplicationELB", "UnHealthyHostCount", (("LoadBalancer", "app/shop/1"), ("TargetGroup", "targetgroup/g7/7")), "1")]
         self.assertIn("target group g7:", texts(load_balancers.target_health(ctx, "app/shop/1"))[0])
+
+    def test_numbers_of_an_index_that_is_throttled(self):
+        def read(**request):
+            is_index = any(one["Name"] == "GlobalSecondaryIndexName" for one in request["MetricDataQueries"][0]["MetricStat"]["Metric"]["Dimensions"])
+            return {"MetricDataResults": [{"Id": query["Id"], "Timestamps": [NOW - timedelta(minutes=1)], "Values": [50.0 if is_index else 0.0]} for query in request["MetricDataQueries"]]}
+        index = {"IndexName": "by-date", "IndexStatus": "ACTIVE", "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1}}
+        table = {"TableStatus": "ACTIVE", "ProvisionedThroughput": {"WriteCapacityUnits": 100}, "GlobalSecondaryIndexes": [index, {**index, "IndexName": "other"}]}
+        ctx = context(cloudwatch=SimpleNamespace(get_metric_data=read), dynamodb=SimpleNamespace(describe_table=lambda **k: {"Table": table}))
+        ctx.metrics = [Metric("AWS/DynamoDB", "WriteThrottleEvents", (("GlobalSecondaryIndexName", "by-date"), ("TableName", "orders")), "1")]
+        found = [f"{seen.about}: {seen.text}" for seen in dynamodb.numbers(ctx, "orders")]
+        self.assertTrue(any(text.startswith("DynamoDB table orders, index by-date: write throttle events: 50") for text in found), found)
+        self.assertEqual([text for text in texts(dynamodb.state(ctx, "orders")) if text.startswith("the capacity of index")],
+                         ["the capacity of index by-date is provisioned: 5 read and 1 write units"])
+
+    def test_service_with_task_sets(self):
+        sets = [{"status": "ACTIVE", "taskDefinition": "td/web:3"}, {"status": "PRIMARY", "taskDefinition": "td/web:4", "createdAt": NOW - timedelta(minutes=3)}]
+        client = SimpleNamespace(describe_services=lambda **k: {"services": [{"serviceName": "web", "taskSets": sets}]},
+                                 describe_task_definition=lambda taskDefinition: {"taskDefinition": {"family": "web", "revision": int(taskDefinition[-1]), "registeredAt": NOW}})
+        ctx = context(ecs=client)
+        self.assertIn("PRIMARY task set of web:4 (state unknown) was created at 2026-01-15T12:13:00Z", "\n".join(texts(ecs.service(ctx, "prod web"))))
+        self.assertIn("task definition web:4 was registered", texts(ecs.task_definition(ctx, "prod web"))[0])
+
+    def test_event_that_is_over(self):
+        event = {"Code": "system-reboot", "Description": "[Completed] reboot", "NotBefore": NOW - timedelta(days=9)}
+        client = SimpleNamespace(describe_instance_status=lambda **k: {"InstanceStatuses": [{"Events": [event]}]})
+        found = list(ec2.status_checks(context(ec2=client), "i-1"))[-1]
+        self.assertEqual((15, "scheduled event system-reboot: [Completed] reboot, from 2026-01-06T12:16:00Z"), (found.weight, found.text))
 
     def test_modifications_that_are_being_applied(self):
         instance = {"DBInstanceStatus": "modifying", "PendingModifiedValues": {"DBInstanceClass": "db.r6g.large"}}

@@ -10,7 +10,14 @@ KIND = "DynamoDB table"
 READS = ("dynamodb:DescribeTable", "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingActivities",
          "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
          *lambda_functions.HOP_READS)
-COST = f"seven metrics of GetMetricData, and {lambda_functions.HOP_COST}"
+COST = f"seven metrics of GetMetricData, six more of an index that the alarm is about, and {lambda_functions.HOP_COST}"
+
+MAX_INDEXES = 1  # whose numbers are read
+_NUMBERS = (
+    ("read capacity units used", "ConsumedReadCapacityUnits", "Sum", 50), ("write capacity units used", "ConsumedWriteCapacityUnits", "Sum", 50),
+    ("read throttle events", "ReadThrottleEvents", "Sum", 85), ("write throttle events", "WriteThrottleEvents", "Sum", 85),
+    ("provisioned read units", "ProvisionedReadCapacityUnits", "Maximum", 30),
+    ("provisioned write units", "ProvisionedWriteCapacityUnits", "Maximum", 30))
 
 
 def targets(metric: Metric) -> List[str]:
@@ -24,6 +31,10 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     for index in table.get("GlobalSecondaryIndexes") or []:
         if index.get("IndexStatus") != "ACTIVE":
             yield Observation(about, "health", f"index {index['IndexName']} is {index.get('IndexStatus')}", 80)
+        throughput = index.get("ProvisionedThroughput") or {}
+        if index.get("IndexName") in _indexes(ctx, name) and throughput.get("WriteCapacityUnits"):
+            yield Observation(about, "limit", f"the capacity of index {index['IndexName']} is provisioned: {throughput.get('ReadCapacityUnits')} read and "
+                                              f"{throughput['WriteCapacityUnits']} write units", 50)
     mode = (table.get("BillingModeSummary") or {}).get("BillingMode") or "PROVISIONED"
     if mode == "PAY_PER_REQUEST":
         yield Observation(about, "configuration", "its capacity mode is on-demand", 25)
@@ -39,11 +50,9 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
     yield from metrics(ctx, f"{KIND} {name}", "AWS/DynamoDB", {"TableName": name}, (
-        ("read capacity units used", "ConsumedReadCapacityUnits", "Sum", 50), ("write capacity units used", "ConsumedWriteCapacityUnits", "Sum", 50),
-        ("read throttle events", "ReadThrottleEvents", "Sum", 85), ("write throttle events", "WriteThrottleEvents", "Sum", 85),
-        ("failed conditional writes", "ConditionalCheckFailedRequests", "Sum", 40),
-        ("provisioned read units", "ProvisionedReadCapacityUnits", "Maximum", 30),
-        ("provisioned write units", "ProvisionedWriteCapacityUnits", "Maximum", 30)))
+        *_NUMBERS, ("failed conditional writes", "ConditionalCheckFailedRequests", "Sum", 40)))
+    for index in _indexes(ctx, name)[:MAX_INDEXES]:  # the numbers of the table do not contain its throttling
+        yield from metrics(ctx, f"{KIND} {name}, index {index}", "AWS/DynamoDB", {"TableName": name, "GlobalSecondaryIndexName": index}, _NUMBERS)
 
 
 def scaling(ctx: Context, name: str) -> Iterator[Observation]:
@@ -81,6 +90,12 @@ def _consumers(ctx: Context, name: str) -> List[Mapping[str, Any]]:
     table = _table(ctx, name)
     enabled = (table.get("StreamSpecification") or {}).get("StreamEnabled")
     return lambda_functions.mappings_of(ctx, table["LatestStreamArn"]) if enabled and table.get("LatestStreamArn") else []
+
+
+def _indexes(ctx: Context, name: str) -> List[str]:
+    """Returns the indexes of the table that the alarm is about."""
+    found = (metric.dimension("GlobalSecondaryIndexName") for metric in ctx.metrics if metric.dimension("TableName") == name)
+    return [index for index in dict.fromkeys(found) if index]
 
 
 def _table(ctx: Context, name: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Iterator, List, Mapping
 
-from ..context import Context, Metric, Observation
+from ..context import Context, Metric, Observation, stamp
 from ..looks import metrics, recent
 
 KIND = "EC2 instance"
@@ -33,7 +33,9 @@ def status_checks(ctx: Context, name: str) -> Iterator[Observation]:
             status = (check or {}).get("Status")
             yield Observation(about, "health", f"its {label} status check is {status}", 92 if status == "impaired" else 15)
         for event in found.get("Events") or []:
-            yield Observation(about, "health", f"scheduled event {event.get('Code')}: {event.get('Description')}, from {event.get('NotBefore')}", 75)
+            is_over = str(event.get("Description")).startswith(("[Completed]", "[Canceled]"))
+            yield Observation(about, "health", f"scheduled event {event.get('Code')}: {event.get('Description')}, from {stamp(event.get('NotBefore'))}",
+                              15 if is_over else 75)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:

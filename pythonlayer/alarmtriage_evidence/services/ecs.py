@@ -41,6 +41,9 @@ def service(ctx: Context, name: str) -> Iterator[Observation]:
         yield from recent(ctx, about, f"{text} began", deployment.get("createdAt"), 92)
         if deployment.get("rolloutState") == "FAILED" or failed:
             yield Observation(about, "health", text, 90)
+    for one in found.get("taskSets") or []:
+        revision = str(one.get("taskDefinition")).split("/")[-1]
+        yield from recent(ctx, about, f"{one.get('status')} task set of {revision} ({one.get('stabilityStatus') or 'state unknown'}) was created", one.get("createdAt"), 92)
     events: Dict[str, List[Observation]] = {}  # by pattern, the newest first
     for event in found.get("events") or []:
         message = event.get("message") or ""
@@ -146,5 +149,9 @@ def _service(ctx: Context, name: str) -> Mapping[str, Any]:
 
 
 def _definition(ctx: Context, name: str) -> Mapping[str, Any]:
-    arn = _service(ctx, name)["taskDefinition"]
+    found = _service(ctx, name)  # another deployment controller than that of ECS uses task sets
+    sets = sorted(found.get("taskSets") or [], key=lambda one: one.get("status") != "PRIMARY")
+    arn = next((one["taskDefinition"] for one in sets if one.get("taskDefinition")), found.get("taskDefinition"))
+    if not arn:
+        raise LookupError(f"ECS service {name} has no task definition and no task set")
     return ctx.once(("task-definition", arn), lambda: ctx.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"])

@@ -19,7 +19,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     found, about = _cluster(ctx, name), f"{KIND} {name}"
     status = found.get("CacheClusterStatus")
     yield Observation(about, "health", f"its status is {status}; {found.get('NumCacheNodes')} nodes of {found.get('CacheNodeType')}, engine "
-                                       f"{found.get('Engine')} {found.get('EngineVersion')}", 20 if status == "available" else 90)
+                                       f"{found.get('Engine')} {found.get('EngineVersion')}", 20 if status in ("available", "snapshotting") else 90)
     group = found.get("ReplicationGroupId")
     if group:
         for replicas in ctx.client("elasticache").describe_replication_groups(ReplicationGroupId=group).get("ReplicationGroups") or []:

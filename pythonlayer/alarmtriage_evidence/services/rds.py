@@ -34,7 +34,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
         return
     found = _instance(ctx, name)
     status = found.get("DBInstanceStatus")
-    yield Observation(about, "health", f"its status is {status}", 20 if status == "available" else 90)
+    yield Observation(about, "health", f"its status is {status}", 20 if status in ("available", "backing-up") else 90)
     pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
     if pending:
         # While the status is modifying, AWS may be applying them.
