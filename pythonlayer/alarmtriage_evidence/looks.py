@@ -27,8 +27,8 @@ def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs")
-    after = logs.error_patterns(group, since, end, client, is_access_log)
-    before = logs.error_patterns(group, start, onset, client, is_access_log)
+    after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining())
+    before = logs.error_patterns(group, start, onset, client, is_access_log, ctx.remaining())
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
@@ -53,10 +53,10 @@ def _new_warnings(ctx: Context, about: str, group: str) -> Iterator[Observation]
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs")
-    after = logs.warning_patterns(group, since, end, client)
+    after = logs.warning_patterns(group, since, end, client, ctx.remaining())
     if not after["patterns"]:
         return
-    before = logs.warning_patterns(group, start, onset, client)
+    before = logs.warning_patterns(group, start, onset, client, ctx.remaining())
     if not before["complete"]:
         return  # what was not read may have them
     earlier = {found["pattern"] for found in before["patterns"]}

@@ -17,6 +17,7 @@ MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 MAX_PATTERNS = 20
 MAX_DEPTH = 50  # of the fields that are searched in a line whose level is below that of errors
+LINE_START, LINE_END = 16_000, 4_000  # characters at the start and at the end of a long line that are searched for words of errors
 MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reason at the end of a long denial
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
@@ -96,23 +97,32 @@ def log_patterns(
 
     client = client or boto3.client("logs", region_name=region, **place.naming(account))
     if filter is not None:
-        return _grouped(client, group, start, end, filter, lambda message: True)
+        return matching_patterns(group, start, end, filter, client)
     return error_patterns(group, start, end, client)
 
 
-def error_patterns(group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False) -> Dict[str, Any]:
+def matching_patterns(group: str, start: Moment, end: Optional[Moment], filter: str, client: Any, seconds: float = SECONDS) -> Dict[str, Any]:
+    """Groups the lines of a log group that match a filter pattern, as `log_patterns` does."""
+    return _grouped(client, group, start, end, filter, lambda message: True, seconds)
+
+
+def error_patterns(
+    group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False, seconds: float = SECONDS
+) -> Dict[str, Any]:
     """Groups the error lines of a log group, as `log_patterns` does. The name of an access log does not always show that it is one."""
     searched = f"{ERROR_FILTER} {STATUS_FILTER}" if is_access_log or _ACCESS_LOG.search(group) else ERROR_FILTER
-    return _grouped(client, group, start, end, searched, is_error)
+    return _grouped(client, group, start, end, searched, is_error, seconds)
 
 
-def warning_patterns(group: str, start: Moment, end: Optional[Moment], client: Any) -> Dict[str, Any]:
+def warning_patterns(group: str, start: Moment, end: Optional[Moment], client: Any, seconds: float = SECONDS) -> Dict[str, Any]:
     """Groups the warnings of a log group that report no error, as `log_patterns` groups the error lines."""
-    return _grouped(client, group, start, end, WARNING_FILTER, lambda message: is_warning(message) and not is_error(message))
+    return _grouped(client, group, start, end, WARNING_FILTER, lambda message: is_warning(message) and not is_error(message), seconds)
 
 
-def _grouped(client: Any, group: str, start: Moment, end: Optional[Moment], filter: str, is_wanted: Callable[[str], bool]) -> Dict[str, Any]:
-    until = time.monotonic() + SECONDS
+def _grouped(
+    client: Any, group: str, start: Moment, end: Optional[Moment], filter: str, is_wanted: Callable[[str], bool], seconds: float
+) -> Dict[str, Any]:
+    until = time.monotonic() + min(seconds, SECONDS)
     by_arn = group.startswith("arn:")
     request: Dict[str, Any] = {
         "logGroupIdentifier" if by_arn else "logGroupName": group[:-2] if by_arn and group.endswith(":*") else group,
@@ -122,14 +132,18 @@ def _grouped(client: Any, group: str, start: Moment, end: Optional[Moment], filt
     lines, complete = 0, False
     for _ in range(MAX_PAGES):
         answer = client.filter_log_events(**request)
+        is_late = False
         for event in answer.get("events") or []:
+            is_late = time.monotonic() > until
+            if is_late:
+                break
             message = _CONTROL.sub("", event.get("message") or "")
             if not is_wanted(message):
                 continue
             lines += 1
             _add(groups, message, event.get("timestamp") or 0)
         token = answer.get("nextToken")
-        if not token or token == request.get("nextToken"):
+        if not is_late and (not token or token == request.get("nextToken")):
             complete = True
             break
         if time.monotonic() > until:
@@ -155,6 +169,8 @@ def is_error(message: str) -> bool:
         text = _unquoted(message)
     elif fields is not None and any(str(fields.get(key)).lower() in _LOW_LEVELS for key in _LEVEL_KEYS):
         text = json.dumps({key: _without_quotes(key, value) for key, value in fields.items()}, ensure_ascii=False)
+    if len(text) > LINE_START + LINE_END:  # a line can have 1 MB, and a search lets no other part of the collection run
+        text = f"{text[:LINE_START]}\n{text[-LINE_END:]}"
     return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_FOREIGN_ERRORS.sub("", _NO_ERRORS.sub("", text)))))
 
 

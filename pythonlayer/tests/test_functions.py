@@ -214,6 +214,18 @@ class LogPatterns(FakeAWS):
         self.answers["filter_log_events"] = lambda request: {"events": self.lines("ERROR a"), "nextToken": str(next(count))}
         self.assertFalse(logs.log_patterns("g", MOMENT, MOMENT)["complete"])
 
+    def test_it_reads_no_line_after_its_time(self) -> None:
+        events = [{"timestamp": 1, "message": "ERROR boom"}] * 100
+        client = types.SimpleNamespace(filter_log_events=lambda **request: {"events": events})
+        for find in (logs.error_patterns, logs.warning_patterns):
+            self.assertEqual((0, False), tuple(find("g", 0, 1, client, seconds=-1)[part] for part in ("lines", "complete")))
+        self.assertEqual((100, True), tuple(logs.error_patterns("g", 0, 1, client, seconds=5)[part] for part in ("lines", "complete")))
+
+    def test_the_ends_of_a_long_line_are_searched(self) -> None:
+        for line, want in (("ERROR " + "x " * 400_000, True), ("x " * 400_000 + "error", True), ("x " * 20_000 + "error" + " x" * 400_000, False)):
+            self.assertEqual(want, logs.is_error(line), line[:10])
+        self.assertFalse(logs.is_error(json.dumps({"level": "info", "message": "ok", "body": "an error " * 10_000})))
+
     def test_an_arn_is_passed_as_one(self) -> None:
         self.answers["filter_log_events"] = lambda request: {"events": []}
         logs.log_patterns("arn:aws:logs:eu-west-1:123456789012:log-group:shop:*", MOMENT)

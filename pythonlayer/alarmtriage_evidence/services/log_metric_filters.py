@@ -30,7 +30,7 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
         about = f"log group {group}"
         yield Observation(about, "configuration", f"metric filter {found['filterName']} counts lines that match {pattern or 'anything'}", 20)
         since = max(onset, end - MAX_LOGS)
-        counted = logs.log_patterns(group, since, end, filter=pattern, client=ctx.client("logs"))
+        counted = logs.matching_patterns(group, since, end, pattern, ctx.client("logs"), ctx.remaining())
         if not counted["complete"] or since > onset:
             ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
         what = "lines that the alarm's metric counts"
