@@ -122,6 +122,17 @@ class Lambda(Looks):
         answers["lambda.list_aliases"] = {"Aliases": [{"Name": "live", "FunctionVersion": "$LATEST"}]}
         self.assertNotIn("unpublished", "\n".join(self.see(lambda_functions, "orders", answers)))
 
+    def test_a_version_that_receives_a_part_of_the_invocations_is_compared(self) -> None:
+        versions = [{"Version": "4", "Timeout": 30, "LastModified": "2026-08-01T00:00:00.000+0000"}, {"Version": "5", "Timeout": 3, "LastModified": "2026-08-04T12:30:00.000+0000"}]
+        answers = {**self.answers, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "4", "RoutingConfig": {"AdditionalVersionWeights": {"5": 0.1}}}]}}
+        for listed in ({"Versions": versions}, {"Versions": [{"Version": f"{1000 + i}"} for i in range(200)]}):  # of many versions, the listing lacks the newest
+            answers["lambda.list_versions_by_function"] = listed
+            answers["lambda.get_function_configuration"] = lambda request: next(
+                (one for one in versions if one["Version"] == request.get("Qualifier")), {"FunctionName": "orders", "Role": "r"})
+            texts = self.see(lambda_functions, "orders", answers)
+            self.assertIn("version 5 differs from version 4: Timeout 3 (before: 30)", texts)
+            self.assertTrue(any(text.startswith("version 5 was published at 2026-08-04T12:30:00Z") for text in texts), texts)
+
     def test_variables_that_cannot_be_decrypted_come_first(self) -> None:
         key = f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"
         configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": key, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],

@@ -20,6 +20,7 @@ COST = "six metrics of GetMetricData; if it is throttled, three more and a query
 HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "lambda:ListAliases", *LOG_READS)
 HOP_COST = "six of each function behind it"
 MAX_VERSIONS = 200
+MAX_UNLISTED = 2  # versions beyond these that aliases use
 UNUSED = 60  # most weight of a change of the unpublished version if aliases use others
 
 MAX_HEAVY = 5  # functions with the most concurrent executions
@@ -81,18 +82,28 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
 def _used_version(ctx: Context, name: str) -> Mapping[str, Any]:
     """Returns the configuration of the newest version that an alias uses, if the unpublished one differs and no alias uses that."""
     try:
-        used = {str(version) for alias in _aliases(ctx, name)
-                for version in (alias.get("FunctionVersion"), *((alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}))}
+        used = _used(_aliases(ctx, name))
         newest = max((version for version in used if version.isdigit()), key=int, default="")
         if not newest or "$LATEST" in used:
             return {}
-        found = ctx.once(("lambda", name, newest), lambda: ctx.client("lambda").get_function_configuration(FunctionName=name, Qualifier=newest))
+        found = _version(ctx, name, newest)
     except Exception as error:
         ctx.note(f"versions that aliases of {KIND} {name} use: {error}")
         return {}
     latest = _configuration(ctx, name)
     modified, published = _time(latest.get("LastModified")), _time(found.get("LastModified"))
     return found if modified and published and published < modified and differences(found, latest) else {}
+
+
+def _used(aliases: List[Mapping[str, Any]]) -> List[str]:
+    """Returns the versions that aliases use, also those that receive a part of the invocations."""
+    found = [str(version) for alias in aliases
+             for version in (alias.get("FunctionVersion"), *((alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}))]
+    return list(dict.fromkeys(found))
+
+
+def _version(ctx: Context, name: str, version: str) -> Mapping[str, Any]:
+    return ctx.once(("lambda", name, version), lambda: ctx.client("lambda").get_function_configuration(FunctionName=name, Qualifier=version))
 
 
 def _aliases(ctx: Context, name: str) -> List[Mapping[str, Any]]:
@@ -166,11 +177,20 @@ def errors(ctx: Context, name: str) -> Iterator[Observation]:
 def versions(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("lambda"), f"{KIND} {name}"
     listed = ctx.pages(f"versions of {name}", client.list_versions_by_function, "Versions", MAX_VERSIONS, FunctionName=name)
+    aliases = _aliases(ctx, name)
+    used = _used(aliases)
+    known = {str(version.get("Version")) for version in listed}
+    if len(known) >= MAX_VERSIONS:  # the listing begins with the oldest ones
+        for version in [one for one in used if one.isdigit() and one not in known][:MAX_UNLISTED]:
+            for wanted in (version, str(int(version) - 1)):
+                try:
+                    listed.append({**_version(ctx, name, wanted), "Version": wanted})
+                except Exception as error:
+                    ctx.note(f"version {wanted} of {about}: {error}")
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    aliases = _aliases(ctx, name)
-    yield from _differences(ctx, about, listed, [str(alias["FunctionVersion"]) for alias in aliases])
+    yield from _differences(ctx, about, listed, used)
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         shared = "".join(f", {share:.0%} to version {version}" for version, share in weights.items())
