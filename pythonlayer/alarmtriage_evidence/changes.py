@@ -33,14 +33,14 @@ _GENERAL: Lookup = (None, _WRITES, MAX_PAGES)
 
 def changes(
     ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]], related: Callable[[], Set[str]] = set,
-    is_other: Callable[[Mapping[str, Any]], bool] = lambda event: False,
+    is_other: Callable[[Mapping[str, Any]], bool] = lambda event: False, addresses: Callable[[], Set[str]] = set,
 ) -> Dict[str, Any]:
     """Returns the changes before the alarm, and how much of the period was read.
 
     `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
     first. `related` returns the names of resources that these call or use, whose events come next. `is_other` reports whether an
-    event with one of the names is about another resource. The lookups for all writes, and for those of global services, do not
-    wait for the names.
+    event with one of the names is about another resource. `addresses` returns the ARNs and URLs of the alarm's resources. The
+    lookups for all writes, and for those of global services, do not wait for the names.
     """
     until = time.monotonic() + SECONDS
     listed: List[Dict[str, Any]] = []
@@ -56,7 +56,7 @@ def changes(
         if elsewhere is not None:
             reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
         used = related()
-    own = {name for _, name in names}
+        own = {name for _, name in names} | addresses()
     routine: Counter = Counter()
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
     failed_at: Optional[datetime] = None  # if the lookup for all writes failed, nothing is known to be complete

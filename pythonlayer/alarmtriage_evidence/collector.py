@@ -70,7 +70,8 @@ class _Collection:
         else:
             looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
             late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below),
-                                        lambda: services.related(ctx, wanted), lambda event: services.is_other(wanted, event))
+                                        lambda: services.related(ctx, wanted), lambda event: services.is_other(wanted, event),
+                                        lambda: services.addresses(ctx, wanted))
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)

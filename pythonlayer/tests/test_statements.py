@@ -114,6 +114,22 @@ class Statements(unittest.TestCase):
         for cluster, own in (("staging", []), ("prod", ["UpdateService"]), (f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/prod", ["UpdateService"])):
             self.assertEqual(own, self.own_changes(service, event("UpdateService", "ecs", {"cluster": cluster, "service": "web"})), cluster)
 
+    def test_resources_that_requests_name_by_arn_or_url_are_own(self) -> None:
+        def arn(rest: str) -> str:
+            return f"arn:aws:{rest.replace(':', f':eu-west-1:{ACCOUNT}:', 1)}"
+
+        url = f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/orders"
+        answers = {"sqs.get_queue_url": {"QueueUrl": url}, "ecs.describe_services": {"services": [{"serviceArn": arn("ecs:service/prod/web")}]}}
+        for namespace, dimensions, source, parameters in (
+            ("AWS/SQS", {"QueueName": "orders"}, "sqs", {"queueUrl": url}), ("AWS/SNS", {"TopicName": "orders"}, "sns", {"topicArn": arn("sns:orders")}),
+            ("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": arn("lambda:function:orders")}),
+            ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"tableName": arn("dynamodb:table/orders")}),
+            ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"streamARN": arn("kinesis:stream/orders")}),
+            ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "ecs", {"cluster": "prod", "service": arn("ecs:service/prod/web")}),
+        ):
+            with self.subTest(namespace):
+                self.assertEqual(["Change"], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters), **answers))
+
     def test_use_of_a_resource_is_no_change_of_it(self) -> None:
         arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"
         starts = [{**event("StartExecution", "states", {"stateMachineArn": arn}), "EventId": str(i), "EventTime": RECENT - timedelta(seconds=i)} for i in range(50)]

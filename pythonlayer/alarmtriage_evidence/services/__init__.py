@@ -10,6 +10,7 @@ Each collector is one module with these members:
     functions optional: returns the Lambda functions behind a resource, such as its consumers; some of them are looked at, too
     uses      optional: returns names of what a resource uses, such as a load balancer's target groups
     names     optional: returns further names of a resource for CloudTrail, each with the Region of its events or None
+    addresses optional: returns its ARN or URL, with which requests can name it; CloudTrail does not list all events by name
 
 All looks of all resources run at the same time. `performance_insights` has no resources of its own; `rds` uses its looks.
 """
@@ -118,6 +119,18 @@ def names(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> List[Tuple[
             except Exception:
                 pass  # the look that needs the same answer reports the error
     return list(dict.fromkeys(found))
+
+
+def addresses(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str]:
+    """Returns the ARNs and URLs of these resources that requests can contain in the place of their names."""
+    found: Set[str] = set()
+    for collector, name in wanted:
+        if hasattr(collector, "addresses"):
+            try:
+                found |= set(collector.addresses(ctx, name))
+            except Exception:
+                pass  # the look that needs the same answer reports the error
+    return found
 
 
 def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any]) -> bool:

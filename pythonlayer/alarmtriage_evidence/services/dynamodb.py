@@ -82,6 +82,10 @@ def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, mapping.get("FunctionArn")) for mapping in _consumers(ctx, name)]
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [ctx.arn("dynamodb", f"table/{name}")]
+
+
 LOOKS = (state, numbers, scaling, consumers, deployments)
 
 

@@ -130,6 +130,10 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", _service(ctx, name).get("serviceArn") or "")
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [str(_service(ctx, name).get("serviceArn") or name)]
+
+
 LOOKS = (service, stopped_tasks, task_definition, difference, logs, numbers, deployments)
 
 

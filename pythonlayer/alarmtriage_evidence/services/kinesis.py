@@ -55,6 +55,10 @@ def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in lambda_functions.mappings_of(ctx, arn)]
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [ctx.arn("kinesis", f"stream/{name}")]
+
+
 LOOKS = (state, consumers, numbers, deployments)
 
 

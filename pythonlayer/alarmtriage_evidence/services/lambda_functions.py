@@ -244,6 +244,10 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", name, "AWS::Lambda::Function")
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [ctx.arn("lambda", f"function:{name}")]
+
+
 LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors, versions, event_sources, deployments)
 HOP_LOOKS = (configuration, concurrency, work_done, account_concurrency, heaviest_functions, errors)  # at a function behind another resource
 

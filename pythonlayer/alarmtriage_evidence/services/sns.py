@@ -95,6 +95,10 @@ def uses(ctx: Context, name: str) -> Set[str]:
     return {str(found["Endpoint"]).split(":")[-1] for found in _subscriptions(ctx, name) if str(found.get("Endpoint")).startswith("arn:")}
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [_arn(ctx, name)]
+
+
 LOOKS = (attributes, subscriptions, numbers, failures, deployments)
 
 

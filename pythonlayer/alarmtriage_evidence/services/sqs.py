@@ -70,6 +70,10 @@ def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in lambda_functions.mappings_of(ctx, ctx.arn("sqs", name))]
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [_url(ctx, name)]
+
+
 LOOKS = (attributes, dead_letters, numbers, consumers, deployments)
 
 
