@@ -22,11 +22,11 @@ MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
-def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False) -> Iterator[Observation]:
+def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None) -> Iterator[Observation]:
     """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before."""
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
-    client = ctx.client("logs")
+    client = ctx.client("logs", region)
     after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining())
     before = logs.error_patterns(group, start, onset, client, is_access_log, ctx.remaining())
     for period, found in (("after", after), ("before", before)):
@@ -45,14 +45,13 @@ def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
         yield Observation(about, "errors", f"no lines that look like errors in {group} around the transition, by words such as error, failed, and denied", 15)
     yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])
-    yield from _new_warnings(ctx, about, group)
+    yield from _new_warnings(ctx, about, group, client)
 
 
-def _new_warnings(ctx: Context, about: str, group: str) -> Iterator[Observation]:
+def _new_warnings(ctx: Context, about: str, group: str, client: Any) -> Iterator[Observation]:
     """Returns the warnings of a log group that began after the onset."""
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
-    client = ctx.client("logs")
     after = logs.warning_patterns(group, since, end, client, ctx.remaining())
     if not after["patterns"]:
         return

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 from alarmtriage_evidence.context import Context, Metric
-from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, load_balancers, rds, s3, sns, step_functions
+from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, lambda_functions, load_balancers, rds, s3, sns, step_functions
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -96,6 +96,19 @@ class Statements(unittest.TestCase):
         self.assertTrue(any(text.startswith("DynamoDB table orders, index by-date: write throttle events: 50") for text in found), found)
         self.assertEqual([text for text in texts(dynamodb.state(ctx, "orders")) if text.startswith("the capacity of index")],
                          ["the capacity of index by-date is provisioned: 5 read and 1 write units"])
+
+    def test_log_group_in_another_region(self):
+        options = {"awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1"}
+        ecs_client = SimpleNamespace(describe_services=lambda **k: {"services": [{"taskDefinition": "td/web:3"}]}, describe_task_definition=lambda **k: {
+            "taskDefinition": {"containerDefinitions": [{"logConfiguration": {"options": options}}]}})
+        ctx = context()
+        ctx.client = lambda service, region=None: ecs_client if service == "ecs" else SimpleNamespace(filter_log_events=lambda **k: {
+            "events": [{"timestamp": NOW.timestamp() * 1000, "message": f"ERROR in {region}"}] if region == "eu-west-1" else 1 / 0})
+        self.assertIn("ERROR in eu-west-1", "\n".join(texts(ecs.logs(ctx, "prod web"))))
+
+    def test_names_of_functions(self):
+        for value, want in (("orders", ["orders"]), ("orders:live", ["orders"]), ("arn:aws:lambda:us-east-1:1:function:orders:live", ["orders"]), ("a/b", [])):
+            self.assertEqual(lambda_functions.targets(Metric("Shop", "Errors", (("FunctionName", value),), "1")), want)
 
     def test_service_with_task_sets(self):
         sets = [{"status": "ACTIVE", "taskDefinition": "td/web:3"}, {"status": "PRIMARY", "taskDefinition": "td/web:4", "createdAt": NOW - timedelta(minutes=3)}]

@@ -112,12 +112,12 @@ def logs(ctx: Context, name: str) -> Iterator[Observation]:
     for container in _definition(ctx, name).get("containerDefinitions") or []:
         options = (container.get("logConfiguration") or {}).get("options") or {}
         if options.get("awslogs-group"):
-            groups.append(options["awslogs-group"])
+            groups.append((options["awslogs-group"], options.get("awslogs-region") or ctx.region))
     groups = list(dict.fromkeys(groups))
     if len(groups) > MAX_CONTAINERS:
-        ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(groups[:MAX_CONTAINERS])}")
-    for group in groups[:MAX_CONTAINERS]:
-        yield from log_errors(ctx, f"{KIND} {name}", group)
+        ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(group for group, _ in groups[:MAX_CONTAINERS])}")
+    for group, region in groups[:MAX_CONTAINERS]:
+        yield from log_errors(ctx, f"{KIND} {name}", group, region=region)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:

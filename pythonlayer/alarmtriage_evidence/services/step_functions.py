@@ -1,4 +1,4 @@
-"""Step Functions: state and last change of the state machine, failed executions with their causes, and numbers."""
+"""Step Functions: state of the state machine, failed executions with their causes, and numbers."""
 
 from typing import Any, Iterator, List, Mapping, Optional
 
