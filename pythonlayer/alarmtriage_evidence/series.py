@@ -132,9 +132,11 @@ def _series(
                 series["lower"] = [[t, min(bounds[t])] for t in times]
                 series["upper"] = [[t, max(bounds[t])] for t in times]
     below = "LessThan" in (source.get("ComparisonOperator") or "")
-    ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, _distance(s, below)))
+    shown = [series for series in found.values() if series["id"] == evaluated]
+    blamed = [series for series in shown if _is_blamed(ctx, series["label"])] if len(shown) > 1 else shown
+    ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, s not in blamed, _distance(s, below)))
     for series in ranked:
-        if series["id"] == evaluated:
+        if series in blamed:  # another one can have been in ALARM for hours
             first = onset_of(series, source, ctx.fired_at)
             if first is not None:
                 ctx.onsets.append(first)
@@ -205,6 +207,12 @@ def _excursion(values: Mapping[int, float], run: int, source: Mapping[str, Any])
             break
         run = at
     return run
+
+
+def _is_blamed(ctx: Context, label: str) -> bool:
+    """Reports whether a series of a query is the one that the event is about, or may be. Its label contains the values of its dimensions."""
+    values = [str(value) for key, value in (ctx.alarm.get("contributor") or {}).items() if not key.startswith("AWS.")]
+    return all(re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", label) for value in values)
 
 
 def _distance(series: Mapping[str, Any], below: bool) -> float:

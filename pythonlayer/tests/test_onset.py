@@ -1,7 +1,7 @@
 """The onset: from the alarm's own series, and what is compared before and after it."""
 
 import unittest
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
 from alarmtriage_evidence import collector, looks, series, text
@@ -57,6 +57,25 @@ class Onset(unittest.TestCase):
         for operator, want in (("GreaterThanUpperThreshold", FIRED - 2 * MINUTE), ("LessThanLowerOrGreaterThanUpperThreshold", FIRED - 2 * MINUTE),
                                ("LessThanLowerThreshold", None)):
             self.assertEqual(want, series.onset_of(band, {"ComparisonOperator": operator}, FIRED), operator)
+
+    def test_the_series_of_the_event_decides_if_there_are_several(self) -> None:
+        def answer(labels: List[str]) -> Dict[str, Any]:
+            results = []
+            for label, values in zip(labels, ([0.0, 1.0] * 10 + [9.0] * 30, [0.0, 1.0] * 20 + [0.0] * 7 + [9.0] * 3)):
+                listed = points(values, 1)
+                results.append({"Id": "q", "Label": label, "Timestamps": [datetime.fromtimestamp(at, timezone.utc) for at, _ in listed], "Values": [value for _, value in listed]})
+            return {"cloudwatch.get_metric_data": {"MetricDataResults": results}}
+
+        source = {"AlarmName": "a", "EvaluationPeriods": 3, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "Metrics": [
+            {"Id": "q", "Expression": 'SELECT MAX(CPUUtilization) FROM "AWS/EC2" GROUP BY InstanceId', "Period": 60}]}
+        for labels, contributor, want, first in (
+            (["i-1", "i-10"], {"InstanceId": "i-10", "AWS.AccountId": "1"}, [3], "i-10"), (["i-1", "i-10"], {"InstanceId": "i-1"}, [30], "i-1"),
+            (["first", "second"], {"InstanceId": "i-1"}, [], "first"), (["i-1", "i-10"], None, [30, 3], "i-1"),
+        ):
+            with self.subTest(contributor=contributor):
+                ctx = context(FakeAWS(answer(labels)), contributor=contributor)
+                self.assertEqual(first, series.of_metrics(ctx, source)[0]["label"])
+                self.assertEqual(want, [int((FIRED - at) / MINUTE) for at in ctx.onsets])
 
 
 class Windows(unittest.TestCase):
