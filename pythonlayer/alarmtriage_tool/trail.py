@@ -78,7 +78,12 @@ def lookup(
     found: List[Dict[str, Any]] = []
     for page in range(most_pages):
         pace()
-        answer = client.lookup_events(**request)
+        try:
+            answer = client.lookup_events(**request)
+        except Exception:
+            if page == 0:
+                raise
+            break  # CloudTrail often throttles; the newest events have been read
         found += answer.get("Events") or []
         token = answer.get("NextToken")
         if not token:

@@ -324,6 +324,18 @@ class Changes(FakeAWS):
         found = trail.changes(end=MOMENT)
         self.assertEqual(("2026-08-04T12:36:00Z", False), (found["from"], found["complete"]))
 
+    def test_events_before_an_error_are_kept(self) -> None:
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            if "NextToken" in request:
+                raise RuntimeError("ThrottlingException")
+            return {"Events": [self.event("PutRule", 5)], "NextToken": "2"}
+
+        self.answers["lookup_events"] = answer
+        found = trail.changes(end=MOMENT)
+        self.assertEqual((["PutRule"], "2026-08-04T12:31:00Z", False), ([one["event"] for one in found["changes"]], found["from"], found["complete"]))
+        self.answers["lookup_events"] = lambda request: answer({"NextToken": "1"})
+        self.assertRaises(RuntimeError, trail.changes, end=MOMENT)
+
     def test_odd_details_are_no_error(self) -> None:
         for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
             self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])

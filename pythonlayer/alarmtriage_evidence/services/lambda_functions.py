@@ -193,7 +193,7 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     yield from _differences(ctx, about, listed, used)
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        shared = "".join(f", {share:.0%} to version {version}" for version, share in weights.items())
+        shared = "".join(f", {figure(100 * share)}% to version {version}" for version, share in weights.items())
         yield Observation(about, "configuration", f"alias {alias['Name']} is version {alias['FunctionVersion']}{shared}", 50 if shared else 20)
 
 
