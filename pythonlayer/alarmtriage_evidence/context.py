@@ -166,7 +166,13 @@ class Context:
             when = item.get(newest_first)
             return isinstance(when, datetime) and when < self.fired_at - BEFORE
         for page in range(most_pages):
-            answer = call(**request)
+            try:
+                answer = call(**request)
+            except Exception as error:
+                if page == 0:
+                    raise
+                self.note(f"{what}: only the first {min(len(found), limit)} were read: {error}")
+                return found[:limit]
             found += answer.get(key) or []
             token = next(((parameter, answer[member]) for member, parameter in _TOKENS if answer.get(member)), None)
             if found and newest_first and is_old(found[-1]):

@@ -130,8 +130,13 @@ def _grouped(
     }
     groups: Dict[str, Dict[str, Any]] = {}
     lines, complete = 0, False
-    for _ in range(MAX_PAGES):
-        answer = client.filter_log_events(**request)
+    for page in range(MAX_PAGES):
+        try:
+            answer = client.filter_log_events(**request)
+        except Exception:
+            if page == 0:
+                raise
+            break  # what was read before counts
         is_late = False
         for event in answer.get("events") or []:
             is_late = time.monotonic() > until

@@ -82,6 +82,16 @@ class Partial(unittest.TestCase):
         self.assertEqual(MAX_NOTES, len(ctx.problems()))
         self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
 
+    def test_a_listing_keeps_what_was_read_before_an_error(self) -> None:
+        def pages(**request: Any) -> Dict[str, Any]:
+            if "NextToken" in request:
+                raise RuntimeError("Rate exceeded")
+            return {"Items": [1, 2], "NextToken": "2"}
+
+        ctx = context(FakeAWS({}))
+        self.assertEqual([1, 2], ctx.pages("things", pages, "Items", 10))
+        self.assertEqual(["things: only the first 2 were read: Rate exceeded"], ctx.notes)
+
     def test_a_look_keeps_what_it_saw_before_it_failed(self) -> None:
         subscription = {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "a@example.com"}
         confirmed = {"SubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:orders:1", "Protocol": "sqs", "Endpoint": "arn:q"}

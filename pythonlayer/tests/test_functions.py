@@ -214,6 +214,15 @@ class LogPatterns(FakeAWS):
         self.answers["filter_log_events"] = lambda request: {"events": self.lines("ERROR a"), "nextToken": str(next(count))}
         self.assertFalse(logs.log_patterns("g", MOMENT, MOMENT)["complete"])
 
+    def test_lines_before_an_error_are_kept(self) -> None:
+        def answer(**request: Any) -> Dict[str, Any]:
+            if "nextToken" in request:
+                raise RuntimeError("ThrottlingException")
+            return {"events": self.lines("ERROR a"), "nextToken": "2"}
+
+        found = logs.error_patterns("g", 0, 1, types.SimpleNamespace(filter_log_events=answer))
+        self.assertEqual((1, False), (found["lines"], found["complete"]))
+
     def test_it_reads_no_line_after_its_time(self) -> None:
         events = [{"timestamp": 1, "message": "ERROR boom"}] * 100
         client = types.SimpleNamespace(filter_log_events=lambda **request: {"events": events})
