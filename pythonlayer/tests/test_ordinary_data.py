@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 from alarmtriage_evidence.context import Context, Metric
-from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, lambda_functions, load_balancers, rds, s3, sns, step_functions
+from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, lambda_functions, load_balancers, rds, s3, sns, step_functions
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -96,6 +96,12 @@ class Statements(unittest.TestCase):
         self.assertTrue(any(text.startswith("DynamoDB table orders, index by-date: write throttle events: 50") for text in found), found)
         self.assertEqual([text for text in texts(dynamodb.state(ctx, "orders")) if text.startswith("the capacity of index")],
                          ["the capacity of index by-date is provisioned: 5 read and 1 write units"])
+
+    def test_newest_events_of_a_cache(self):
+        events = [{"Message": f"event {n}", "Date": NOW - timedelta(minutes=n)} for n in range(1, 20)]  # AWS begins with the newest one
+        client = SimpleNamespace(describe_cache_clusters=lambda **k: {"CacheClusters": [{}]}, describe_events=lambda **k: {"Events": events})
+        found = texts(elasticache.events(context(elasticache=client), "orders"))
+        self.assertEqual([text.split(" at ")[0] for text in found], [f"event: event {n}" for n in range(8, 0, -1)])
 
     def test_log_group_in_another_region(self):
         options = {"awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1"}

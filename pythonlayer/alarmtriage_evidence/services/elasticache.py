@@ -34,7 +34,7 @@ def events(ctx: Context, name: str) -> Iterator[Observation]:
         if source:
             found = ctx.pages(f"events of {source}", client.describe_events, "Events", 50, SourceType=kind, SourceIdentifier=source,
                               StartTime=ctx.fired_at - BEFORE, EndTime=ctx.fired_at)
-            for event in found[-8:]:
+            for event in sorted((event for event in found if event.get("Date")), key=lambda event: event["Date"])[-8:]:  # begins with the newest one
                 yield from recent(ctx, f"{KIND} {name}", f"event: {event.get('Message')}", event.get("Date"), 82)
 
 

@@ -60,7 +60,7 @@ def events(ctx: Context, name: str) -> Iterator[Observation]:
     for kind, source in sources:
         found = ctx.pages(f"events of {source}", client.describe_events, "Events", 100, SourceType=kind, SourceIdentifier=source,
                           StartTime=ctx.fired_at - BEFORE, EndTime=ctx.fired_at)
-        for event in found[-10:]:
+        for event in sorted((event for event in found if event.get("Date")), key=lambda event: event["Date"])[-10:]:
             loud = set(event.get("EventCategories") or []) & {"failover", "failure", "low storage", "availability", "configuration change", "recovery"}
             yield from recent(ctx, f"{KIND} {name}", f"event: {event.get('Message')}", event.get("Date"), 90 if loud else 60)
 
