@@ -124,6 +124,8 @@ class Statements(unittest.TestCase):
             ("AWS/SQS", {"QueueName": "orders"}, "sqs", {"queueUrl": url}), ("AWS/SNS", {"TopicName": "orders"}, "sns", {"topicArn": arn("sns:orders")}),
             ("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": arn("lambda:function:orders")}),
             ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"tableName": arn("dynamodb:table/orders")}),
+            ("AWS/DynamoDB", {"TableName": "orders"}, "autoscaling", {"resourceId": "table/orders", "maxCapacity": 5}),
+            ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "autoscaling", {"resourceId": "service/prod/web", "maxCapacity": 5}),
             ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"streamARN": arn("kinesis:stream/orders")}),
             ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "ecs", {"cluster": "prod", "service": arn("ecs:service/prod/web")}),
         ):

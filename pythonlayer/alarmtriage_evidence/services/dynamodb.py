@@ -83,7 +83,7 @@ def functions(ctx: Context, name: str) -> List[str]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [ctx.arn("dynamodb", f"table/{name}")]
+    return [ctx.arn("dynamodb", f"table/{name}"), f"table/{name}"]  # the latter of its auto scaling
 
 
 LOOKS = (state, numbers, scaling, consumers, deployments)

@@ -131,7 +131,7 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [str(_service(ctx, name).get("serviceArn") or name)]
+    return [str(_service(ctx, name).get("serviceArn") or name), f"service/{name.replace(' ', '/')}"]  # the latter of its auto scaling
 
 
 LOOKS = (service, stopped_tasks, task_definition, difference, logs, numbers, deployments)
