@@ -322,7 +322,9 @@ def _from_fields(fields: Dict[str, Any], depth: int = 0) -> str:
         for key in keys:
             value = fields.get(key)
             if isinstance(value, dict) and depth < 3:
-                value = _from_fields(value, depth + 1)
+                value = _from_fields(value, depth + 1) or (json.dumps(_shallow(value, 1), ensure_ascii=False) if value else "")
+            elif isinstance(value, list) and value:
+                value = json.dumps(_shallow(value, 1), ensure_ascii=False)
             if isinstance(value, str) and value.strip() and value not in words:
                 words.append(value.strip())
                 break

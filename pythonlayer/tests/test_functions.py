@@ -67,6 +67,11 @@ class LogPatterns(FakeAWS):
             json.dumps({"level": "error", "error": {"message": "no route to host"}}))
         self.assertEqual(["ERROR pool timeout", "KeyError 'sku'", "error no route to host"], [p["pattern"] for p in found["patterns"]])
 
+    def test_a_message_of_other_fields_is_shown_whole(self) -> None:
+        found = self.grouped(*(json.dumps({"level": "ERROR", "message": message}) for message in ({"code": "A"}, {"code": "B"}, ["a", "b"], {}, {"message": {"c": 1}})))
+        self.assertEqual(['ERROR {"code": "A"}', 'ERROR {"code": "B"}', 'ERROR ["a", "b"]', "ERROR", 'ERROR {"c": 1}'], [one["example"] for one in found["patterns"]])
+        self.assertIn("…", logs.summary_of('{"level": "ERROR", "message": ' + "[" * 400 + "]" * 400 + "}"))
+
     def test_a_traceback_is_grouped_by_its_last_line(self) -> None:
         found = self.grouped("[ERROR] Runtime.Unhandled\nTraceback (most recent call last):\n  File x, line 3\nValueError: no stock")
         self.assertIn("ValueError: no stock", found["patterns"][0]["example"])
