@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
@@ -18,6 +18,7 @@ MAX_PAGES = 8  # of 50 events, of the lookup for all writes
 MAX_NAME_PAGES = 2  # of a lookup for one resource
 MAX_ROUTINE = 10  # routine events that are counted by name
 MAX_MENTIONED = 1000  # characters of the texts in an event that are searched for names of other resources
+NAME_SECONDS = 8.0  # time to wait for names
 SECONDS = 10.0  # time for all lookups
 AFTER = timedelta(minutes=1)  # events up to this long after the transition are read
 
@@ -34,29 +35,34 @@ _GENERAL: Lookup = (None, _WRITES, MAX_PAGES)
 def changes(
     ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]], related: Callable[[], Set[str]] = set,
     is_other: Callable[[Mapping[str, Any]], bool] = lambda event: False, addresses: Callable[[], Set[str]] = set,
+    plain: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """Returns the changes before the alarm, and how much of the period was read.
 
     `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
     first. `related` returns the names of resources that these call or use, whose events come next. `is_other` reports whether an
     event with one of the names is about another resource. `addresses` returns the ARNs and URLs of the alarm's resources. The
-    lookups for all writes, and for those of global services, do not wait for the names.
+    lookups for all writes, and for those of global services, do not wait for the names. `plain` are the names if `named` takes
+    too long.
     """
     until = time.monotonic() + SECONDS
     listed: List[Dict[str, Any]] = []
     seen: Set[str] = set()  # IDs of events, which several lookups can find
     failures: List[str] = []
-    with ThreadPoolExecutor(MAX_NAMES + 2, thread_name_prefix="trail") as pool:
-        general = pool.submit(_read, ctx, _GENERAL, until)
-        elsewhere = pool.submit(_read_global, ctx, until) if ctx.home != ctx.region else None
-        names = named()
-        wanted: List[Lookup] = [
-            (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
-        reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
-        if elsewhere is not None:
-            reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
-        used = related()
-        own = {name for _, name in names} | addresses()
+    pool = ThreadPoolExecutor(MAX_NAMES + 5, thread_name_prefix="trail")
+    general = pool.submit(_read, ctx, _GENERAL, until)
+    elsewhere = pool.submit(_read_global, ctx, until) if ctx.home != ctx.region else None
+    asked = [pool.submit(work) for work in (named, related, addresses)]
+    latest = time.monotonic() + min(NAME_SECONDS, ctx.remaining() / 2)
+    names = _in_time(ctx, "names of the alarm's resources", asked[0], latest) or [(None, name) for name in plain]
+    wanted: List[Lookup] = [
+        (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
+    reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
+    if elsewhere is not None:
+        reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
+    used = _in_time(ctx, "names of what the alarm's resources use", asked[1], latest) or set()
+    own = {name for _, name in names} | (_in_time(ctx, "addresses of the alarm's resources", asked[2], latest) or set())
+    pool.shutdown(wait=False)
     routine: Counter = Counter()
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
     failed_at: Optional[datetime] = None  # if the lookup for all writes failed, nothing is known to be complete
@@ -65,7 +71,7 @@ def changes(
         is_general = attribute is _WRITES and region is None
         is_global = attribute is _WRITES and not is_general
         try:
-            found, complete = answer.result()
+            found, complete = answer.result(timeout=max(0.0, ctx.remaining() - 1))
         except Exception as error:
             if is_global:
                 ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {type(error).__name__}: "
@@ -114,6 +120,15 @@ def changes(
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
     return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
             "read": read, "routine": _counts(routine)}
+
+
+def _in_time(ctx: Context, what: str, asked: "Future[Any]", latest: float) -> Any:
+    """Returns what was asked, or None and a note if it fails or takes too long: the changes are worth more than these names."""
+    try:
+        return asked.result(timeout=max(0.0, latest - time.monotonic()))
+    except Exception as error:
+        ctx.note(f"changes: the {what} were not known: {type(error).__name__}: {beginning(str(error), 200)}")
+        return None
 
 
 def _counts(routine: Mapping[str, int]) -> Dict[str, int]:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+import threading
 import unittest
 from datetime import timedelta
 from typing import Any, Dict, Tuple
@@ -178,6 +179,17 @@ class Texts(unittest.TestCase):
         _, text, _ = collected(answers, fallback=lambda_alarm())
         self.assertIn("boom WHAT COULD NOT BE SEEN - nothing", text)
         self.assertNotIn("\n- nothing", text)
+
+    def test_changes_do_not_wait_for_a_slow_read_of_a_resource(self) -> None:
+        slow = threading.Event()
+        change = {"EventId": "1", "EventName": "UpdateAlias", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders"}]}
+        try:
+            found, _, _ = collected({"lambda.get_function_configuration": lambda request: {} if slow.wait(30) else {}, "cloudtrail.lookup_events": {"Events": [change]}},
+                                    fallback=lambda_alarm(), seconds=3)
+        finally:
+            slow.set()
+        self.assertEqual([("UpdateAlias", True)], [(one["event"], one["own"]) for one in found["changes"]])
+        self.assertTrue(any(problem.startswith("changes: the names of the alarm's resources were not known: TimeoutError") for problem in found["problems"]), found["problems"])
 
     def test_log_lines_are_no_headings(self) -> None:
         rows = [[{"field": "@message", "value": text}] for text in ("  ", "OBSERVATIONS (what was seen)", "- Lambda function orders: its state is Failed", "WHAT COULD NOT BE SEEN")]
