@@ -97,6 +97,13 @@ class Statements(unittest.TestCase):
         self.assertEqual([text for text in texts(dynamodb.state(ctx, "orders")) if text.startswith("the capacity of index")],
                          ["the capacity of index by-date is provisioned: 5 read and 1 write units"])
 
+    def test_what_a_database_uses(self):
+        cluster = {"DBClusterMembers": [{"DBInstanceIdentifier": "orders-1"}], "DBClusterParameterGroup": "cluster-group", "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1"}]}
+        instance = {"DBParameterGroups": [{"DBParameterGroupName": "group"}], "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-2"}]}
+        client = SimpleNamespace(describe_db_clusters=lambda **k: {"DBClusters": [cluster]}, describe_db_instances=lambda **k: {"DBInstances": [instance]})
+        self.assertEqual(rds.uses(context(rds=client), "cluster orders"), {"orders-1", "cluster-group", "sg-1"})
+        self.assertEqual(rds.uses(context(rds=client), "orders"), {"group", "sg-2"})
+
     def test_newest_events_of_a_cache(self):
         events = [{"Message": f"event {n}", "Date": NOW - timedelta(minutes=n)} for n in range(1, 20)]  # AWS begins with the newest one
         client = SimpleNamespace(describe_cache_clusters=lambda **k: {"CacheClusters": [{}]}, describe_events=lambda **k: {"Events": events})

@@ -1,6 +1,6 @@
 """RDS and Aurora: state, events, storage, connections, pending maintenance, parameter changes, the cluster, and Performance Insights."""
 
-from typing import Any, Iterator, List, Mapping, Tuple
+from typing import Any, Iterator, List, Mapping, Set, Tuple
 
 from ..context import BEFORE, Context, Metric, Observation
 from ..looks import metrics, recent, stack_events
@@ -111,6 +111,16 @@ LOOKS = (state, events, numbers, maintenance, deployments, load, wait_events, sq
 def names(ctx: Context, name: str) -> List[Any]:
     cluster = _cluster_name(ctx, name)
     return [(None, name.split(" ")[-1])] + ([(None, cluster)] if cluster else [])
+
+
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns the names of the cluster's instances, and of parameter groups and security groups."""
+    cluster = _cluster(ctx, _cluster_name(ctx, name)) if _cluster_name(ctx, name) else {}
+    instance = {} if name.startswith("cluster ") else _instance(ctx, name)
+    found = {member.get("DBInstanceIdentifier") for member in cluster.get("DBClusterMembers") or []} | {cluster.get("DBClusterParameterGroup")}
+    found |= {group.get("DBParameterGroupName") for group in instance.get("DBParameterGroups") or []}
+    found |= {group.get("VpcSecurityGroupId") for one in (cluster, instance) for group in one.get("VpcSecurityGroups") or []}
+    return {one for one in found if one}
 
 
 def _instance(ctx: Context, name: str) -> Mapping[str, Any]:
