@@ -322,7 +322,7 @@ func isEncodedKey(word string) bool {
 }
 
 func alphanumeric(r rune) rune {
-	if strings.ContainsRune("+/=", r) {
+	if strings.ContainsRune(`+/=\`, r) {
 		return -1
 	}
 	return r

@@ -30,9 +30,9 @@ func shapes() []*shape {
 	return list
 }
 
-// Tokens that are recognized by their shape alone. Only a private key spans lines.
+// Tokens that are recognized by their shape alone, and the first line of a private key. Only a private key spans lines.
 var (
-	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`, "-----BEGIN ")
+	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`, "-----BEGIN ")
 	tokens     = []*shape{
 		newShape("JSON web token", `\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, ".eyJ"),
 		newShape("GitHub token", `\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})`, "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
@@ -86,13 +86,73 @@ func (c *counter) replaceInFields(text string) string {
 // replaceTokens replaces secrets that are recognized by their shape.
 func (c *counter) replaceTokens(text string) string {
 	if c.wants(privateKey) {
-		text = c.replaceAll(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
+		text = c.replacePrivateKeys(text)
 	}
 	for _, t := range tokens {
 		text = c.replaceInLines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
 	}
 	return text
 }
+
+const (
+	maxPrivateKey = 64 << 10 // bytes of a private key, with what is between its lines
+	minKeyLine    = 32       // bytes of its lines, except the last one
+	minKeyEntropy = 4.6      // bits per byte of such a line; names have less
+)
+
+// replacePrivateKeys replaces private keys. If a key has no end, or if less than half of what is between its first and its last line
+// are its lines, only these are replaced: whoever writes a first line into a log must not hide what follows.
+func (c *counter) replacePrivateKeys(text string) string {
+	var b strings.Builder
+	done := 0
+	starts := privateKey.pattern().FindAllStringIndex(text, -1)
+	for i, start := range starts {
+		from, body := start[0], start[1]
+		b.WriteString(text[done:from])
+		last := min(len(text), body+maxPrivateKey)
+		if i+1 < len(starts) {
+			last = min(last, starts[i+1][0])
+		}
+		end := endOfKey().FindStringIndex(text[body:last])
+		if end != nil {
+			last = body + end[0]
+		}
+		if end != nil && 2*lengthOf(keyPart().FindAllString(text[body:last], -1)) >= last-body {
+			done = body + end[1]
+			b.WriteString(c.mark(privateKey.kind, text[from:done]))
+			continue
+		}
+		done = body
+		if first := firstOfKey().FindStringIndex(text[body:last]); first != nil {
+			done += first[1]
+		}
+		b.WriteString(c.mark(privateKey.kind, text[from:done]))
+		b.WriteString(keyPart().ReplaceAllStringFunc(text[done:last], func(part string) string {
+			if len(part) < minKeyLine || !isMixed(part) || !isJumbled(strings.Map(alphanumeric, part)) && entropy(part) < minKeyEntropy {
+				return part
+			}
+			return c.mark(privateKey.kind, part)
+		}))
+		done = last
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+func lengthOf(parts []string) (n int) {
+	for _, part := range parts {
+		n += len(part)
+	}
+	return n
+}
+
+var (
+	endOfKey = lazy.Regexp(`-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
+	// A line of a private key, or several of them. Line breaks and slashes can be escaped.
+	keyPart = lazy.Regexp(`[A-Za-z0-9+/=\\]{20,}`)
+	// The lines that follow the first one without other text. The last of them can be cut.
+	firstOfKey = lazy.Regexp(`^(?:[\s"',|\\]*[A-Za-z0-9+/=\\]{20,})+(?:[\s\\]*[A-Za-z0-9+/=]*\z)?`)
+)
 
 // replaceByContext replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
 func (c *counter) replaceByContext(text string) string {
