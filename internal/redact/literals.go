@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf16"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -58,7 +60,7 @@ func (k *known) replace(c *counter, text string) string {
 			return text
 		}
 	}
-	if len(found) == 0 {
+	if found = outsideIdentifiers(text, found); len(found) == 0 {
 		return text
 	}
 	// An answer can have the words of somebody who wrote "5432 password=" as a password. If only they were replaced, nothing would show that
@@ -87,6 +89,33 @@ func (k *known) replace(c *counter, text string) string {
 	b.WriteString(text[done:])
 	return b.String()
 }
+
+// outsideIdentifiers returns the spans of a text that do not begin or end within an identifier, a time, or an address, or are one. Whoever
+// writes log lines can make any text a "secret" of an answer, and must not hide these.
+func outsideIdentifiers(text string, spans [][2]int) (kept [][2]int) {
+	if len(spans) == 0 {
+		return nil
+	}
+	names := identifier().FindAllStringIndex(text, -1)
+	isInside := func(at int, span [2]int) bool {
+		n := sort.Search(len(names), func(n int) bool { return names[n][1] > at })
+		return n < len(names) && names[n][0] <= at && (names[n][0] < span[0] || span[1] < names[n][1] || names[n][0] == span[0] && span[1] == names[n][1])
+	}
+	for _, span := range spans {
+		if !isInside(span[0], span) && !isInside(span[1]-1, span) {
+			kept = append(kept, span)
+		}
+	}
+	return kept
+}
+
+// identifier matches ARNs, IDs of accounts and resources, times, and IP addresses.
+var identifier = lazy.Regexp(`\barn:aws[a-z-]*:[a-z0-9-]+:[\w/.:-]+|` +
+	`\b(?:[0-9]{12}|1[0-9]{9}(?:[0-9]{3})?)\b|` +
+	`\b(?:(?:i|vpc|subnet|sg|ami|eni|vol|snap|rtb|igw|nat|acl|eipalloc|fs|lt|vpce|tgw)-[0-9a-f]{8}|[a-z]{1,16}-[0-9a-f]{17})\b|` +
+	`\b[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?\b|` +
+	`\b[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}\b|` +
+	`\b(?:ip-)?[0-9]{1,3}(?:[.-][0-9]{1,3}){3}(?:\.[a-z0-9-]+\.compute\.internal|:[0-9]{1,5})?\b`)
 
 // valuesIn returns the values in a text that the text before them shows to be secrets.
 func (c *counter) valuesIn(text string) (values []string) {
