@@ -17,9 +17,16 @@ const (
 	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
 )
 
-// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it.
+// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it, and several blanks can follow
+// an option. A needle that begins or ends with a blank is also one with a quote, as in a list of arguments.
 func newContext(kind, pattern string, needles ...string) *shape {
 	pattern = strings.ReplaceAll(pattern, `["']?`, `(?:\\*["'])?`)
+	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =] *)`)
+	for _, needle := range needles {
+		if word := strings.Trim(needle, " "); word != needle {
+			needles = append(needles, strings.ReplaceAll(needle, " ", `"`), strings.ReplaceAll(needle, " ", "'"), strings.ReplaceAll(needle, " ", `\`))
+		}
+	}
 	return newShape(kind, pattern, needles...)
 }
 
@@ -32,18 +39,18 @@ var contexts = []struct {
 	{newContext("password", `(\b(?:mysql|mariadb)[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
 		"mysql", "mariadb"), isNoPort},
 	{newContext("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
-		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras", "az login"), nil},
-	{newContext("password", `(\s--(?:src-|dest-)?creds[ =]["']?[^\s:'"]+:)([^\s'"]+)`,
+		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras", "az "), nil},
+	{newContext("password", `(\s--(?:src-|dest-)?creds[ =]["']?[^\s:'"]+:["']?)([^\s'"]+)`,
 		"creds"), nil},
 	{newContext("password", `(\bsshpass(?:\s+-[A-Za-oq-z]\S*)*\s+-p\s*)(\S+)`,
 		"sshpass"), nil},
 	{newContext("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a\s*|--pass[ =]\s*)["']?)([^\s'"]+)`,
 		"redis-cli"), nil},
-	{newContext("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]*:)([^\s'"\\]+)`,
+	{newContext("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]*:["']?)([^\s'"\\]+)`,
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
 	{newContext("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
 		"bearer"), nil},
-	{newContext("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:)([^\s@'"]+)@`,
+	{newContext("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:["']?)([^\s@'"]+)["']?@`,
 		"mysqlsh"), nil},
 	{newContext("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
 		"mongo", "cqlsh", "cypher-shell", "influx "), isNoOption},
@@ -51,7 +58,7 @@ var contexts = []struct {
 		"useradd", "usermod"), looksHashed},
 	{newContext("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
 		"rabbitmqctl"), nil},
-	{newContext("password", `(`+echoed+`["']?[\w.@-]+:)([^\s'"\\]{4,})(?:\\+n)?["']?`+intoChpasswd,
+	{newContext("password", `(`+echoed+`["']?[\w.@-]+:["']?)([^\s'"\\]{4,})(?:\\+n)?["']?`+intoChpasswd,
 		"chpasswd"), nil},
 	{newContext("password", `(`+echoed+`'[\w.@-]+:)([^'\n]{4,}?)(?:\\+n)?'`+intoChpasswd,
 		"chpasswd"), nil},
@@ -67,14 +74,14 @@ var contexts = []struct {
 		"<<<"), nil},
 	{newContext("password", `(\bsmbclient\s+["']?(?://|\\\\)\S+\s+["']?)([^\s'"-][^\s'"]*)`,
 		"smbclient"), looksPassword},
-	{newContext("password", `(\bsmbclient\b[^\n|;]*?\s(?:-U|--user)[ =]?["']?[^\s%'"]+%)([^\s'"]+)`,
+	{newContext("password", `(\bsmbclient\b[^\n|;]*?\s(?:-U|--user)[ =]?["']?[^\s%'"]+%["']?)([^\s'"]+)`,
 		"smbclient"), nil},
 	{newContext("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,["']?)([^\s'"]+)`,
 		"lftp"), nil},
 	{newContext("password", `(\bnet\s+user\s+["']?[^\s/"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
-		"net user"), looksPassword},
+		"net "), looksPassword},
 	{newContext("password", `(\bnet\s+use\s+(?:\S+:\s+)?["']?\\\\[^\s"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
-		"net use"), looksPassword},
+		"net "), looksPassword},
 	{newContext("password", `(\bnet\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
 		"/user:"), looksPassword},
 	{newContext("secret", `(\bput-parameter\b[^\n|;]*?SecureString[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
@@ -96,7 +103,7 @@ var contexts = []struct {
 	{newContext("password", `(\bpass:)([^\s"'$]{4,})`,
 		"pass:"), looksPassword},
 	{newContext("password", `(\b(?:un)?zip\b[^\n|;]*?\s-[A-Za-z]*P\s*["']?)([^\s'"]+)`,
-		"zip -", " -P"), nil},
+		"zip ", " -P"), nil},
 	{newContext("password", `(\b(?:7z[ar]?|(?:un)?rar)\b[^\n|;]*?\s-h?p["']?)([^\s'"]+)`,
 		"7z", "rar "), looksPassword},
 	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+["']?[^\s'"-][^\s'":]*["']?\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
@@ -106,7 +113,7 @@ var contexts = []struct {
 	{newContext("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s)("[^"\n]+"|'[^'\n]+'|[^\s'"-][^\s'"]*)\s*(?:$|[\n|;&>)"'])`,
 		"openssl"), looksPassword},
 	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*={0,2})["']?(?:$|[\s|;&>)])`,
-		"vault login"), looksPassword},
+		"vault "), looksPassword},
 	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s["']?/p:["']?)([^\s'"]+)`,
 		"freerdp"), nil},
 	{newContext("password", `(\bREDISCLI_AUTH=["']?)([^\s'"]+)`,
@@ -193,10 +200,13 @@ func (c *counter) replaceInContexts(text string) string {
 	})
 }
 
-// listed matches what is between two arguments of a command in a list: ["mysql", "-u", "app"].
+// commandsWithoutOptions are commands that can have a password although they have no option.
+var commandsWithoutOptions = []string{"rabbitmqctl", "vault", "net", "sqlplus", "mysqlsh", "smbclient"}
+
+// listed matches what is around two arguments of a command in a list: ["mysql", "-u", "app"].
 var (
-	listed       = lazy.Regexp(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
-	listedOption = lazy.Regexp(`["'],\s*\\*["'][-/][A-Za-z-]`)
+	listed       = lazy.Regexp(`\[\s*\\*["']|\\*["'],\s*\\*["']|\\*["']\s*\]`)
+	listedOption = lazy.Regexp(`["'],\s*\\*["'][-/][A-Za-z0-9-]|\[\s*\\*["'](?:/[\w./-]+/)?(?:` + strings.Join(commandsWithoutOptions, "|") + `)\\*["'],`)
 )
 
 func blanks(text string) string { return strings.Repeat(" ", len(text)) }

@@ -43,6 +43,17 @@ var forms = map[string][]string{
 		"cypher-shell -u app -p ¤", "influx -username app -p ¤", "xh -a app:¤ https://x", "echo ¤ | sudo passwd --stdin app", `net use Z: \\srv\s /user:app ¤`, "aws ssm put-parameter --name x --type SecureString --value ¤",
 		"aws ssm put-parameter --name x --value '¤' --type SecureString",
 	},
+	"commands in a list of their arguments": {
+		"CalledProcessError: Command '['curl', '-u', 'app:¤', 'https://api']' returned non-zero exit status 22.", `{"argv":["curl","-su","app:¤","https://x"]}`,
+		`["docker", "login", "-u", "app", "-p", "¤", "r"]`, `["docker","login","-u","app","-p","¤"]`, `['az', 'login', '-u', 'app', '-p', '¤']`, `['http', '-a', 'app:¤', 'https://x']`,
+		`["skopeo", "copy", "--src-creds", "app:¤", "docker://a"]`, `["rabbitmqctl", "add_user", "app", "¤"]`, `["vault", "login", "¤"]`, `["useradd", "-p", "¤", "app"]`,
+		`["zip", "-P", "¤", "a.zip"]`, `["unzip","-P","¤","a.zip"]`, `["/usr/bin/rar", "x", "-p¤"]`, `["smbclient", "//s/x", "-U", "app%¤"]`, `["net", "user", "app", "¤"]`,
+		`["openssl", "passwd", "-6", "¤"]`, `["aws", "ssm", "put-parameter", "--type", "SecureString", "--value", "¤"]`, `{\"a\":[\"curl\",\"-u\",\"app:¤\"]}`,
+	},
+	"logins with a password in quotes": {
+		"curl -u app:'¤ horse' https://x", `curl --user app:"¤" https://x`, "xh -a app:'¤' https://x", "skopeo copy --src-creds app:'¤' a b", "smbclient -U app%'¤' //s/x",
+		"echo app:'¤' | chpasswd", "mysqlsh app:'¤'@db", `{"cmd":"curl -u app:\"¤\" https://x"}`,
+	},
 	"commands, written in another way": {
 		"influx -username a -password ¤ -execute x", "influx -username a -password '¤'", "htpasswd -nb app ¤", "htpasswd -nbB app ¤", "htpasswd -B -b /etc/f app ¤", "htpasswd -bc /etc/f app '¤'",
 		"htpasswd -nbB -C 10 app ¤ > f", "curl -su app:¤ https://x", "curl -sSLu 'app:¤' https://x", `net use \\h\s ¤ /user:app`, `net use Z: \\h\s "¤" /user:app /persistent:no`, "smbclient //h/s ¤ -U app",

@@ -298,7 +298,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 		for _, child := range v {
 			l.learnValue(flag, child, variable, depth)
 			flag = name
-			if text, ok := child.(string); ok && strings.HasPrefix(text, "--") {
+			if text, ok := child.(string); ok && strings.HasPrefix(text, "-") {
 				flag = text
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -409,7 +410,7 @@ func (w *walk) value(name string, v any) any {
 			}
 			v[i] = w.value(flag, v[i])
 			flag = name
-			if strings.HasPrefix(text, "--") {
+			if strings.HasPrefix(text, "-") {
 				flag = text
 			}
 		}
@@ -509,7 +510,7 @@ func (w *walk) command(list []any) {
 	}
 }
 
-// argumentsOf returns the texts of a list with an option, or nil if it is no command.
+// argumentsOf returns the texts of a list with an option, or of a command without one, or nil if it is no command.
 func argumentsOf(list []any) []string {
 	if len(list) < 2 || len(list) > maxCommand {
 		return nil
@@ -522,7 +523,7 @@ func argumentsOf(list []any) []string {
 		}
 		words, hasOption = append(words, text), hasOption || strings.HasPrefix(text, "-") || strings.HasPrefix(text, "/")
 	}
-	if !hasOption {
+	if !hasOption && !slices.Contains(commandsWithoutOptions, path.Base(words[0])) {
 		return nil
 	}
 	return words
