@@ -269,11 +269,29 @@ func looksRandom(value string) bool {
 	if len(value) < minUnnamed || len(value) > maxQuoted || !hasLetterAndDigit(value) || !keyLook().MatchString(value) || isUUID(value) {
 		return false
 	}
-	if strings.Contains(strings.TrimRight(value, "="), "=") { // a name and a value, as in a header of cookies
+	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) { // a name and a value, as in a header of cookies
 		return false
 	}
 	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
 }
+
+// isCompound reports whether a value consists of words and numbers, as codes of errors, keys of objects, and times do.
+func isCompound(value string) bool {
+	if !strings.ContainsAny(value, compoundSigns) {
+		return false
+	}
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(compoundSigns, r) }) {
+		if !compoundPart().MatchString(part) || isJumbled(part) {
+			return false
+		}
+	}
+	return true
+}
+
+const compoundSigns = "_-./:#"
+
+// compoundPart matches a word or a number, such as orders, ERR, HTTP2, 3DS2, 00042, or 20261126T221700Z.
+var compoundPart = lazy.Regexp(`^(?:[0-9]{0,2}[A-Za-z]+[0-9]{0,6}|[0-9]+[A-Za-z]{0,2}|[0-9]{8}T[0-9]{4,6}Z?)$`)
 
 func hasLetterAndDigit(value string) bool {
 	letter, digit := false, false
@@ -295,6 +313,9 @@ var (
 // looksPassword reports whether a word of prose or of a table looks like a password or a key: it has letters and
 // digits in an order that names and numbers do not have.
 func looksPassword(word string) bool {
+	if padded := strings.TrimRight(word, "="); len(word)%4 == 0 && base64Look().MatchString(word) { // as openssl rand -base64 prints it
+		word = padded
+	}
 	if len(word) < minSecret || !hasLetterAndDigit(word) || strings.ContainsAny(word, `\():,<>[]{}"'`) {
 		return false
 	}

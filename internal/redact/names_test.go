@@ -107,3 +107,48 @@ func TestClassify_JudgesNamesByTheirLastWords(t *testing.T) {
 		}
 	}
 }
+
+// The value of an unknown kind of key, a code, or a session is a secret only if it looks random.
+func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"code: 'ERR_HTTP2_STREAM_CANCEL'", `{"code":"ERR_SSL_TLSV1_ALERT_UNKNOWN_CA","syscall":"connect"}`, `{"errorCode":"PAYMENT_3DS2_CHALLENGE_FAILED"}`,
+		"errorCode=SQLSTATE_40001_DEADLOCK", "code=E11000_duplicate_key_error", `keys: ["orders/2024/05/01/part-00001.parquet"]`,
+		"file_key=exports/2024/05/01/orders-00017.csv", "image_key: images/2024/05/IMG_20240501_100500.jpg", "lock_key=lock:orders:batch:20240501T100500Z",
+		"time_key=2024-05-01T10:05:00.123Z", "session=2024-05-01T10:05:00.123Z-batch", "redis key=session:user:12345:cart:v2",
+	} {
+		if clean, _ := r.Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+	for _, secret := range []string{"k3jd92mslq0vx71a", "aB3xK9mQ_2vL7pR4t", "c2Vzc2lvbg.dG9rZW4x.9vB2xQ", "a94a8fe5ccb19ba61c4c0873d391e987"} {
+		if clean, _ := r.Text("session=" + secret); strings.Contains(clean, secret) {
+			t.Errorf("%q", clean)
+		}
+	}
+}
+
+// Programs such as openssl rand -base64 print passwords with padding.
+func TestText_FindsPasswordsInBase64WithPadding(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"x8Kd93kdLLsQ2vR7mWqZ0g==", "pT4Vq9sXz2LmB7nK1cRw5yQe8Ua=", "Zk3Lx9QvTm2Rw7BnPs5y/dGhJc4Kf8Wq+1XtVz6MbNo="} {
+		for _, form := range []string{"machine api.example.com login app password ¤", "| password | ¤ |", "db_password;¤", "Your password has been set to ¤",
+			"<td>password</td><td>¤</td>", "user\tapp\npassword\t¤\n", `("password", "¤")`, `ds.setPassword("¤");`} {
+			text := strings.ReplaceAll(form, "¤", secret)
+			if clean, _ := r.Text(text); strings.Contains(clean, secret[:8]) {
+				t.Errorf("%q", clean)
+			}
+		}
+	}
+	for _, text := range []string{"| password | required== |", "token user_id=", "secret orders1="} {
+		if clean, _ := r.Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+}
