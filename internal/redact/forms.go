@@ -95,7 +95,10 @@ func (s *scanner) entry(kind sensitivity, at int) {
 		return
 	}
 	value := strings.TrimRight(text[at:lineEnd(text, at)], " \t\r")
-	if value == "" || strings.ContainsAny(strings.TrimRight(value, "="), ": {}[]=") || !kind.matches(value) || isWordy(value) {
+	if value == "" || strings.Contains(value, " ") || value[len(value)-1] == ':' || !kind.matches(value) || isWordy(value) {
+		return
+	}
+	if strings.ContainsAny(strings.TrimRight(value, "="), ":{}[]=") && !kind.looksPunctuated(value, true) {
 		return
 	}
 	s.replace(at, at+len(value), "secret")
@@ -383,7 +386,7 @@ func (s *scanner) pair(field string, op operator) {
 
 // customHeader looks at the value in quotes of a header.
 func (s *scanner) customHeader(name string, at int) {
-	if from, to, end := s.quoted(at); end > 0 && !cannotBeSecret(name, s.text[from:to]) {
+	if from, to, end := s.quotedWithin(at); end > 0 && !cannotBeSecret(name, s.text[from:to]) {
 		s.replace(from, to, customHeader)
 	}
 }
@@ -460,7 +463,7 @@ func (s *scanner) argument(at int) {
 		if text[at] == ',' {
 			at = skipSpace(text, at+1)
 		}
-		if from, to, end := s.quoted(at); end > 0 && likely.matches(text[from:to]) {
+		if from, to, end := s.quotedWithin(at); end > 0 && likely.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		return
@@ -475,7 +478,7 @@ func (s *scanner) argument(at int) {
 		}
 		return
 	}
-	if from, to, end := s.quoted(value); end > 0 && !s.goesOn(end) {
+	if from, to, end := s.quotedWithin(value); end > 0 && !s.goesOn(end) {
 		if likely.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}

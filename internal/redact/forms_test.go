@@ -50,6 +50,9 @@ var forms = map[string][]string{
 		`["zip", "-P", "¤", "a.zip"]`, `["unzip","-P","¤","a.zip"]`, `["/usr/bin/rar", "x", "-p¤"]`, `["smbclient", "//s/x", "-U", "app%¤"]`, `["net", "user", "app", "¤"]`,
 		`["openssl", "passwd", "-6", "¤"]`, `["aws", "ssm", "put-parameter", "--type", "SecureString", "--value", "¤"]`, `{\"a\":[\"curl\",\"-u\",\"app:¤\"]}`,
 	},
+	"literals and lists with signs": {
+		`ds.setPassword("¤):x(");`, `config.setDbPassword('{¤}');`, "passwords:\n- ¤=x:[9\n- ~",
+	},
 	"logins with a password in quotes": {
 		"curl -u app:'¤ horse' https://x", `curl --user app:"¤" https://x`, "xh -a app:'¤' https://x", "skopeo copy --src-creds app:'¤' a b", "smbclient -U app%'¤' //s/x",
 		"echo app:'¤' | chpasswd", "mysqlsh app:'¤'@db", `{"cmd":"curl -u app:\"¤\" https://x"}`,

@@ -212,7 +212,9 @@ var hintsOfNames = sync.OnceValue(func() *wordIndex {
 })
 
 // isSecret reports whether a name indicates that its value is a secret.
-func isSecret(name, value string) bool { return classify(name).matches(value) }
+func isSecret(name, value string) bool {
+	return classify(name).matches(value) && !isDirectory(name, value)
+}
 
 // matches reports whether a value that is certainly assigned to a name of this sensitivity is a secret.
 func (s sensitivity) matches(value string) bool {

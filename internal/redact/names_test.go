@@ -152,3 +152,23 @@ func TestText_FindsPasswordsInBase64WithPadding(t *testing.T) {
 		}
 	}
 }
+
+func TestText_KeepsCountsOfMessagesAndDirectories(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, text := range []string{
+		`{"Invalid token": 150234}`, `{'invalid password': 1502341}`, `Counter({'POST /oauth/token': 150234, '/v1/users/password': 250999})`,
+		`{\"Missing Authentication Token\": 990123}`, "PWD=/app", "OLDPWD=/", "PWD=/home/ec2-user/app-1.2", `"PWD": "/workspace/build42"`,
+	} {
+		clean, _ := r.Text(text)
+		assert.Equal(t, text, clean)
+		clean, _ = r.Document(text)
+		assert.Equal(t, text, clean)
+	}
+	for text, secret := range map[string]string{
+		`{"password": 83920175}`: "83920175", "Driver=x;PWD=/x9Kq8vN3/;UID=app": "x9Kq8", "PWD=Kq8vN3xB6w;UID=app": "Kq8v", "Temporary password: 83920175": "8392",
+	} {
+		clean, _ := r.Text(text)
+		assert.NotContains(t, clean, secret)
+	}
+}

@@ -36,3 +36,15 @@ func TestText_PlaceholdersInHostileTextsAreBounded(t *testing.T) {
 	got, _ := r.Text(hostile)
 	assert.Equal(t, hostile, got)
 }
+
+// Somebody who writes many equal digits into a log does not make the text unreadable.
+func TestText_PlaceholdersBesideLongRowsOfDigits(t *testing.T) {
+	r, err := redact.New(nil)
+	require.NoError(t, err)
+	text := "<n> requests at <time>, 4<n>0\n"
+	for _, digit := range "0123" {
+		text += strings.Repeat(string(digit), 100) + "\n"
+	}
+	got, _ := r.Text(text + "password=Kiel#<n>-Hafen\n")
+	assert.Equal(t, text+"password=[redacted: secret]\n", got)
+}

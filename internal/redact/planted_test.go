@@ -63,3 +63,45 @@ func TestMemory_SecretsBesideIdentifiersAreReplaced(t *testing.T) {
 		}
 	}
 }
+
+// A bracket or a quote in a log line opens nothing that the line does not close.
+func TestText_PlantedSignsHideNoOtherTexts(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = "ERROR OrdersTable1A2B3C4D: timeout after 30s at 10.0.3.17"
+	for _, planted := range []string{
+		"environment:[[[[", "env:[[[[", "Variables={[[[[", "environmentVariables:{[[[[", "kind: Secret data:{[[[[", "UserData={[[[[",
+		`"env":[[[[`, `kind:"Secret" "data":{[[[[`, `"password": "`, `password: "\`, `--password "`, `"--password", "`, `"HeaderName": "a", "HeaderValue": "`, `"UserData": "`, `password=["`, `{"password": {"`,
+	} {
+		var lines []map[string]string
+		for _, message := range []string{"GET / " + planted, other, other} {
+			lines = append(lines, map[string]string{"message": message, "host": "web-1"})
+		}
+		indented, _ := json.MarshalIndent(lines, "", "  ")
+		compact, _ := json.Marshal(lines)
+		python := "[{'message': 'GET / " + planted + "'}, {'message': '" + other + "', 'host': 'web-1'}, {'message': '" + other + "'}]"
+		for _, text := range []string{string(indented), string(compact), python, "  GET / " + planted + "\n  " + other + "\n  " + other} {
+			if clean, _ := r.Text(text); strings.Count(clean, other) != 2 {
+				t.Errorf("after %s: %q", planted, clean)
+			}
+		}
+	}
+}
+
+func TestText_FindsLongValuesInQuotesWithinQuotes(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := strings.Repeat("Kq8vN3xB6w it's ", 10) + "Zq8sV2kLw9xT7rBn"
+	for _, text := range []string{
+		`{"password": "` + secret + `"}`, `'{"password": "` + strings.ReplaceAll(secret, "'", `\'`) + `"}'`, `"{\"password\": \"` + secret + `\"}"`,
+		`{"body": "{\"environmentVariables\": {\"A\": \"` + secret + `\", \"B\": \"` + secret + `\"}}"}`,
+	} {
+		if clean, _ := r.Text(text); strings.Contains(clean, "Kq8v") || strings.Contains(clean, "Zq8s") {
+			t.Errorf("%q", clean)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"path"
 	"regexp"
 	"slices"
@@ -193,11 +194,11 @@ func (r *Redactor) text(c *counter, text string) string {
 	return text
 }
 
-// maxFill limits the length of the numbers of unused. Only hostile texts have more of every digit in a row.
+// maxFill limits the length of the numbers of unused with equal digits. Only hostile texts have more of every digit in a row.
 const maxFill = 64
 
 // unused returns a number that a text does not contain, or an empty string. A number in a value makes nobody take the value
-// for a secret. Equal digits follow its first one, so that no digit of the text can be taken for a part of it.
+// for a secret. Its first digit does not follow again, so that no digit of the text can be taken for a part of it.
 func unused(text, first string) string {
 	for _, fill := range []byte("0123") { // not those with which numbers begin
 		longest, run := 0, 0
@@ -210,6 +211,15 @@ func unused(text, first string) string {
 		}
 		if longest <= maxFill {
 			return first + strings.Repeat(string(fill), max(longest+1, 7))
+		}
+	}
+	for range 100 {
+		number := []byte(first)
+		for range 15 {
+			number = append(number, "0123"[rand.IntN(4)])
+		}
+		if !strings.Contains(text, string(number)) {
+			return string(number)
 		}
 	}
 	return ""
@@ -440,7 +450,7 @@ func (w *walk) number(name string, v json.Number) any {
 		return v
 	}
 	switch {
-	case isSecret(name, text):
+	case isSecret(name, text) && !strings.ContainsAny(name, " /"): // of a message, it is a count
 		w.changes++
 		return replacement("secret")
 	case w.redactor.matchesMember(name, text, ""):

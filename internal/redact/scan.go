@@ -161,7 +161,7 @@ func (s *scanner) look(start, end int) {
 	}
 	if op, ok := assignment(text, end); ok {
 		switch kind := s.kind(name); {
-		case kind != harmless && isInARN(text, start):
+		case kind != harmless && (isInARN(text, start) || isDirectory(name, text[op.value:min(len(text), op.value+maxTag)])):
 		case kind != harmless && s.isCell(op.value): // <th>password:</th><td>value
 			s.cell(op.value)
 		case kind != harmless:
@@ -196,6 +196,9 @@ func (s *scanner) look(start, end int) {
 	case strings.IndexByte("\"'`", text[end]) >= 0:
 		s.quotedName(end)
 	case text[end] == '(' && kind >= likely && end+1 < len(text) && strings.IndexByte(`"'`, text[end+1]) >= 0: // setPassword("…")
+		if from, to, _ := s.quoted(end + 1); hasFold(name[strings.LastIndexByte(name, '.')+1:], "set") && isPunctuatedLiteral(text[from:to]) {
+			s.replace(from, to, "secret")
+		}
 		s.wrapped(end + 1)
 	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
 		s.quotedName(end + 1)
@@ -324,7 +327,7 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		}
 		return
 	}
-	if from, to, end := s.quoted(at); end > 0 {
+	if from, to, end := s.quotedWithin(at); end > 0 {
 		if s.goesOn(end) { // a password that begins with a quote
 			if whole := s.valueEnd(at, op.encoded); kind.matches(text[from:to]) || kind.looksPunctuated(text[at:whole], true) {
 				s.replace(at, whole, "secret")
@@ -491,6 +494,13 @@ var isObject = lazy.Regexp(`^\{(?:[\s"'{}\\$%]|$|[\w.-]+["']?\s*(?:[:=},]|$))`)
 
 var yamlTag = lazy.Regexp(`^(?:!!?[A-Za-z]+|&[\w-]+) +\S`) // or an anchor
 
+// isDirectory reports whether the value of a variable is the directory in which a program runs.
+func isDirectory(name, value string) bool {
+	return (name == "PWD" || name == "OLDPWD") && directory().MatchString(value) && !hasMixedPart(value)
+}
+
+var directory = lazy.Regexp(`^["']?/[\w./-]*(?:["'\s]|$)`)
+
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
 	text, value := s.text, s.text[at:end]
@@ -513,6 +523,8 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return true
 	case strings.Contains(value, ".") && isPath(value): // config.password
 		return true
+	case isNumber(value) && start > 0 && strings.IndexByte(" /", text[start-1]) >= 0 && isLastInQuotes(text, start): // a count of messages
+		return true
 	case kind == unsure || !op.loose:
 		return false
 	case datelike().MatchString(value):
@@ -521,6 +533,14 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return false
 	}
 	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
+}
+
+// isLastInQuotes reports whether a quote follows the name at a position.
+func isLastInQuotes(text string, name int) bool {
+	for name < len(text) && inName[text[name]] {
+		name++
+	}
+	return name < len(text) && (isQuote(text[name]) || text[name] == '\\')
 }
 
 var datelike = lazy.Regexp(`^\d{4}-\d\d-\d\d`)

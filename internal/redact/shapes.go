@@ -71,7 +71,7 @@ var (
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
 	dataSource = newShape("password", `(\b[\w.-]+:)([^\s@"']{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
 	// Fields that contain scripts or keys.
-	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
+	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
 )
 

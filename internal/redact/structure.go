@@ -98,6 +98,13 @@ func (o *structure) closesQuote(text string, at, slashes int) int {
 	return -1
 }
 
+// closes reports whether a quote, or the backslashes before it, at a position close one that is open.
+func (o *structure) closes(text string, at int) bool {
+	slashes := len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
+	quote := at + slashes
+	return quote < len(text) && isQuote(text[quote]) && o.closesQuote(text, quote, slashes) >= 0
+}
+
 // closesBracket returns the number of the bracket that a bracket closes in the same quotes, or -1.
 func (o *structure) closesBracket(c byte) int {
 	for i := len(o.open) - 1; i >= 0 && !isQuote(o.open[i].sign); i-- {

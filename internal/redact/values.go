@@ -42,6 +42,36 @@ func (s *scanner) quoted(at int) (from, to, end int) {
 	return from, to, end
 }
 
+// maxShortValue is the length in bytes of a quoted value that is not compared with the quotes around it.
+const maxShortValue = 100
+
+// quotedWithin is quoted for a value that ends, if it is long or not closed, with what a quote closes that was opened before it:
+// '{"password": "'. Otherwise a quote that somebody wrote into a log would hide the following texts.
+func (s *scanner) quotedWithin(at int) (from, to, end int) {
+	from, to, end = s.quoted(at)
+	if end == 0 || to < end && to-from <= maxShortValue {
+		return from, to, end
+	}
+	around := s.around(at)
+	if !around.isQuoted() {
+		return from, to, end
+	}
+	for i := from; i < to; i++ {
+		if c := s.text[i]; c != '\\' && !isQuote(c) {
+			continue
+		}
+		if around.closes(s.text, i) {
+			s.ahead -= i - from
+			return from, i, i
+		}
+		for i+1 < to && s.text[i] == '\\' {
+			i++
+		}
+	}
+	s.ahead -= to - from
+	return from, to, end
+}
+
 // closing finds the closing quote of a value that a quote with a number of backslashes opened. Quotes with more
 // backslashes belong to the value, unless the backslashes do.
 func closing(text string, from int, quote byte, escapes int) (to, end int) {

@@ -24,7 +24,7 @@ func (s *scanner) region(name string, start int, op operator) {
 	case secretFields[name] != "" && secretFields[name] != "environment variable":
 		if text[op.value] == '{' {
 			s.variables(op.value, func(string, string) bool { return true }, secretFields[name])
-		} else if from, to, end := s.quoted(op.value); end > 0 {
+		} else if from, to, end := s.quotedWithin(op.value); end > 0 {
 			s.replace(from, to, secretFields[name])
 		}
 	case !holdsVariables(folded) || text[op.value] != '{' && text[op.value] != '[':
@@ -71,6 +71,7 @@ func startsWithVariable(text string) bool {
 func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind string) {
 	text := s.text
 	depth, name := 0, ""
+	around := s.around(at)
 	end := at
 	for last := min(len(text), at+maxQuoted); end < last; {
 		switch text[end] {
@@ -88,6 +89,10 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 				return
 			}
 		case '"', '\'', '\\':
+			if around.closes(text, end) { // of the text that the object is a part of
+				s.ahead -= end - at
+				return
+			}
 			from, to, after := s.quoted(end)
 			if after == 0 {
 				break
