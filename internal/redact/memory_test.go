@@ -528,3 +528,15 @@ func TestObserve_ReportsACutAnswerWithoutHints(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, m.Knowing(r).gaps.Answers)
 }
+
+// A variable that looks like a name or an ID is not replaced elsewhere in the output.
+func TestMemory_KeepsNamesAndIDsThatVariablesHave(t *testing.T) {
+	for _, value := range []string{"eu-west-1_AbCdEf123", "python3.12", "com.example.orders.v2.Handler", "orders2.internal_queue", "orders-table-2"} {
+		var m Memory
+		m.Observe([]byte(`{"Environment":{"Variables":{"SOME_SETTING":"`+value+`"}}}`), false)
+		text := "ERROR cannot use " + value + ": timeout"
+		if clean, _ := m.Knowing(&Redactor{}).Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+}
