@@ -53,6 +53,10 @@ var forms = map[string][]string{
 	"literals and lists with signs": {
 		`ds.setPassword("¤):x(");`, `config.setDbPassword('{¤}');`, "passwords:\n- ¤=x:[9\n- ~",
 	},
+	"escaped colors": {
+		`{"message":"\u001b[36mpassword\u001b[0m=¤ \u001b[36mhost\u001b[0m=db"}`, `{'message': '\x1b[36mpassword=\x1b[0m¤ \x1b[36mhost=\x1b[0mdb'}`,
+		`'\x1b[34;1m"password"\x1b[0m\x1b[1;39m: \x1b[0;32m"¤"\x1b[0m'`, `"{\"m\":\"\\u001b[1mapi_key\\u001b[0m=\\u001b[35m¤\\u001b[0m\"}"`,
+	},
 	"logins with a password in quotes": {
 		"curl -u app:'¤ horse' https://x", `curl --user app:"¤" https://x`, "xh -a app:'¤' https://x", "skopeo copy --src-creds app:'¤' a b", "smbclient -U app%'¤' //s/x",
 		"echo app:'¤' | chpasswd", "mysqlsh app:'¤'@db", `{"cmd":"curl -u app:\"¤\" https://x"}`,

@@ -138,6 +138,9 @@ func (s *scanner) look(start, end int) {
 	if start > 0 && text[start-1] == '\\' && end-start > minName && strings.IndexByte("nrt", text[start]) >= 0 { // \n in JSON
 		start++
 	}
+	if start > 0 && text[start-1] == '[' && escapeBefore().MatchString(text[max(0, start-maxEscapes):start]) { // \x1b[36mpassword
+		start += max(0, strings.IndexByte(text[start:end], 'm')+1)
+	}
 	isFlag := start < end && text[start] == '-' && (start == 0 || strings.IndexByte(" \t\n\"'[", text[start-1]) >= 0)
 	nameEnd := start + len(strings.TrimRight(text[start:end], ".-"))
 	start += len(text[start:end]) - len(strings.TrimLeft(text[start:end], "-"))
@@ -230,6 +233,23 @@ func couldBeSecret(name string) bool {
 	return isDigit(name[len(name)-1])
 }
 
+// The escaped code of a color, as in a log that somebody prints as JSON or with repr, and its beginning.
+var (
+	colors       = lazy.Regexp(`^(?:\\+(?:x1[bB]|u001[bB]|033|e)\[[0-9;]*m)+`)
+	escapeBefore = lazy.Regexp(`\\(?:x1[bB]|u001[bB]|033|e)\[$`)
+)
+
+// skipColors returns the position after the escaped codes of colors.
+func skipColors(text string, at int) int {
+	if at >= len(text) || text[at] != '\\' {
+		return at
+	}
+	if found := colors().FindStringIndex(text[at:min(len(text), at+maxName)]); found != nil {
+		return at + found[1]
+	}
+	return at
+}
+
 // operator is an assignment after a name.
 type operator struct {
 	value   int  // position of the value
@@ -243,6 +263,7 @@ type operator struct {
 // assignment reads an operator after the name that ends at a position: =, :, =>, ->, or :=, after a closing quote with
 // any number of backslashes, or percent-encoded.
 func assignment(text string, at int) (operator, bool) {
+	at = skipColors(text, at)
 	i, quoted := at, false
 	for i < len(text) && text[i] == '\\' && i-at < maxEscapes {
 		i++
@@ -253,6 +274,7 @@ func assignment(text string, at int) (operator, bool) {
 		if i < len(text) && text[i] == ']' { // environ["NAME"] = value
 			i++
 		}
+		i = skipColors(text, i)
 	case strings.HasPrefix(text[i:], "&quot;"):
 		i, quoted = i+len("&quot;"), true
 	case hasFold(text[i:], "%22"):
@@ -306,7 +328,7 @@ func assignment(text string, at int) (operator, bool) {
 	default:
 		return operator{}, false
 	}
-	op.value = skipBlanks(text, i)
+	op.value = skipBlanks(text, skipColors(text, skipBlanks(text, skipColors(text, i))))
 	if after := skipSpace(text, op.value); after > op.value && strings.HasPrefix(strings.TrimLeft(text[op.value:after], "\r"), "\n") {
 		op.value, op.newline = after, true
 	}
