@@ -187,8 +187,8 @@ func (c *counter) replaceInContexts(text string) string {
 	for _, s := range contexts {
 		text = c.replaceContext(s.shape, s.isSecret, text)
 	}
-	if isJoined {
-		text = strings.ReplaceAll(text, joinedLine, continuedLine)
+	if isJoined { // a secret can have taken the backslash with it
+		text = strings.ReplaceAll(text, joinedLine[1:], continuedLine[1:])
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
@@ -239,6 +239,9 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 		isMasked := false
 		for _, found := range s.pattern().FindAllStringSubmatchIndex(masked, -1) {
 			from, to := wholeArgument(line, found[0], found[4], found[5])
+			if name := lastName(line[from:to]); name >= 0 {
+				to = from + name
+			}
 			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) {
 				b.WriteString(line[done:from])
 				b.WriteString(c.mark(s.kind, value))
@@ -316,7 +319,7 @@ const (
 )
 
 func joinContinued(text string) (joined string, isJoined bool) {
-	if !strings.Contains(text, continuedLine) || strings.Contains(text, joinedLine) {
+	if !strings.Contains(text, continuedLine) || strings.Contains(text, joinedLine[1:]) {
 		return text, false
 	}
 	return strings.ReplaceAll(text, continuedLine, joinedLine), true

@@ -485,6 +485,9 @@ func (s *scanner) argument(at int) {
 		return
 	}
 	end := s.bareEnd(likely, value, false)
+	if s.isOtherName(text[value:end]) {
+		return
+	}
 	whole := max(end, s.valueEnd(value, false))
 	if word := text[value:end]; likely.matches(word) && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_]") != "" ||
 		whole > end && likely.looksPunctuated(text[value:whole], true) {

@@ -105,3 +105,22 @@ func TestText_FindsLongValuesInQuotesWithinQuotes(t *testing.T) {
 		}
 	}
 }
+
+// A name without a value, or a quote, that somebody writes into a log before a secret does not take the name of the secret.
+func TestText_PlantedTextsUncoverNoSecrets(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "Kq8vN3xB6w"
+	for _, text := range []string{
+		"ua=password= X-Api-Key: ¤", "ua=password= --password ¤ -x", "ua=--password X-Api-Key: ¤", `ua="password":  X-Api-Key: ¤`,
+		`ua=password="} api_key = "¤"`, `ua=password="x DB_PASSWORD="¤" y`, `ua=curl -u"a:b DB_PASSWORD="¤" y`, "ua=curl -u'a:--password, password: '¤'",
+		`ua=mysql -p"x api_key = "¤"`, `ua=Authorization: token DB_PASSWORD="¤" x`, "ua=mysql -pxyz\\\ndb_password;¤\n",
+		`{'ua': "'password=", 'password': '¤'}`, `{'ua': "'password: ", 'password': '¤'}`, `{'ua': "'api_key:", 'n': 1, 'password': '¤'}`,
+	} {
+		if clean, _ := r.Text(strings.ReplaceAll(text, "¤", secret)); strings.Contains(clean, secret) || strings.Contains(clean, "\f") {
+			t.Errorf("%q: %q", text, clean)
+		}
+	}
+}

@@ -526,7 +526,7 @@ var directory = lazy.Regexp(`^["']?/[\w./-]*(?:["'\s]|$)`)
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
 	text, value := s.text, s.text[at:end]
-	if !kind.matches(value) {
+	if !kind.matches(value) || isSpace[text[at-1]] && s.isOtherName(value) {
 		return true
 	}
 	next := skipBlanks(text, end)
@@ -555,6 +555,13 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return false
 	}
 	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
+}
+
+// isOtherName reports whether a value is a flag or a name, whose value follows. Whoever writes "password=" into a log would otherwise
+// hide it.
+func (s *scanner) isOtherName(value string) bool {
+	name := strings.TrimRight(strings.TrimLeft(value, "-"), ":")
+	return name != value && (strings.HasPrefix(value, "-") || strings.HasSuffix(value, ":")) && isName(name) && s.kind(name) != harmless
 }
 
 // isLastInQuotes reports whether a quote follows the name at a position.

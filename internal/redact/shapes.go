@@ -292,7 +292,7 @@ func looksCredential(value string) bool {
 
 // looksEncoded reports whether the text after the scheme of a header with credentials can be a credential.
 func looksEncoded(value string) bool {
-	return !isMarked(value) && !isHarmlessValue(value) && !challenge().MatchString(value)
+	return !isMarked(value) && !isHarmlessValue(value) && !isHarmlessValue(strings.TrimRight(value, "=")) && !challenge().MatchString(value)
 }
 
 var challenge = lazy.Regexp(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)

@@ -2,6 +2,8 @@ package redact
 
 import (
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // quoted reads a quoted value: between quotes with any number of backslashes, or percent-encoded. It returns the
@@ -39,8 +41,27 @@ func (s *scanner) quoted(at int) (from, to, end int) {
 	}
 	to, end = closing(text, from, text[i], i-at)
 	s.ahead -= end - from
+	if name := lastName(text[from:to]); name >= 0 {
+		return from, from + name, from + name
+	}
 	return from, to, end
 }
+
+// lastName returns where the name of another secret and an operator begin with which a value in quotes ends, or -1. Its last quote then
+// opens the other value: somebody wrote the first one, as in password="x api_key = "value".
+func lastName(value string) int {
+	value = strings.TrimRight(value, " ")
+	if value == "" || strings.IndexByte("=:>", value[len(value)-1]) < 0 {
+		return -1
+	}
+	start := max(0, len(value)-maxName)
+	if found := otherName().FindStringSubmatchIndex(value[start:]); found != nil && classify(value[start+found[2]:start+found[3]]) >= ambiguous {
+		return start + found[2]
+	}
+	return -1
+}
+
+var otherName = lazy.Regexp(`[\s,;{(&]([A-Za-z_-][\w.-]+) ?(?:=>?|:=?|->)$`)
 
 // maxShortValue is the length in bytes of a quoted value that is not compared with the quotes around it.
 const maxShortValue = 100
@@ -55,6 +76,9 @@ func (s *scanner) quotedWithin(at int) (from, to, end int) {
 	around := s.around(at)
 	if !around.isQuoted() {
 		return from, to, end
+	}
+	if around.closes(s.text, at) {
+		return from, from, from
 	}
 	for i := from; i < to; i++ {
 		if c := s.text[i]; c != '\\' && !isQuote(c) {
