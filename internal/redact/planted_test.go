@@ -73,7 +73,7 @@ func TestText_PlantedSignsHideNoOtherTexts(t *testing.T) {
 	const other = "ERROR OrdersTable1A2B3C4D: timeout after 30s at 10.0.3.17"
 	for _, planted := range []string{
 		"environment:[[[[", "env:[[[[", "Variables={[[[[", "environmentVariables:{[[[[", "kind: Secret data:{[[[[", "UserData={[[[[",
-		`"env":[[[[`, `kind:"Secret" "data":{[[[[`, `"password": "`, `password: "\`, `--password "`, `"--password", "`, `"HeaderName": "a", "HeaderValue": "`, `"UserData": "`, `password=["`, `{"password": {"`,
+		`"env":[[[[`, `environment=[[[["`, `environment=[[[[\"`, "environment=[[[[x'", `env:{{{"password": "`, `kind:"Secret" "data":{[[[[`, `"password": "`, `password: "\`, `--password "`, `"--password", "`, `"HeaderName": "a", "HeaderValue": "`, `"UserData": "`, `password=["`, `{"password": {"`,
 	} {
 		var lines []map[string]string
 		for _, message := range []string{"GET / " + planted, other, other} {

@@ -105,6 +105,25 @@ func (o *structure) closes(text string, at int) bool {
 	return quote < len(text) && isQuote(text[quote]) && o.closesQuote(text, quote, slashes) >= 0
 }
 
+// firstClose returns where the first quote of a part of a text that closes one that is open begins, with its backslashes, or -1.
+func (o *structure) firstClose(text string, from, to int) int {
+	if !o.isQuoted() {
+		return -1
+	}
+	for i := from; i < to; i++ {
+		if c := text[i]; c != '\\' && !isQuote(c) {
+			continue
+		}
+		if o.closes(text, i) {
+			return i
+		}
+		for i+1 < to && text[i] == '\\' {
+			i++
+		}
+	}
+	return -1
+}
+
 // closesBracket returns the number of the bracket that a bracket closes in the same quotes, or -1.
 func (o *structure) closesBracket(c byte) int {
 	for i := len(o.open) - 1; i >= 0 && !isQuote(o.open[i].sign); i-- {

@@ -80,19 +80,10 @@ func (s *scanner) quotedWithin(at int) (from, to, end int) {
 	if around.closes(s.text, at) {
 		return from, from, from
 	}
-	for i := from; i < to; i++ {
-		if c := s.text[i]; c != '\\' && !isQuote(c) {
-			continue
-		}
-		if around.closes(s.text, i) {
-			s.ahead -= i - from
-			return from, i, i
-		}
-		for i+1 < to && s.text[i] == '\\' {
-			i++
-		}
-	}
 	s.ahead -= to - from
+	if close := around.firstClose(s.text, from, to); close >= 0 {
+		return from, close, close
+	}
 	return from, to, end
 }
 

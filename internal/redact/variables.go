@@ -89,13 +89,13 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 				return
 			}
 		case '"', '\'', '\\':
-			if around.closes(text, end) { // of the text that the object is a part of
+			from, to, after := s.quoted(end)
+			if after == 0 && !around.closes(text, end) {
+				break
+			}
+			if around.firstClose(text, end, max(end+1, after)) >= 0 { // of the text that the object is a part of
 				s.ahead -= end - at
 				return
-			}
-			from, to, after := s.quoted(end)
-			if after == 0 {
-				break
 			}
 			key := text[from:to]
 			end = after
@@ -107,6 +107,10 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 			valueFrom, valueTo, valueEnd := s.quoted(end)
 			if valueEnd == 0 {
 				continue
+			}
+			if around.firstClose(text, end, valueEnd) >= 0 {
+				s.ahead -= end - at
+				return
 			}
 			end = valueEnd
 			value := text[valueFrom:valueTo]
