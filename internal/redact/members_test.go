@@ -2,6 +2,7 @@ package redact_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,5 +72,24 @@ func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 			redactor.Answer(&answer)
 			assert.JSONEq(t, tt.want, string(answer.Result))
 		})
+	}
+}
+
+// A value that is found from afar hides no secret between.
+func TestText_FindsSecretsBetweenANameAndItsValue(t *testing.T) {
+	r, err := redact.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "Kq8vN3xB6w"
+	for _, text := range []string{
+		"GET / value=\"name\": \"password\"&is\npassword: ¤\nGET / value=\"name\": \"password\"&is", "GET / data={key=\npassword: ¤\nGET / data={key=",
+		`"variables": {"query": "password=¤ x", "api_key": "abcd1234efgh"}`, `passwords: ["the password=¤ is used", "Zq8sV2kLw9"]`,
+		`{"password": {"api_token": "¤", "value": "Zq8sV2kLw9"}}`, `{"HeaderName": "x-a", "api_key": "¤", "HeaderValue": "Zq8sV2kLw9"}`,
+	} {
+		clean, _ := r.Text(strings.ReplaceAll(text, "¤", secret))
+		if strings.Contains(clean, secret) {
+			t.Errorf("%q", clean)
+		}
 	}
 }

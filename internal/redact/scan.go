@@ -32,6 +32,9 @@ type scanner struct {
 	done    int // bytes of the text that are in out
 	ahead   int // bytes that may still be read ahead
 
+	at     int // position up to which names were looked at
+	looked int // names that were looked at
+
 	name int       // position of the name that is looked at
 	line structure // before it
 
@@ -44,34 +47,38 @@ func (c *counter) replaceNamed(text string) string {
 		return text
 	}
 	s := scanner{counter: c, text: text, kinds: map[string]sensitivity{}, ahead: lookAhead*len(text) + 1<<20}
-	looked := 0
-	for at := 0; at < len(text); {
-		if !inName[text[at]] {
-			at++
-			continue
-		}
-		start := at
-		for at < len(text) && inName[text[at]] {
-			at++
-		}
-		if start >= s.done && at-start >= minName {
-			s.name = start
-			s.look(start, at)
-			at = max(at, s.done)
-			if looked++; looked%looksPerTime == 0 && c.isLate() {
-				return text
-			}
-		}
-		if s.ahead < 0 {
-			c.expired = true
-			return text
-		}
-	}
-	if s.done == 0 {
+	s.scan(len(text))
+	if s.done == 0 || c.expired {
 		return text
 	}
 	s.out.WriteString(text[s.done:])
 	return s.out.String()
+}
+
+// scan looks at the names up to a position. What looks at several values calls it before it replaces one behind other names.
+func (s *scanner) scan(to int) {
+	text := s.text
+	for s.at < to && !s.counter.expired {
+		if !inName[text[s.at]] {
+			s.at++
+			continue
+		}
+		start := s.at
+		for s.at < len(text) && inName[text[s.at]] {
+			s.at++
+		}
+		if start >= s.done && s.at-start >= minName {
+			s.name = start
+			s.look(start, s.at)
+			s.at = max(s.at, s.done)
+			if s.looked++; s.looked%looksPerTime == 0 && s.counter.isLate() {
+				return
+			}
+		}
+		if s.ahead < 0 {
+			s.counter.expired = true
+		}
+	}
 }
 
 const looksPerTime = 64 // names that are looked at between two looks at the time
