@@ -281,12 +281,14 @@ func (t *AlarmTriage) allowMembers(p *AlarmTriageProps) {
 	}
 }
 
-// allowOrganization lets the tool's role assume a role in each account of an organization. Unlike with a list, the broker does
-// not know the accounts, so it tries to assume the role of whatever account an event names. The role is therefore denied in
-// other accounts, also if ToolAllowedActions or a policy of the user allows sts:AssumeRole.
+// allowOrganization lets the tool's role assume a role in each other account of an organization. Unlike with a list, the broker
+// does not know the accounts, so it tries to assume the role of whatever account an event names. The role is therefore denied in
+// all other accounts, also if ToolAllowedActions or a policy of the user allows sts:AssumeRole.
 func (t *AlarmTriage) allowOrganization(m *Members, role string) {
+	stack := awscdk.Stack_Of(t)
 	statements := []awsiam.PolicyStatement{
 		assumeRole(awsiam.Effect_ALLOW, "AssumeMembers", inOrganization(m, "Resource"), role),
+		assumeRole(awsiam.Effect_DENY, "DenyOwnAccount", nil, t.members.RoleARN(*stack.Partition(), *stack.Account())),
 		assumeRole(awsiam.Effect_DENY, "DenyOtherOrganizations", &map[string]any{"StringNotEquals": map[string]any{"aws:ResourceOrgID": m.OrganizationId}}, role),
 	}
 	if m.OrganizationPaths != nil { // without the key, ForAllValues is true

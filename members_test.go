@@ -122,6 +122,7 @@ func TestMembers_ToolAssumesExactlyTheirRoles(t *testing.T) {
 		{
 			"organization", &alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5")},
 			`{"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}},"Effect":"Allow","Resource":"arn:aws:iam::*:role/alarmtriage-member","Sid":"AssumeMembers"},
+			{"Action":"sts:AssumeRole","Effect":"Deny","Resource":"arn:aws:iam::111122223333:role/alarmtriage-member","Sid":"DenyOwnAccount"},
 			{"Action":"sts:AssumeRole","Condition":{"StringNotEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}},"Effect":"Deny","Resource":"arn:aws:iam::*:role/alarmtriage-member","Sid":"DenyOtherOrganizations"}`,
 			`"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}},"Effect":"Allow","Principal":"*"`,
 			"", `{"org":true,"role":"alarmtriage-member","externalId":"alarmtriage-111122223333"}`,
@@ -131,6 +132,7 @@ func TestMembers_ToolAssumesExactlyTheirRoles(t *testing.T) {
 				OrganizationId: jsii.String("o-a1b2c3d4e5"), OrganizationPaths: jsii.Strings("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"),
 			},
 			`{"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"},"ForAnyValue:StringLike":{"aws:ResourceOrgPaths":["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}},"Effect":"Allow","Resource":"arn:aws:iam::*:role/alarmtriage-member","Sid":"AssumeMembers"},
+			{"Action":"sts:AssumeRole","Effect":"Deny","Resource":"arn:aws:iam::111122223333:role/alarmtriage-member","Sid":"DenyOwnAccount"},
 			{"Action":"sts:AssumeRole","Condition":{"StringNotEquals":{"aws:ResourceOrgID":"o-a1b2c3d4e5"}},"Effect":"Deny","Resource":"arn:aws:iam::*:role/alarmtriage-member","Sid":"DenyOtherOrganizations"},
 			{"Action":"sts:AssumeRole","Condition":{"ForAllValues:StringNotLike":{"aws:ResourceOrgPaths":["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}},"Effect":"Deny","Resource":"arn:aws:iam::*:role/alarmtriage-member","Sid":"DenyOtherPaths"}`,
 			`"Condition":{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]},"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}},"Effect":"Allow","Principal":"*"`,

@@ -152,6 +152,7 @@ func TestToolRole_AssumesOnlyTheRolesOfMembers(t *testing.T) {
 			{account: member, role: own, organization: "o-other00000", path: "o-other00000/r-ab12/"},
 			{account: member, role: own}, // of no organization
 			{account: member, role: "admin", organization: organization, path: part},
+			{account: account, role: own, organization: organization, path: part},
 		}},
 		{"a part of an organization", &alarmtriage.Members{OrganizationId: jsii.String(organization), OrganizationPaths: jsii.Strings(part + "*")}, []target{
 			{account: member, role: own, organization: organization, path: part, want: true},
@@ -159,6 +160,7 @@ func TestToolRole_AssumesOnlyTheRolesOfMembers(t *testing.T) {
 			{account: member, role: own, organization: organization, path: organization + "/r-ab12/ou-ab12-33333333/"},
 			{account: member, role: own, organization: "o-other00000", path: part},
 			{account: member, role: "admin", organization: organization, path: part},
+			{account: account, role: own, organization: organization, path: part},
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
