@@ -100,7 +100,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 // newAlarmTriage is NewAlarmTriage at a given time, which decides which models are retired.
 func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps, now time.Time) *AlarmTriage {
 	panicOn(append(validateScope("NewAlarmTriage", scope, id), validate(scope, props)...))
-	p := withDefaults(props)
+	p := withOwnElsewhere(scope, withDefaults(props))
 	t := &AlarmTriage{
 		members: memberSettings(p.Members, *awscdk.Stack_Of(scope).Account()), memberBusName: *memberBusName(p), reads: readsOf(p),
 		targets: targetsOf(p), reportTopics: map[string]awssns.ITopic{"NotificationTopic": p.NotificationTopic, "ChatCardTopic": p.ChatCardTopic},

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -335,6 +336,32 @@ func TestMember_TakesItsPermissionsFromTheTriage(t *testing.T) {
 	assert.Contains(t, policies, `"ec2:GetConsoleOutput"`, "the member's own setting overrides the triage's")
 	assert.Contains(t, find(t, template, "AWS::Events::Rule")["MemberRule16AF9DC4"], "arn:aws:events:eu-west-1:111122223333:event-bus/", "the bus is in the triage's Region")
 	app.Synth(nil) // the two fit together
+}
+
+// The tool's role is denied AlarmTriage's own resources. If they are in the account of a member, the member's role must be denied
+// them, too, and the broker must refuse them.
+func TestMember_IsDeniedResourcesOfTheTriageInItsAccount(t *testing.T) {
+	for _, account := range []string{centralAccount, memberAccount} {
+		app := newTestApp()
+		central := stackOf(app, "Central", centralAccount, "eu-west-1")
+		triage := alarmtriage.NewAlarmTriage(central, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+			Members:             membersOf(memberAccount),
+			NotificationTopic:   awssns.Topic_FromTopicArn(central, jsii.String("Topic"), jsii.Sprintf("arn:aws:sns:eu-west-1:%s:on-call", account)),
+			ChatCardTopic:       awssns.NewTopic(central, jsii.String("Cards"), &awssns.TopicProps{TopicName: jsii.String("cards")}),
+			ReportsBucket:       awss3.Bucket_FromBucketAttributes(central, jsii.String("Bucket"), &awss3.BucketAttributes{BucketName: jsii.String("the-reports"), Account: &account}),
+			ToolDeniedResources: jsii.Strings("arn:aws:logs:*:*:log-group:payments"),
+		})
+		stack := stackOf(app, "Member", memberAccount, "eu-west-1")
+		alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{Triage: triage})
+		role := fmt.Sprint(find(t, synth(stack), "AWS::IAM::Policy"))
+		tool := find(t, synth(central), "AWS::Lambda::Function")["TriageTool627A4E39"]
+		for _, text := range []string{role, tool} {
+			assert.Contains(t, text, "log-group:payments")
+			assert.Equal(t, account == memberAccount, strings.Contains(text, "on-call"), account)
+			assert.Equal(t, account == memberAccount, strings.Contains(text, "the-reports"), account)
+			assert.NotContains(t, text, "cards")
+		}
+	}
 }
 
 // The recipe for one log group passes the ARN of a resource, to which the stack of another account can't always refer.

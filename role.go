@@ -14,6 +14,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
@@ -52,6 +53,40 @@ func (t *AlarmTriage) resources(p *AlarmTriageProps) triageResources {
 		data: append(data, topicARNs(p.NotificationTopic, p.ChatCardTopic)...),
 		logs: []*string{t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn()},
 	}
+}
+
+// withOwnElsewhere returns props whose ToolDeniedResources also contain AlarmTriage's topics and bucket that are in other accounts. Such
+// an account may be a member. The tool's role is denied them anyway, but the role of the member is not. scope may be invalid.
+func withOwnElsewhere(scope constructs.Construct, p *AlarmTriageProps) *AlarmTriageProps {
+	if p.Members == nil || scopeProblem(scope) != "" {
+		return p
+	}
+	var resources []constructs.IConstruct
+	var arns []*string
+	for _, topic := range []awssns.ITopic{p.NotificationTopic, p.ChatCardTopic} {
+		if !isNil(topic) {
+			resources, arns = append(resources, topic), append(arns, topic.TopicArn())
+		}
+	}
+	if !isNil(p.ReportsBucket) {
+		resources, arns = append(resources, p.ReportsBucket), append(arns, p.ReportsBucket.BucketArn())
+	}
+	var denied []*string
+	here, places := alarmjs.Places(scope, resources)
+	for i, there := range places {
+		if elsewhere(here.Account, there.Account) {
+			denied = append(denied, arns[i])
+		}
+	}
+	if len(denied) == 0 {
+		return p
+	}
+	if p.ToolDeniedResources != nil {
+		denied = append(slices.Clone(*p.ToolDeniedResources), denied...)
+	}
+	with := *p
+	with.ToolDeniedResources = &denied
+	return &with
 }
 
 // logReads are the actions that read a log group. The tool may write to its own.

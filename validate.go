@@ -93,7 +93,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.networkDenied(p)
 	l.notifications(p)
 	l.monitoring(p)
-	l.environments(p)
+	l.environments(withOwnElsewhere(scope, p))
 	l.places(scope, givenResources(p))
 	l.bedrockPlaces(scope, p)
 	slices.Sort(l)
