@@ -305,6 +305,8 @@ func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 		p.BedrockModelId = jsii.String("arn:aws:sagemaker:eu-west-1:111122223333:endpoint/x")
 	}),
 		"BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN")
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("anthropic.claude-*") }),
+		`BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "anthropic.claude-*"`)
 	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
 		"FallbackModelIds must contain at most 4 models, got 5")
 	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {

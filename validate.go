@@ -284,8 +284,6 @@ func (l *problems) modelNames(p *AlarmTriageProps, region string) (ids []string)
 	return ids
 }
 
-// isModelName reports whether a text can name a model. Commas separate the models in the function's
-// environment.
 // idOfName returns the ID of a model of the catalog that somebody named as its provider does, such as "Claude Sonnet 4.5"; else
 // an example of an ID. Both are IDs for the Region, if it is known.
 func idOfName(name, region string) string {
@@ -316,8 +314,10 @@ func idOfName(name, region string) string {
 	return fmt.Sprintf(": use an ID such as %s (docs/models.md)", defaults[0])
 }
 
+// isModelName reports whether a text can name a model. Commas separate the models in the function's environment, and wildcards
+// would let the role invoke other models.
 func isModelName(id string) bool {
-	return id != "" && !strings.ContainsAny(id, ", \t\n") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+	return id != "" && !strings.ContainsAny(id, ", \t\n*?") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
 }
 
 // lookaround finds what other regular expressions have and RE2 does not.
