@@ -72,7 +72,9 @@ func resourceOf(arn string) string {
 // admitsAnyone reports whether a statement of a topic's policy visibly lets principals of every account publish: it
 // has no condition, and admits either every principal, all but some, or CloudWatch, which every account can cause to publish.
 func admitsAnyone(statement map[string]any) bool {
-	if statement["Condition"] != nil || !allowsPublish(statement) {
+	conditions, isMap := statement["Condition"].(map[string]any)
+	isLimited := statement["Condition"] != nil && (!isMap || len(conditions) > 0)
+	if isLimited || !allowsPublish(statement) {
 		return false
 	}
 	if statement["NotPrincipal"] != nil {

@@ -515,6 +515,7 @@ func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
 		"everybody, all other actions":   {statement(awsiam.PolicyStatementProps{NotActions: jsii.Strings("sns:DeleteTopic"), Principals: everybody}), true},
 		"everybody, all but publishing":  {statement(awsiam.PolicyStatementProps{NotActions: jsii.Strings("sns:Publish"), Principals: everybody}), false},
 		"a policy beside the topic":      {beside(itsARN, nil), true},
+		"one with no conditions":         {beside(itsARN, map[string]any{"Condition": map[string]any{}}), true},
 		"one by its reference": {beside(func(topic awssns.Topic) *[]*string {
 			return &[]*string{topic.Node().DefaultChild().(awssns.CfnTopic).Ref()}
 		}, nil), true},
