@@ -319,16 +319,13 @@ def pattern_of(summary: str) -> str:
 def _from_fields(fields: Dict[str, Any], depth: int = 0) -> str:
     words: List[str] = []
     for keys in (_LEVEL_KEYS, _MESSAGE_KEYS):
-        for key in keys:
-            value = fields.get(key)
-            if isinstance(value, dict) and depth < 3:
-                value = _from_fields(value, depth + 1) or (json.dumps(_shallow(value, 1), ensure_ascii=False) if value else "")
-            elif isinstance(value, list) and value:
-                value = json.dumps(_shallow(value, 1), ensure_ascii=False)
-            if isinstance(value, str) and value.strip() and value not in words:
-                words.append(value.strip())
-                break
-    return " ".join(words)
+        values = [fields[key] for key in keys if fields.get(key)]
+        texts = (_from_fields(value, depth + 1) if isinstance(value, dict) and depth < 3 else value for value in values)
+        word = next((text.strip() for text in texts if isinstance(text, str) and text.strip() and text not in words), "")
+        # An object or a list is only shown whole if no field has a text: an exception beside it says more.
+        whole = (json.dumps(_shallow(value, 1), ensure_ascii=False) for value in values if isinstance(value, (dict, list)))
+        words.append(word or next(whole, ""))
+    return " ".join(word for word in words if word)
 
 
 def _add(groups: Dict[str, Dict[str, Any]], message: str, at: int) -> None:

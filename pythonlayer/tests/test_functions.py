@@ -72,6 +72,11 @@ class LogPatterns(FakeAWS):
         self.assertEqual(['ERROR {"code": "A"}', 'ERROR {"code": "B"}', 'ERROR ["a", "b"]', "ERROR", 'ERROR {"c": 1}'], [one["example"] for one in found["patterns"]])
         self.assertIn("…", logs.summary_of('{"level": "ERROR", "message": ' + "[" * 400 + "]" * 400 + "}"))
 
+    def test_an_exception_beside_an_object_is_shown(self) -> None:
+        for other in ({"order": 17}, ["order"]):
+            found = self.grouped(json.dumps({"level": "ERROR", "message": other, "exception": "KeyError: 'sku'"}))
+            self.assertEqual("ERROR KeyError: 'sku'", found["patterns"][0]["example"])
+
     def test_a_traceback_is_grouped_by_its_last_line(self) -> None:
         found = self.grouped("[ERROR] Runtime.Unhandled\nTraceback (most recent call last):\n  File x, line 3\nValueError: no stock")
         self.assertIn("ValueError: no stock", found["patterns"][0]["example"])
