@@ -15,6 +15,7 @@ from .words import beginning
 
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
+PAGE_SECONDS = 1.0  # time for the lines of one page, also if it was answered late
 MAX_PATTERNS = 20
 MAX_DEPTH = 50  # of the fields that are searched in a line whose level is below that of errors
 LINE_START, LINE_END = 16_000, 4_000  # characters at the start and at the end of a long line that are searched for words of errors
@@ -138,8 +139,9 @@ def _grouped(
                 raise
             break  # what was read before counts
         is_late = False
+        latest = max(until, time.monotonic() + PAGE_SECONDS)
         for event in answer.get("events") or []:
-            is_late = time.monotonic() > until
+            is_late = time.monotonic() > latest
             if is_late:
                 break
             message = _CONTROL.sub("", event.get("message") or "")

@@ -7,6 +7,7 @@ import types
 import unittest
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, List, Tuple
+from unittest import mock
 
 from alarmtriage_tool import logs, modules, queries, trail
 
@@ -236,9 +237,14 @@ class LogPatterns(FakeAWS):
     def test_it_reads_no_line_after_its_time(self) -> None:
         events = [{"timestamp": 1, "message": "ERROR boom"}] * 100
         client = types.SimpleNamespace(filter_log_events=lambda **request: {"events": events})
-        for find in (logs.error_patterns, logs.warning_patterns):
-            self.assertEqual((0, False), tuple(find("g", 0, 1, client, seconds=-1)[part] for part in ("lines", "complete")))
+        with mock.patch.object(logs, "PAGE_SECONDS", -1):
+            for find in (logs.error_patterns, logs.warning_patterns):
+                self.assertEqual((0, False), tuple(find("g", 0, 1, client, seconds=-1)[part] for part in ("lines", "complete")))
         self.assertEqual((100, True), tuple(logs.error_patterns("g", 0, 1, client, seconds=5)[part] for part in ("lines", "complete")))
+
+    def test_it_reads_the_lines_of_a_page_that_came_late(self) -> None:
+        client = types.SimpleNamespace(filter_log_events=lambda **request: {"events": [{"timestamp": 1, "message": "ERROR boom"}], "nextToken": "2"})
+        self.assertEqual((1, False), tuple(logs.error_patterns("g", 0, 1, client, seconds=-1)[part] for part in ("lines", "complete")))
 
     def test_the_ends_of_a_long_line_are_searched(self) -> None:
         for line, want in (("ERROR " + "x " * 400_000, True), ("x " * 400_000 + "error", True), ("x " * 20_000 + "error" + " x" * 400_000, False)):
