@@ -21,21 +21,19 @@ MAX_PARAMETERS = 400  # characters of a change's request parameters
 PERIOD = timedelta(hours=3)  # default period of `changes`
 _AGENT = re.compile(r"\[?([\w./:+-]{1,60})")  # the name of a client, which the caller chooses, without what could end the field
 
-# Write events that machines record all the time and that do not change how a system works.
-ROUTINE = frozenset((
-    "UpdateInstanceInformation", "UpdateInstanceAssociationStatus", "PutComplianceItems", "PutInventory",
-    "CreateLogStream", "PutLogEvents", "StartQuery", "StopQuery", "GenerateDataKey", "Decrypt", "Encrypt", "CreateGrant",
-    "RetireGrant", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetSessionToken", "InitiateLayerUpload",
-    "UploadLayerPart", "CompleteLayerUpload", "PutImage", "BatchCheckLayerAvailability", "SubmitTaskStateChange",
-    "SubmitContainerStateChange", "SubmitAttachmentStateChanges", "DiscoverPollEndpoint", "RegisterContainerInstance",
-    "OpenDataChannel", "CreateControlChannel", "OpenControlChannel", "CreateDataChannel", "ConsoleLogin", "CheckMfa",
-    "SendHeartbeat", "UpdateInstanceCustomHealthStatus", "PutEvaluations", "StartSession", "TerminateSession", "ResumeSession",
-))
-
 # Write events that use a resource and do not change it. There can be thousands of them in an hour.
 USES = frozenset((
     "CreateLogStream", "PutLogEvents", "StartExecution", "StartSyncExecution", "StartQuery", "StopQuery", "GenerateDataKey", "Decrypt", "Encrypt",
     "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
+))
+
+# Write events that machines record all the time and that do not change how a system works.
+ROUTINE = USES | frozenset((
+    "UpdateInstanceInformation", "UpdateInstanceAssociationStatus", "PutComplianceItems", "PutInventory", "CreateGrant", "RetireGrant",
+    "GetSessionToken", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage", "BatchCheckLayerAvailability",
+    "SubmitTaskStateChange", "SubmitContainerStateChange", "SubmitAttachmentStateChanges", "DiscoverPollEndpoint", "RegisterContainerInstance",
+    "OpenDataChannel", "CreateControlChannel", "OpenControlChannel", "CreateDataChannel", "ConsoleLogin", "CheckMfa", "SendHeartbeat",
+    "UpdateInstanceCustomHealthStatus", "PutEvaluations", "StartSession", "TerminateSession", "ResumeSession",
 ))
 
 

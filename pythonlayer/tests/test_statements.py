@@ -139,6 +139,8 @@ class Statements(unittest.TestCase):
         found = collected(definition("AWS/States", "ExecutionsFailed", {"StateMachineArn": arn}), {"cloudtrail.lookup_events": {"Events": [*starts, change]}})
         self.assertEqual(["UpdateStateMachine"], [one["event"] for one in found["changes"]])
         self.assertEqual({"StartExecution": 50}, found["trail"]["routine"])
+        found = collected(definition("AWS/SQS", "X", {"QueueName": "orders"}), {"cloudtrail.lookup_events": {"Events": [*starts, change]}})
+        self.assertEqual((["UpdateStateMachine"], {"StartExecution": 50}), ([one["event"] for one in found["changes"]], found["trail"]["routine"]))
         stream = event("CreateLogStream", "logs", {"logGroupName": "/aws/lambda/orders", "logStreamName": "x"})
         filters = {"metricFilters": [{"filterName": "f", "filterPattern": "ERROR", "logGroupName": "/aws/lambda/orders"}]}
         self.assertEqual([], self.own_changes(definition("App", "Errors", {}), stream, **{"logs.describe_metric_filters": filters}))
