@@ -108,6 +108,8 @@ class Statements(unittest.TestCase):
         self.assertEqual(["UpdateFunctionCode"], self.own_changes(
             function, event("DeleteTable", "dynamodb", {"tableName": "orders"}), event("UpdateFunctionCode", "lambda", {"functionName": "orders"})))
         queue = definition("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": "orders"})
+        machine = {**event("UpdateStateMachine", "states", {}), "Resources": [{"ResourceName": f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"}]}
+        self.assertEqual([], self.own_changes(function, machine))
         mapping = {**event("CreateEventSourceMapping", "lambda", {}), "Resources": [{"ResourceName": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:orders"}]}
         self.assertEqual(["CreateEventSourceMapping"], self.own_changes(queue, mapping))
         service = definition("AWS/ECS", "CPUUtilization", {"ClusterName": "prod", "ServiceName": "web"})
@@ -119,9 +121,15 @@ class Statements(unittest.TestCase):
             return f"arn:aws:{rest.replace(':', f':eu-west-1:{ACCOUNT}:', 1)}"
 
         url = f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/orders"
-        answers = {"sqs.get_queue_url": {"QueueUrl": url}, "ecs.describe_services": {"services": [{"serviceArn": arn("ecs:service/prod/web")}]}}
+        answers = {"sqs.get_queue_url": {"QueueUrl": url}, "rds.describe_db_instances": {"DBInstances": [{"DBClusterIdentifier": "shop"}]}, "ecs.describe_services": {"services": [{"serviceArn": arn("ecs:service/prod/web")}]}}
         for namespace, dimensions, source, parameters in (
-            ("AWS/SQS", {"QueueName": "orders"}, "sqs", {"queueUrl": url}), ("AWS/SNS", {"TopicName": "orders"}, "sns", {"topicArn": arn("sns:orders")}),
+            ("AWS/SQS", {"QueueName": "orders"}, "sqs", {"queueUrl": url}),
+            ("AWS/SQS", {"QueueName": "orders"}, "lambda", {"eventSourceArn": arn("sqs:orders")}),
+            ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "rds", {"resourceIdentifier": arn("rds:db:orders")}),
+            ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "rds", {"resourceName": arn("rds:cluster:shop")}),
+            ("AWS/RDS", {"DBClusterIdentifier": "shop"}, "rds", {"resourceName": arn("rds:cluster:shop")}),
+            ("AWS/DynamoDB", {"TableName": "orders", "GlobalSecondaryIndexName": "by-day"}, "autoscaling", {"resourceId": "table/orders/index/by-day"}),
+            ("AWS/SNS", {"TopicName": "orders"}, "sns", {"topicArn": arn("sns:orders")}),
             ("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": arn("lambda:function:orders")}),
             ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"tableName": arn("dynamodb:table/orders")}),
             ("AWS/DynamoDB", {"TableName": "orders"}, "autoscaling", {"resourceId": "table/orders", "maxCapacity": 5}),

@@ -34,7 +34,7 @@ COLLECTORS: Tuple[ModuleType, ...] = (
 # The services in whose events a name is that of their own resource: a function and a table can both be "orders".
 _SOURCES: Dict[ModuleType, str] = {
     dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis", lambda_functions: "lambda",
-    rds: "rds", sns: "sns", sqs: "sqs",
+    rds: "rds", sns: "sns", sqs: "sqs", step_functions: "states",
 }
 MAX_TARGETS = 12  # resources of one alarm
 MAX_FUNCTIONS = 2  # functions behind a resource that are looked at

@@ -83,7 +83,8 @@ def functions(ctx: Context, name: str) -> List[str]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [ctx.arn("dynamodb", f"table/{name}"), f"table/{name}"]  # the latter of its auto scaling
+    scaled = [f"table/{name}", *(f"table/{name}/index/{index}" for index in _indexes(ctx, name))]  # as auto scaling names them
+    return [ctx.arn("dynamodb", f"table/{name}"), *scaled]
 
 
 LOOKS = (state, numbers, scaling, consumers, deployments)

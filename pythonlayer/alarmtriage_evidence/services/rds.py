@@ -113,6 +113,11 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, name.split(" ")[-1])] + ([(None, cluster)] if cluster else [])
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    found = [ctx.arn("rds", f"cluster:{_cluster_name(ctx, name)}")] if _cluster_name(ctx, name) else []
+    return found if name.startswith("cluster ") else [*found, ctx.arn("rds", f"db:{name}")]
+
+
 def uses(ctx: Context, name: str) -> Set[str]:
     """Returns the names of the cluster's instances, and of parameter groups and security groups."""
     cluster = _cluster(ctx, _cluster_name(ctx, name)) if _cluster_name(ctx, name) else {}

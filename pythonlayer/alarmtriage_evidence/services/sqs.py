@@ -71,7 +71,7 @@ def functions(ctx: Context, name: str) -> List[str]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [_url(ctx, name)]
+    return [ctx.arn("sqs", name), _url(ctx, name)]
 
 
 LOOKS = (attributes, dead_letters, numbers, consumers, deployments)
