@@ -74,12 +74,11 @@ def changes(
             found, complete = answer.result(timeout=max(0.0, ctx.remaining() - 1))
         except Exception as error:
             if is_global:
-                ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {type(error).__name__}: "
-                         f"{beginning(str(error), 200)}")
+                ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {_described(error)}")
                 continue
             if is_general:
                 failed_at = ctx.fired_at
-            failures.append(f"{type(error).__name__}: {beginning(str(error), 200)}")
+            failures.append(_described(error))
             continue
         if not complete:
             oldest = min((e["EventTime"] for e in found if e.get("EventTime")), default=None)
@@ -127,8 +126,13 @@ def _in_time(ctx: Context, what: str, asked: "Future[Any]", latest: float) -> An
     try:
         return asked.result(timeout=max(0.0, latest - time.monotonic()))
     except Exception as error:
-        ctx.note(f"changes: the {what} were not known: {type(error).__name__}: {beginning(str(error), 200)}")
+        ctx.note(f"changes: the {what} were not known: {_described(error)}")
         return None
+
+
+def _described(error: Exception) -> str:
+    is_late = isinstance(error, TimeoutError) and not str(error)  # that of a wait
+    return "not read in time" if is_late else f"{type(error).__name__}: {beginning(str(error), 200)}"
 
 
 def _counts(routine: Mapping[str, int]) -> Dict[str, int]:
