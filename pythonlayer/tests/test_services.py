@@ -133,6 +133,16 @@ class Lambda(Looks):
             self.assertIn("version 5 differs from version 4: Timeout 3 (before: 30)", texts)
             self.assertTrue(any(text.startswith("version 5 was published at 2026-08-04T12:30:00Z") for text in texts), texts)
 
+    def test_a_version_is_not_compared_with_one_of_the_oldest(self) -> None:
+        def read(request: Dict[str, Any]) -> Dict[str, Any]:
+            if request.get("Qualifier") == "1152":
+                raise fake_aws.error("ResourceNotFoundException")
+            return {"FunctionName": "orders", "Timeout": 3, "Role": "r", "LastModified": "2026-08-04T12:30:00.000+0000"}
+
+        answers = {**self.answers, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "1153"}]}, "lambda.get_function_configuration": read,
+                   "lambda.list_versions_by_function": {"Versions": [{"Version": f"{i}", "Timeout": 9} for i in range(200)]}}
+        self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)))
+
     def test_variables_that_cannot_be_decrypted_come_first(self) -> None:
         key = f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"
         configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": key, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],

@@ -182,11 +182,10 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     known = {str(version.get("Version")) for version in listed}
     if len(known) >= MAX_VERSIONS:  # the listing begins with the oldest ones
         for version in [one for one in used if one.isdigit() and one not in known][:MAX_UNLISTED]:
-            for wanted in (version, str(int(version) - 1)):
-                try:
-                    listed.append({**_version(ctx, name, wanted), "Version": wanted})
-                except Exception as error:
-                    ctx.note(f"version {wanted} of {about}: {error}")
+            try:
+                listed += [{**_version(ctx, name, wanted), "Version": wanted} for wanted in (version, str(int(version) - 1))]
+            except Exception as error:  # a version before it may have been deleted, and one of the oldest is not comparable
+                ctx.note(f"version {version} of {about} was not compared with the one before: {error}")
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
