@@ -109,13 +109,15 @@ func (c *counter) replacePrivateKeys(text string) string {
 	for i, start := range starts {
 		from, body := start[0], start[1]
 		b.WriteString(text[done:from])
-		last := min(len(text), body+maxPrivateKey)
+		next := len(text)
 		if i+1 < len(starts) {
-			last = min(last, starts[i+1][0])
+			next = starts[i+1][0]
 		}
+		last := min(next, body+maxPrivateKey)
 		end := endOfKey().FindStringIndex(text[body:last])
 		if end != nil {
 			last = body + end[0]
+			next = last
 		}
 		if end != nil && 2*lengthOf(keyPart().FindAllString(text[body:last], -1)) >= last-body {
 			done = body + end[1]
@@ -123,8 +125,9 @@ func (c *counter) replacePrivateKeys(text string) string {
 			continue
 		}
 		done = body
-		if first := firstOfKey().FindStringIndex(text[body:last]); first != nil {
-			done += first[1]
+		if first := firstOfKey().FindStringIndex(text[body:next]); first != nil {
+			done += first[1] // a key that is longer than any other is still one secret
+			last = max(last, done)
 		}
 		b.WriteString(c.mark(privateKey.kind, text[from:done]))
 		b.WriteString(keyPart().ReplaceAllStringFunc(text[done:last], func(part string) string {
