@@ -156,7 +156,7 @@ def _read_global(ctx: Context, until: float) -> Tuple[List[Dict[str, Any]], bool
 
 
 def _is_routine(ctx: Context, change: Mapping[str, Any]) -> bool:
-    """Reports whether an event is routine or was caused by the triage itself. Of the alarm's own resources, only their use is routine."""
+    """Reports whether an event is routine or was caused by the triage itself. An event of the alarm's own resources is routine if it uses them."""
     if change["own"]:
         return change["event"] in trail.USES
     return change["event"] in trail.ROUTINE or change.get("user") in (ctx.alarm.get("own_names") or [])
