@@ -288,8 +288,8 @@ func lastPID() int {
 	return maxLastPID
 }
 
-// killUnseen kills every process of the user but the innocent ones, and returns how many it found. It needs no list of them,
-// which needs files: code without a filter can lower the number of files that this process may open.
+// killUnseen kills every process of the user but the innocent ones, and returns how many it found. One signal for all of them finds
+// none. It needs no list of them, which needs files: code without a filter can lower the number of files that this process may open.
 func (s *Supervisor) killUnseen(z *zygote) (killed int) {
 	if !s.options.OwnUser {
 		return 0

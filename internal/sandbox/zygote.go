@@ -394,15 +394,10 @@ func (z *zygote) ended(pid int) <-chan struct{} {
 // waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is
 // unknown.
 func (z *zygote) waitExit(ctx context.Context, pid int) (syscall.WaitStatus, bool) {
-	z.mu.Lock()
-	done, running := z.running[pid]
-	z.mu.Unlock()
-	if running {
-		select {
-		case <-done:
-		case <-z.gone:
-		case <-ctx.Done():
-		}
+	select {
+	case <-z.ended(pid):
+	case <-z.gone:
+	case <-ctx.Done():
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
