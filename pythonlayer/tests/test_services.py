@@ -140,7 +140,9 @@ class Lambda(Looks):
             return {"FunctionName": "orders", "Timeout": 3, "Role": "r", "LastModified": "2026-08-04T12:30:00.000+0000"}
 
         answers = {**self.answers, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "1153"}]}, "lambda.get_function_configuration": read,
-                   "lambda.list_versions_by_function": {"Versions": [{"Version": f"{i}", "Timeout": 9} for i in range(200)]}}
+                   "lambda.list_versions_by_function": {"Versions": [{**read({}), "Version": "$LATEST"}, *({"Version": f"{i}", "Timeout": 9} for i in range(1, 200))]}}
+        self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)))
+        answers["lambda.list_aliases"] = {"Aliases": []}
         self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)))
 
     def test_variables_that_cannot_be_decrypted_come_first(self) -> None:

@@ -180,7 +180,8 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     aliases = _aliases(ctx, name)
     used = _used(aliases)
     known = {str(version.get("Version")) for version in listed}
-    if len(known) >= MAX_VERSIONS:  # the listing begins with the oldest ones
+    is_cut = len(known) >= MAX_VERSIONS  # the listing begins with the oldest ones
+    if is_cut:
         for version in [one for one in used if one.isdigit() and one not in known][:MAX_UNLISTED]:
             try:
                 listed += [{**_version(ctx, name, wanted), "Version": wanted} for wanted in (version, str(int(version) - 1))]
@@ -189,18 +190,19 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    yield from _differences(ctx, about, listed, used)
+    compared = used or ([] if is_cut else ["$LATEST"])
+    yield from _differences(ctx, about, listed, compared)
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         shared = "".join(f", {figure(100 * share)}% to version {version}" for version, share in weights.items())
         yield Observation(about, "configuration", f"alias {alias['Name']} is version {alias['FunctionVersion']}{shared}", 50 if shared else 20)
 
 
-def _differences(ctx: Context, about: str, listed: List[Mapping[str, Any]], used: List[str]) -> Iterator[Observation]:
-    """Returns how the versions that aliases use, and the unpublished one, differ from the version before, if that changed lately."""
+def _differences(ctx: Context, about: str, listed: List[Mapping[str, Any]], compared: List[str]) -> Iterator[Observation]:
+    """Returns how versions differ from the published one before, if they changed lately."""
     by_name = {str(version["Version"]): version for version in listed if version.get("Version")}
     published = sorted((name for name in by_name if name.isdigit()), key=int)
-    for name in dict.fromkeys([*used, "$LATEST"] if not used else used):
+    for name in compared:
         changed = _time(by_name.get(name, {}).get("LastModified"))
         earlier = [other for other in published if name == "$LATEST" or int(other) < int(name)]
         if not earlier or changed is None or not ctx.fired_at - BEFORE <= changed <= ctx.fired_at:
