@@ -41,6 +41,7 @@ func (r *run) restore(resume []byte) error {
 	r.rec.Alarm = saved.Record.Alarm // another transition of it may continue the investigation
 	r.rec.Evidence, r.rec.Together = saved.Record.Evidence, saved.Record.Together
 	r.rec.Rounds, r.rec.Usage, r.rec.Fallbacks = saved.Record.Rounds, saved.Record.Usage, saved.Record.Fallbacks
+	r.rec.Lost = saved.Record.Lost
 	r.rec.Model = saved.Record.Model
 	r.keepAll()
 	if r.state.Model >= len(r.Models) || r.modelID() != saved.Record.Model { // other models were deployed in the meantime

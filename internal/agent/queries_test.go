@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
@@ -109,4 +110,21 @@ func TestQueryLimit_SurvivesACheckpoint(t *testing.T) {
 	require.NoError(t, err)
 	assert.LessOrEqual(t, resumed.QueryCostUSD(), 1+1e-9)
 	assert.GreaterOrEqual(t, resumed.QueryCostUSD(), 0.5, "what was spent before the checkpoint counts")
+}
+
+func TestQueryLimit_WhatWasLostStillCountsAfterACheckpoint(t *testing.T) {
+	tool, rec := &fakeTool{answer: spending}, record("{}")
+	rec.Lost = &investigation.Usage{QueryCostUSD: 0.9}
+	var state []byte
+	_, err := run(t, model.Script{Steps: []model.Step{looks(0, 1), submit("the disk is full", 1, "disk usage 100 %")}}, tool, rec, nil, func(o *agent.Options) {
+		limitedTo(1)(o)
+		o.Checkpoint = func(_ context.Context, saved []byte) error { state = saved; return nil }
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, state)
+	resumed := record("{}")
+	_, err = run(t, model.Script{Steps: []model.Step{looks(1, 1), submit("the disk is full", 1, "disk usage 100 %")}}, tool, resumed, state, limitedTo(1))
+	require.NoError(t, err)
+	assert.Equal(t, rec.Lost, resumed.Lost)
+	assert.InDelta(t, 1, resumed.QueryCostUSD(), 1e-9)
 }
