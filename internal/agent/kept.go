@@ -38,15 +38,17 @@ func (r *run) keepOther(calls []investigation.OtherCall) {
 	}
 }
 
-// keepAll adds everything that the record has.
+// keepAll counts everything that the record has. A question does not keep the answers of the investigation that it is about.
 func (r *run) keepAll() {
-	for call := range r.rec.Calls() {
+	r.kept = 0
+	own := r.own()
+	for call := range own.Calls() {
 		if call.Answer != nil {
 			r.kept += encodedSize(call.Answer)
 		}
 	}
-	for i := range r.rec.Rounds {
-		r.keepOther(r.rec.Rounds[i].Other)
+	for i := range own.Rounds {
+		r.keepOther(own.Rounds[i].Other)
 	}
 }
 

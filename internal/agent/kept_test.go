@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
 // A model that prints as much as it can must not use up the orchestrator's memory, or make a checkpoint that cannot be read.
@@ -38,4 +39,14 @@ func TestKept_LargeOutputsEndTheInvestigation(t *testing.T) {
 	assert.Len(t, last.AWSCalls, 1)
 	assert.InDelta(t, 12*billed.CostUSD, rec.QueryCostUSD(), 1e-9, "what AWS bills counts all the same")
 	assert.NotEmpty(t, rec.NotSeen)
+}
+
+// A question about an investigation that kept much can still run code.
+func TestAsk_OutputsOfTheInvestigationDoNotCountAsKept(t *testing.T) {
+	rec := finished()
+	rec.Rounds[0].Calls[0].Answer.Output = strings.Repeat("x", 33<<20)
+	steps := []model.Step{look("print(3)"), submitAnswer("The disk.", 3, "disk usage 100 %")}
+	answer, _ := ask(t, model.Script{Steps: steps}, &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	assert.Equal(t, investigation.OutcomeCompleted, answer.Outcome, answer.OutcomeWhy)
+	assert.Equal(t, "disk usage 100 %", answer.Rounds[0].Calls[0].Answer.Output)
 }
