@@ -170,7 +170,6 @@ func (r *replaceableDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemI
 	return r.current().UpdateItem(ctx, in, opts...)
 }
 
-// The table can be replaced by an empty one, or somebody deletes the alarm's item. That is no other invocation's doing.
 // A composite alarm that gave way without knowing it would be investigated until its first check of the claim.
 func TestLostAnswer_CompositeAlarmGivesWayAllTheSame(t *testing.T) {
 	composite := stateChange("shop", "ALARM", time.Second, "ALARM(orders)", trigger("orders", "ALARM"))
@@ -189,6 +188,7 @@ func TestLostAnswer_CompositeAlarmGivesWayAllTheSame(t *testing.T) {
 	}
 }
 
+// The table can be replaced by an empty one, or somebody deletes the alarm's item. That is no other invocation's doing.
 func TestLostItem_ReportIsDelivered(t *testing.T) {
 	b := newHarness(t)
 	db := &replaceableDB{table: &b.DB}
