@@ -216,8 +216,8 @@ func (s *scanner) list(kind sensitivity, at int) bool {
 			}
 			if kind.matches(text[from:to]) && !isProse(text[from:to]) {
 				s.replace(from, to, "secret")
-			} else {
-				s.scan(end)
+			} else if !s.scan(end) {
+				return true
 			}
 			if i = skipSpace(text, end); i >= len(text) || text[i] != ',' {
 				return true
@@ -276,7 +276,9 @@ func (s *scanner) object(kind sensitivity, at int) {
 		case isValueField(name):
 			isSecret = kind.matches(value) && (to > from && text[op.value] != text[from] || hasDigit(value))
 		case s.kind(name) != harmless: // found by its own name
-			s.scan(end)
+			if !s.scan(end) {
+				return
+			}
 			continue
 		default:
 			isSecret = isSecretMember(name, value)
@@ -375,12 +377,13 @@ func (s *scanner) pair(field string, op operator) {
 		if isPairValue(text[start:end]) {
 			value.loose = false
 			if isHeader {
-				s.scan(start)
-				s.customHeader(text[from:to], value.value)
+				if s.scan(start) {
+					s.customHeader(text[from:to], value.value)
+				}
 				return
 			}
-			if valueFrom, valueTo, _ := s.quoted(value.value); isName(text[from:to]) || !isSentence(text[valueFrom:valueTo]) {
-				s.scan(start)
+			valueFrom, valueTo, _ := s.quoted(value.value)
+			if (isName(text[from:to]) || !isSentence(text[valueFrom:valueTo])) && s.scan(start) {
 				s.assigned(kind, start, value)
 			}
 			return

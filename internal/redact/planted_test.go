@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -121,6 +122,26 @@ func TestText_PlantedTextsUncoverNoSecrets(t *testing.T) {
 	} {
 		if clean, _ := r.Text(strings.ReplaceAll(text, "¤", secret)); strings.Contains(clean, secret) || strings.Contains(clean, "\f") {
 			t.Errorf("%q: %q", text, clean)
+		}
+	}
+}
+
+// Whoever writes lists of secrets into each other's texts must not use up the memory, nor uncover a secret between.
+func TestText_ListsInEachOthersTextsAreBounded(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, planted := range []string{`passwords: ["`, `{"password": {"token": "`} {
+		r.Text(strings.Repeat(planted, 20_000))
+		var memory runtime.MemStats
+		if runtime.ReadMemStats(&memory); memory.StackInuse > 8<<20 {
+			t.Errorf("%s: %d MB of stack", planted, memory.StackInuse>>20)
+		}
+		const secret = "Kq8vN3xB6w"
+		text := strings.Repeat(planted, 40) + "\ndb_password: " + secret + "\n" + strings.Repeat(`", "Zq8sV2kLw9`, 40) + `"]`
+		if clean, _ := r.Text(text); strings.Contains(clean, secret) {
+			t.Errorf("%q", clean)
 		}
 	}
 }

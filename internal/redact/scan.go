@@ -34,6 +34,7 @@ type scanner struct {
 
 	at     int // position up to which names were looked at
 	looked int // names that were looked at
+	depth  int // calls of scan that have not returned
 
 	name int       // position of the name that is looked at
 	line structure // before it
@@ -55,8 +56,14 @@ func (c *counter) replaceNamed(text string) string {
 	return s.out.String()
 }
 
-// scan looks at the names up to a position. What looks at several values calls it before it replaces one behind other names.
-func (s *scanner) scan(to int) {
+// scan looks at the names up to a position. What looks at several values calls it before it replaces one behind other names, and
+// must not replace one if scan returns false: too many names were found while others are looked at.
+func (s *scanner) scan(to int) bool {
+	if s.depth == maxScans {
+		return false
+	}
+	s.depth++
+	defer func() { s.depth-- }()
 	text := s.text
 	for s.at < to && !s.counter.expired {
 		if !inName[text[s.at]] {
@@ -72,16 +79,20 @@ func (s *scanner) scan(to int) {
 			s.look(start, s.at)
 			s.at = max(s.at, s.done)
 			if s.looked++; s.looked%looksPerTime == 0 && s.counter.isLate() {
-				return
+				return true
 			}
 		}
 		if s.ahead < 0 {
 			s.counter.expired = true
 		}
 	}
+	return true
 }
 
-const looksPerTime = 64 // names that are looked at between two looks at the time
+const (
+	looksPerTime = 64 // names that are looked at between two looks at the time
+	maxScans     = 16 // only hostile texts have more lists and objects of secrets in each other's texts
+)
 
 // scanHints are substrings in lower case. The scanner finds nothing in a text that contains none of them.
 var scanHints = append([]string{"environment", "variables", "env", "kind", "userdata", "gatewayconfiguration", headerName}, nameHints...)

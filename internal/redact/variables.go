@@ -125,8 +125,8 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 			}
 			if value != "" && isSecret(key, value) {
 				s.replace(valueFrom, valueTo, kind)
-			} else {
-				s.scan(end)
+			} else if !s.scan(end) {
+				return
 			}
 			continue
 		}
