@@ -119,7 +119,7 @@ def parameters_of(event: Mapping[str, Any]) -> Dict[str, Any]:
 def _detail(event: Mapping[str, Any]) -> Dict[str, Any]:
     try:
         detail = json.loads(event.get("CloudTrailEvent") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # parameters may nest more deeply than Python parses
         return {}
     return detail if isinstance(detail, dict) else {}
 

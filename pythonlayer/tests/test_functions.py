@@ -362,7 +362,8 @@ class Changes(FakeAWS):
         self.assertRaises(RuntimeError, trail.changes, end=MOMENT)
 
     def test_odd_details_are_no_error(self) -> None:
-        for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
+        for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}',
+                       '{"requestParameters": ' + "[" * 100_000 + "]" * 100_000 + "}"):
             self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
 
     def test_client_of_a_change_cannot_imitate_its_result(self) -> None:
