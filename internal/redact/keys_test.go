@@ -64,3 +64,14 @@ func TestText_LinesOfAPrivateKeyWithOtherTextBetween(t *testing.T) {
 		}
 	}
 }
+
+func TestText_KeyWhoseLineWasKnownIsOneSecret(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean, count := r.Text("loaded -----BEGIN RSA PRIVATE KEY-----\n" + replacement("secret") + "\n-----END RSA PRIVATE KEY----- for host")
+	if clean != "loaded "+replacement("private key")+" for host" || count != 1 {
+		t.Errorf("%d: %q", count, clean)
+	}
+}

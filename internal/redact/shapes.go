@@ -119,9 +119,10 @@ func (c *counter) replacePrivateKeys(text string) string {
 			last = body + end[0]
 			next = last
 		}
-		if end != nil && 2*lengthOf(keyPart().FindAllString(text[body:last], -1)) >= last-body {
+		rest := markOfLine().ReplaceAllString(text[body:last], "")
+		if end != nil && 2*lengthOf(keyPart().FindAllString(rest, -1)) >= len(strings.TrimSpace(rest)) {
 			done = body + end[1]
-			b.WriteString(c.mark(privateKey.kind, text[from:done]))
+			b.WriteString(c.markOver(privateKey.kind, text[from:done]))
 			continue
 		}
 		done = body
@@ -153,6 +154,8 @@ var (
 	endOfKey = lazy.Regexp(`-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
 	// A line of a private key, or several of them. Line breaks and slashes can be escaped.
 	keyPart = lazy.Regexp(`[A-Za-z0-9+/=\\]{20,}`)
+	// What replaced a line that was known as a secret.
+	markOfLine = lazy.Regexp(`\[redacted: [a-zA-Z ]+\]`)
 	// The lines that follow the first one without other text. The last of them can be cut.
 	firstOfKey = lazy.Regexp(`^(?:[\s"',|\\]*[A-Za-z0-9+/=\\]{20,})+(?:[\s\\]*[A-Za-z0-9+/=]*\z)?`)
 )
