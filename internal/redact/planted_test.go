@@ -145,3 +145,19 @@ func TestText_ListsInEachOthersTextsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Python writes JSON in single quotes, and the backslashes before the quotes of JSON within it as two.
+func TestText_FindsValuesInJSONWithinJSONThatPythonPrinted(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		`[{'message': '{"body": "{\\"environmentVariables\\": {\\"A\\": \\"Kq8vN3xB6w\\"}}"}'}]`,
+		`[{'message': '"{\\"UserData\\": {\\"Value\\": \\"Kq8vN3xB6w\\"}}"'}]`,
+	} {
+		if clean, _ := r.Text(text); strings.Contains(clean, "Kq8v") {
+			t.Errorf("%q", clean)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -102,7 +103,21 @@ func (o *structure) closesQuote(text string, at, slashes int) int {
 func (o *structure) closes(text string, at int) bool {
 	slashes := len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
 	quote := at + slashes
-	return quote < len(text) && isQuote(text[quote]) && o.closesQuote(text, quote, slashes) >= 0
+	if quote >= len(text) || !isQuote(text[quote]) {
+		return false
+	}
+	closed := o.closesQuote(text, quote, slashes)
+	if closed >= 0 && o.hasOther(closed) { // Python writes a backslash in such a text as two
+		closed = o.closesQuote(text, quote, slashes/2)
+	}
+	return closed >= 0
+}
+
+// hasOther reports whether an open quote is in a text in quotes of another kind.
+func (o *structure) hasOther(quote int) bool {
+	return slices.ContainsFunc(o.open[:quote], func(outer opener) bool {
+		return isQuote(outer.sign) && outer.sign != o.open[quote].sign
+	})
 }
 
 // firstClose returns where the first quote of a part of a text that closes one that is open begins, with its backslashes, or -1.
