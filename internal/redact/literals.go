@@ -96,7 +96,7 @@ func outsideIdentifiers(text string, spans [][2]int) (kept [][2]int) {
 	if len(spans) == 0 {
 		return nil
 	}
-	names := identifier().FindAllStringIndex(text, -1)
+	names := identifiersNear(text, spans)
 	isInside := func(at int, span [2]int) bool {
 		n := sort.Search(len(names), func(n int) bool { return names[n][1] > at })
 		return n < len(names) && names[n][0] <= at && (names[n][0] < span[0] || span[1] < names[n][1] || names[n][0] == span[0] && span[1] == names[n][1])
@@ -107,6 +107,22 @@ func outsideIdentifiers(text string, spans [][2]int) (kept [][2]int) {
 		}
 	}
 	return kept
+}
+
+// identifiersNear returns where identifiers are in the lines that contain the spans.
+func identifiersNear(text string, spans [][2]int) (names [][2]int) {
+	end := 0
+	for _, span := range slices.SortedFunc(slices.Values(spans), func(a, b [2]int) int { return a[0] - b[0] }) {
+		if span[1] <= end {
+			continue
+		}
+		from := max(end, strings.LastIndexByte(text[:span[0]], '\n')+1)
+		end = lineEnd(text, span[1])
+		for _, name := range identifier().FindAllStringIndex(text[from:end], -1) {
+			names = append(names, [2]int{from + name[0], from + name[1]})
+		}
+	}
+	return names
 }
 
 // identifier matches ARNs, IDs of accounts and resources, times, and IP addresses.
