@@ -40,6 +40,10 @@ class Metric(NamedTuple):
         values = dict(self.dimensions)
         return next((values[name] for name in names if values.get(name)), "")
 
+    def is_of(self, namespace: str) -> bool:
+        """Reports whether the metric is of this namespace of AWS, or a custom one. Other services use the same dimensions for resources of theirs."""
+        return self.namespace == namespace or not self.namespace.startswith("AWS/")
+
 
 class Observation(NamedTuple):
     """One fact about a resource. It says what was seen, never what caused the alarm.

@@ -588,6 +588,16 @@ class Registry(unittest.TestCase):
         self.assertEqual([], services.targets(ctx, [foreign]))
         self.assertIn("SQS queue orders of account 999988887777: not read", ctx.notes[0])
 
+    def test_a_dimension_of_another_service_of_aws_names_no_resource_of_a_collector(self) -> None:
+        for namespace, dimensions in (
+            ("AWS/Cassandra", {"Keyspace": "shop", "TableName": "orders"}), ("AWS/Timestream", {"DatabaseName": "shop", "TableName": "orders"}),
+            ("AWS/Connect", {"InstanceId": "c0ffee", "MetricGroup": "Queue", "QueueName": "orders"}), ("AWS/S3-Outposts", {"BucketName": "orders"}),
+            ("AWS/Other", {"TopicName": "orders"}), ("AWS/Other", {"CacheClusterId": "orders"}), ("AWS/Other", {"FunctionName": "orders"}),
+        ):
+            self.assertEqual([], services.targets(context(FakeAWS({})), [metric(namespace, **dimensions)]), namespace)
+        for collector, dimension in ((dynamodb, "TableName"), (sns, "TopicName"), (s3, "BucketName"), (elasticache, "CacheClusterId")):
+            self.assertEqual(["orders"], collector.targets(metric("Shop", **{dimension: "orders"})), "a custom metric")
+
     def test_many_resources_are_bounded(self) -> None:
         ctx = context(FakeAWS({}))
         found = services.targets(ctx, [metric("AWS/SQS", QueueName=f"q{i}") for i in range(40)])

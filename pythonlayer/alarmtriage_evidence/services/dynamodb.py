@@ -22,7 +22,7 @@ _NUMBERS = (
 
 def targets(metric: Metric) -> List[str]:
     name = metric.dimension("TableName")
-    return [name] if name else []
+    return [name] if name and metric.is_of("AWS/DynamoDB") else []
 
 
 def state(ctx: Context, name: str) -> Iterator[Observation]:

@@ -12,7 +12,7 @@ COST = "six metrics of GetMetricData"
 
 def targets(metric: Metric) -> List[str]:
     name = metric.dimension("CacheClusterId")
-    return [name] if name else []
+    return [name] if name and metric.is_of("AWS/ElastiCache") else []
 
 
 def state(ctx: Context, name: str) -> Iterator[Observation]:

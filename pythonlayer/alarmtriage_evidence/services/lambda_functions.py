@@ -40,7 +40,7 @@ _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
 
 
 def targets(metric: Metric) -> List[str]:
-    if metric.namespace == "AWS/Lambda" or not metric.namespace.startswith("AWS/"):
+    if metric.is_of("AWS/Lambda"):
         name = metric.dimension("FunctionName", "function_name", "Function")
         return [name.split(":function:")[-1].split(":")[0]] if name and "/" not in name else []  # without an alias
     return []

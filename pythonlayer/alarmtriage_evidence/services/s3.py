@@ -13,7 +13,7 @@ COST = "five metrics of GetMetricData, and four S3 requests"
 
 def targets(metric: Metric) -> List[str]:
     name = metric.dimension("BucketName")
-    return [name] if name else []
+    return [name] if name and metric.is_of("AWS/S3") else []
 
 
 def encryption(ctx: Context, name: str) -> Iterator[Observation]:

@@ -23,7 +23,7 @@ MAX_REASON = 600  # characters of one
 
 def targets(metric: Metric) -> List[str]:
     name = metric.dimension("TopicName")
-    return [name] if name else []
+    return [name] if name and metric.is_of("AWS/SNS") else []
 
 
 def attributes(ctx: Context, name: str) -> Iterator[Observation]:

@@ -16,7 +16,7 @@ COST = f"six metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 def targets(metric: Metric) -> List[str]:
     name = metric.dimension("QueueName")
-    return [name] if name else []
+    return [name] if name and metric.is_of("AWS/SQS") else []
 
 
 def attributes(ctx: Context, name: str) -> Iterator[Observation]:
