@@ -115,6 +115,28 @@ class Statements(unittest.TestCase):
         service = definition("AWS/ECS", "CPUUtilization", {"ClusterName": "prod", "ServiceName": "web"})
         for cluster, own in (("staging", []), ("prod", ["UpdateService"]), (f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/prod", ["UpdateService"])):
             self.assertEqual(own, self.own_changes(service, event("UpdateService", "ecs", {"cluster": cluster, "service": "web"})), cluster)
+        for change in (event("UpdateService", "ecs", {"service": "web"}), event("CreateService", "ecs", {"serviceName": "web"})):
+            self.assertEqual([], self.own_changes(service, change), "a request without a cluster is about the cluster default")
+            self.assertEqual([change["EventName"]], self.own_changes(definition("AWS/ECS", "X", {"ClusterName": "default", "ServiceName": "web"}), change))
+
+    def test_each_name_is_that_of_a_resource_of_its_own_service(self) -> None:
+        machine = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"
+        code = event("UpdateFunctionCode", "lambda", {"functionName": "orders", "s3Bucket": "artifacts"})
+        for namespace, dimensions in (
+            ("AWS/States", {"StateMachineArn": machine}), ("AWS/S3", {"BucketName": "artifacts"}), ("AWS/EC2", {"AutoScalingGroupName": "orders"}),
+            ("AWS/States", {"StateMachineArn": machine.replace("orders", "artifacts")}),
+        ):
+            self.assertEqual([], self.own_changes(definition(namespace, "X", dimensions), code), dimensions)
+        self.assertEqual([], self.own_changes(definition("Shop", "Declines", {"FunctionName": "orders"}), event("UpdateTable", "dynamodb", {"tableName": "orders"})))
+        self.assertEqual(["UpdateFunctionCode"], self.own_changes(definition("Shop", "Declines", {"FunctionName": "orders"}), code))
+        for namespace, dimensions, source, parameters in (
+            ("AWS/States", {"StateMachineArn": machine}, "states", {"stateMachineArn": machine}), ("AWS/States", {"StateMachineArn": machine}, "states", {"name": "orders"}),
+            ("AWS/S3", {"BucketName": "orders"}, "s3", {"bucketName": "orders"}),
+            ("AWS/EC2", {"AutoScalingGroupName": "orders"}, "autoscaling", {"autoScalingGroupName": "orders"}),
+            ("AWS/EC2", {"InstanceId": "i-1"}, "autoscaling", {"instanceId": "i-1"}),
+            ("AWS/EC2", {"InstanceId": "i-1"}, "lambda", {"environment": "i-1"}),
+        ):
+            self.assertEqual(["Change"], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters)), dimensions)
 
     def test_resources_that_requests_name_by_arn_or_url_are_own(self) -> None:
         def arn(rest: str) -> str:

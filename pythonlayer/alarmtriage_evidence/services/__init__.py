@@ -15,6 +15,7 @@ Each collector is one module with these members:
 All looks of all resources run at the same time. `performance_insights` has no resources of its own; `rds` uses its looks.
 """
 
+import re
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
@@ -33,9 +34,10 @@ COLLECTORS: Tuple[ModuleType, ...] = (
 
 # The services in whose events a name is that of their own resource: a function and a table can both be "orders".
 _SOURCES: Dict[ModuleType, str] = {
-    dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis", lambda_functions: "lambda",
-    rds: "rds", sns: "sns", sqs: "sqs", step_functions: "states",
+    auto_scaling: "autoscaling", dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis",
+    lambda_functions: "lambda", rds: "rds", s3: "s3", sns: "sns", sqs: "sqs", step_functions: "states",
 }
+_OTHERS = frozenset(_SOURCES.values()) - {"autoscaling"}  # it also has the events of Application Auto Scaling, which name tables and services
 MAX_TARGETS = 12  # resources of one alarm
 MAX_FUNCTIONS = 2  # functions behind a resource that are looked at
 Look = Tuple[str, Callable[[], Iterator[Observation]]]
@@ -135,11 +137,21 @@ def addresses(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str
 
 def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any]) -> bool:
     """Reports whether an event with the name of one of these resources is about a resource of another service or ECS cluster."""
-    service = str(event.get("EventSource")).split(".")[0]
-    own = {_SOURCES.get(collector) for collector, _ in wanted}
+    service, texts = str(event.get("EventSource")).split(".")[0], trail.texts_of(event)
+    last = {re.split("[/:]", text)[-1] for text in texts}
+    named = [collector for collector, name in wanted if re.split("[ /:]", name)[-1] in last]
+    own = {_SOURCES.get(collector) for collector in named or [collector for collector, _ in wanted]}
     if service == "ecs" and service in own:
-        cluster = str(trail.parameters_of(event).get("cluster") or "").split("/")[-1]
+        cluster = _cluster_of(trail.parameters_of(event))
         return bool(cluster) and cluster not in {name.split(" ")[0] for collector, name in wanted if collector is ecs}
-    if not own or None in own or service in own or service not in _SOURCES.values():
+    if not own or None in own or service in own or service not in _OTHERS:
         return False
-    return not any(text.startswith("arn:") and text.split(":", 3)[2:3] == [one] for text in trail.texts_of(event) for one in own)
+    return not any(text.startswith("arn:") and text.split(":", 3)[2:3] == [one] for text in texts for one in own)
+
+
+def _cluster_of(parameters: Mapping[str, Any]) -> str:
+    """Returns the name of the ECS cluster that a request is about, or an empty text. A request that only names a service is about the cluster "default"."""
+    if parameters.get("cluster"):
+        return str(parameters["cluster"]).split("/")[-1]
+    service = str(parameters.get("service") or parameters.get("serviceName") or "arn:")
+    return "" if service.startswith("arn:") else "default"
