@@ -73,8 +73,10 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     periods = [q.get("MetricStat", {}).get("Period") or q.get("Period") or 60 for q in wanted]
     step = timedelta(seconds=max(periods + [1]))
     span = min(max(step * 180, timedelta(hours=1)), timedelta(days=14))
+    # CloudWatch counts the periods from the start of a request, and those of an alarm from the full hour or day.
+    start = datetime.fromtimestamp((ctx.fired_at - span).timestamp() // step.total_seconds() * step.total_seconds(), timezone.utc)
     request: Dict[str, Any] = {
-        "MetricDataQueries": wanted, "StartTime": ctx.fired_at - span, "ScanBy": "TimestampAscending",
+        "MetricDataQueries": wanted, "StartTime": start, "ScanBy": "TimestampAscending",
         "EndTime": min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))}
     results: List[Dict[str, Any]] = []
     states: Dict[Tuple[str, str], str] = {}

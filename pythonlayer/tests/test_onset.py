@@ -78,6 +78,30 @@ class Onset(unittest.TestCase):
                 self.assertEqual(want, [int((FIRED - at) / MINUTE) for at in ctx.onsets])
 
 
+    def test_the_periods_are_those_of_the_alarm(self) -> None:
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            """Adds up a value per minute from the start of the request, which CloudWatch rounds to a full minute."""
+            query = request["MetricDataQueries"][0]
+            at, period = request["StartTime"].replace(second=0, microsecond=0), timedelta(seconds=query["MetricStat"]["Period"])
+            times, values = [], []
+            while at <= fired:
+                times.append(at)
+                values.append(max(9.0 if at + i * MINUTE >= began else 0.0 for i in range(period // MINUTE)))
+                at += period
+            return {"MetricDataResults": [{"Id": query["Id"], "Timestamps": times, "Values": values}]}
+
+        for period, fired, began in (
+            (300, FIRED + timedelta(minutes=3, seconds=20), FIRED.replace(minute=30)), (3600, FIRED, FIRED.replace(hour=11, minute=0)),
+            (86400, FIRED, FIRED.replace(hour=0, minute=0)), (60, FIRED + timedelta(seconds=20), FIRED - MINUTE),
+        ):
+            with self.subTest(period):
+                ctx = context(FakeAWS({"cloudwatch.get_metric_data": answer}), time=fired.timestamp())
+                found = series.of_metrics(ctx, {"Namespace": "AWS/SQS", "MetricName": "Age", "Dimensions": [], "Period": period, "Statistic": "Maximum",
+                                                "EvaluationPeriods": 1, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold"})
+                self.assertEqual({0.0}, {at % period for at, _ in found[0]["points"]})
+                self.assertEqual([began], ctx.onsets)
+
+
 class Windows(unittest.TestCase):
     def alarm(self, **more: Any) -> Dict[str, Any]:
         return {"AlarmName": "a", "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}],
