@@ -412,6 +412,13 @@ class RDS(Looks):
         self.assertIn("modifications wait for the next maintenance window: DBInstanceClass", "\n".join(texts))
         self.assertNotIn("Password", "\n".join(texts))
 
+    def test_modifications_that_may_be_in_progress_do_not_wait(self) -> None:
+        instance = self.answers["rds.describe_db_instances"]["DBInstances"][0]
+        for status in ("modifying", "upgrading", "rebooting", "storage-config-upgrade"):
+            answers = {**self.answers, "rds.describe_db_instances": {"DBInstances": [{**instance, "DBInstanceStatus": status}]}}
+            texts = [one for one in self.see(rds, "orders-1", answers) if "DBInstanceClass" in one]
+            self.assertEqual(["modifications are pending or being applied: DBInstanceClass"], texts, status)
+
     def test_a_metric_of_a_cluster(self) -> None:
         self.assertEqual(["cluster orders"], rds.targets(metric("AWS/RDS", DBClusterIdentifier="orders", Role="WRITER")))
         texts = self.see(rds, "cluster orders", self.answers)

@@ -37,8 +37,8 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     yield Observation(about, "health", f"its status is {status}", 20 if status in ("available", "backing-up") else 90)
     pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
     if pending:
-        # While the status is modifying, AWS may be applying them.
-        when = "are pending or being applied" if status == "modifying" else "wait for the next maintenance window"
+        # In other states, such as modifying, upgrading, and rebooting, AWS may be applying them.
+        when = "wait for the next maintenance window" if status in ("available", "storage-full", "stopped") else "are pending or being applied"
         yield Observation(about, "configuration", f"modifications {when}: {', '.join(sorted(pending))}", 55)
     for group in found.get("DBParameterGroups") or []:
         if group.get("ParameterApplyStatus") not in ("in-sync", None):
