@@ -234,6 +234,12 @@ class Texts(unittest.TestCase):
         aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": found}})
         self.assertEqual(["x", "y", "z"], [a["AlarmName"] for a in alarms.children(context(aws), {"AlarmRule": "AT_LEAST(2, ALARM, (x, y, z))"})])
 
+    def test_a_child_alarm_with_a_promql_query_is_noted(self) -> None:
+        found = [{"AlarmName": "pods", "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}}, {"AlarmName": "errors", "MetricName": "Errors"}]
+        ctx = context(FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": found}}))
+        self.assertEqual(["errors"], [a["AlarmName"] for a in alarms.children(ctx, {"AlarmRule": "ALARM(pods) OR ALARM(errors)"})])
+        self.assertEqual(["child alarms: the query of PromQL alarm pods was not read"], ctx.notes)
+
     def test_a_rule_without_alarms_is_noted(self) -> None:
         for rule, noted in (("SOMETHING_NEW[a]", True), ("TRUE", False), ("ALARM(x)", False)):
             ctx = context(FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": [{"AlarmName": "x"}]}}))
