@@ -556,6 +556,23 @@ class LogMetrics(Looks):
         self.assertEqual([], log_metric_filters.targets(metric("AWS/Lambda", "Errors", FunctionName="orders")))
         self.assertEqual(["Shop Declines"], log_metric_filters.targets(metric("Shop", "Declines")))
 
+    def test_a_filter_that_does_not_count_matching_lines(self) -> None:
+        for more, first, second in (
+            ({"metricTransformations": [{"metricName": "Wait", "metricNamespace": "Shop", "metricValue": "$.ms"}]},
+             "1 lines that the alarm's metric reads", "metric filter f reads $.ms of lines that match { $.ms = * }"),
+            ({"metricTransformations": [{"metricName": "Wait", "metricNamespace": "Shop", "metricValue": "1"}]},
+             "1 lines that the alarm's metric counts", "metric filter f counts lines that match { $.ms = * }"),
+            ({"applyOnTransformedLogs": True}, "1 lines that match the pattern of the metric filter, which may not be those of the alarm's metric",
+             "metric filter f counts lines that match { $.ms = * }, after the log group's transformer changed them"),
+            ({"fieldSelectionCriteria": '@aws.account = "1"'}, "1 lines that match the pattern of the metric filter, which may not be those of the alarm's metric",
+             'metric filter f counts lines that match { $.ms = * }, of those with @aws.account = "1"'),
+        ):
+            texts = self.see(log_metric_filters, "Shop Wait", {
+                "logs.describe_metric_filters": {"metricFilters": [{"filterName": "f", "filterPattern": "{ $.ms = * }", "logGroupName": "/shop", **more}]},
+                "logs.filter_log_events": lambda request: {"events": [{"timestamp": request["startTime"], "message": '{"ms": 5}'}] if "$" in request["filterPattern"] else []}})
+            self.first(texts, first)
+            self.assertIn(second, texts)
+
 
 class Account(Looks):
     answers = {

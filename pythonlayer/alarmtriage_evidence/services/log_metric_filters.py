@@ -28,14 +28,21 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
     for found in _filters(ctx, name):
         group, pattern = found["logGroupName"], found.get("filterPattern") or ""
         about = f"log group {group}"
-        yield Observation(about, "configuration", f"metric filter {found['filterName']} counts lines that match {pattern or 'anything'}", 20)
+        measured = [one["metricValue"] for one in found.get("metricTransformations") or [] if str(one.get("metricValue")).startswith("$")]
+        work = f"reads {' and '.join(measured)} of" if measured else "counts"
+        selected = f", of those with {found['fieldSelectionCriteria']}" if found.get("fieldSelectionCriteria") else ""
+        transformed = ", after the log group's transformer changed them" if found.get("applyOnTransformedLogs") else ""
+        yield Observation(about, "configuration", f"metric filter {found['filterName']} {work} lines that match {pattern or 'anything'}{selected}{transformed}", 20)
         since = max(onset, end - MAX_LOGS)
         counted = logs.matching_patterns(group, since, end, pattern, ctx.client("logs"), ctx.remaining())
         if not counted["complete"] or since > onset:
             ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
-        what = "lines that the alarm's metric counts"
+        what = f"lines that the alarm's metric {'reads' if measured else 'counts'}"
+        if selected or transformed:  # FilterLogEvents neither selects fields nor transforms lines
+            what = "lines that match the pattern of the metric filter, which may not be those of the alarm's metric"
         if dimensions := next((m.dimensions for m in ctx.metrics if targets(m) == [name] and m.dimensions), ()):
-            what = f"lines that match the metric filter; of these, the alarm's metric counts those with {', '.join(f'{key}={value}' for key, value in dimensions)}"
+            what = (f"lines that match the {'pattern of the ' if selected or transformed else ''}metric filter; of these, the alarm's metric "
+                    f"{'reads' if measured else 'counts'} those with {', '.join(f'{key}={value}' for key, value in dimensions)}")
         for line in counted["patterns"][:MAX_EXAMPLES]:
             yield Observation(about, "errors", f"{line['count']} {what}, from {line['first']} to {line['last']}: {line['example']}", 86)
 
