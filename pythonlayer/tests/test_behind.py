@@ -70,6 +70,19 @@ class Behind(unittest.TestCase):
                     self.assertIn(fake_aws.action(service, operation), collector.READS)
                 self.assertEqual({"worker", "carts"}, services.related(ctx, [(collector, name)]))
 
+    def test_the_functions_of_an_enhanced_fan_out_consumer_are_read(self) -> None:
+        stream = f"arn:aws:kinesis:{REGION}:stream/clicks"
+        consumer = {"ConsumerName": "fast", "ConsumerARN": f"{stream}/consumer/fast:1700000000", "ConsumerStatus": "ACTIVE"}
+
+        def listed(request: Dict[str, Any]) -> Dict[str, Any]:
+            return mappings("worker" if "consumer" in request["EventSourceArn"] else "slow", UUID=request["EventSourceArn"])
+
+        answers = {"kinesis.list_stream_consumers": {"Consumers": [consumer]}, "lambda.list_event_source_mappings": listed,
+                   "kinesis.describe_stream_summary": {"StreamDescriptionSummary": {"OpenShardCount": 2, "StreamStatus": "ACTIVE"}}}
+        ctx = context(FakeAWS({**ERRORS, **answers}))
+        self.assertEqual(["slow", "worker"], kinesis.functions(ctx, "clicks"))
+        self.assertIn("its consumer is Lambda function worker: Enabled", "\n".join(one.text for one in kinesis.consumers(ctx, "clicks")))
+
     def test_only_two_functions_are_read(self) -> None:
         seen, ctx, _ = behind({"lambda.list_event_source_mappings": mappings("a", "b", "b", "c")}, {}, (sqs, "orders"))
         self.assertEqual({"Lambda function a", "Lambda function b"}, {one.split(":")[0] for one in seen})

@@ -1,6 +1,6 @@
 """Kinesis data streams: state and shards, throttling, iterator age, and consumers."""
 
-from typing import Iterator, List
+from typing import Any, Iterator, List, Mapping
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
@@ -26,11 +26,11 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:
-    about, arn = f"{KIND} {name}", ctx.arn("kinesis", f"stream/{name}")
-    for found in ctx.pages(f"enhanced fan-out consumers of {name}", ctx.client("kinesis").list_stream_consumers, "Consumers", 20, StreamARN=arn):
+    about = f"{KIND} {name}"
+    for found in _fan_out(ctx, name):
         yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
     shards = _stream(ctx, name).get("OpenShardCount")
-    for mapping in lambda_functions.mappings_of(ctx, arn):
+    for mapping in _mappings(ctx, name):
         function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")
         fine = mapping.get("State") == "Enabled" and result in (None, "OK", "No records processed")
         factor = mapping.get("ParallelizationFactor")
@@ -51,8 +51,7 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def functions(ctx: Context, name: str) -> List[str]:
-    arn = ctx.arn("kinesis", f"stream/{name}")
-    return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in lambda_functions.mappings_of(ctx, arn)]
+    return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in _mappings(ctx, name)]
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
@@ -60,6 +59,23 @@ def addresses(ctx: Context, name: str) -> List[str]:
 
 
 LOOKS = (state, consumers, numbers, deployments)
+
+
+def _fan_out(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    return ctx.once(("fan-out", name), lambda: ctx.pages(
+        f"enhanced fan-out consumers of {name}", ctx.client("kinesis").list_stream_consumers, "Consumers", 20,
+        StreamARN=ctx.arn("kinesis", f"stream/{name}")))
+
+
+def _mappings(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    """Returns the event source mappings of the stream, and of its enhanced fan-out consumers, whose ARNs are sources of their own."""
+    sources = [ctx.arn("kinesis", f"stream/{name}")]
+    try:
+        sources += [found["ConsumerARN"] for found in _fan_out(ctx, name) if found.get("ConsumerARN")]
+    except Exception:
+        pass  # the look at the consumers reports the error
+    found = [mapping for source in sources for mapping in lambda_functions.mappings_of(ctx, source)]
+    return list({mapping.get("UUID") or str(mapping): mapping for mapping in found}.values())
 
 
 def _stream(ctx: Context, name: str):
