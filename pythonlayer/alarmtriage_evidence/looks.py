@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import logs
 
@@ -22,13 +22,19 @@ MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
-def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None) -> Iterator[Observation]:
-    """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before."""
+def log_errors(
+    ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None, is_own: Optional[Callable[[str], bool]] = None
+) -> Iterator[Observation]:
+    """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before.
+
+    `is_own` reports whether a log stream is one of the resource, if others write to the log group, too.
+    """
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs", region)
-    after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining())
-    before = logs.error_patterns(group, start, onset, client, is_access_log, ctx.remaining())
+    where = f"its streams of {group}" if is_own else group
+    after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), is_own)
+    before = logs.error_patterns(group, start, onset, client, is_access_log, ctx.remaining(), is_own)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
@@ -40,28 +46,30 @@ def log_errors(ctx: Context, about: str, group: str, is_access_log: bool = False
         count = earlier.get(found["pattern"], 0)
         weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"], minutes(since, end) / minutes(start, onset)) else 35
         yield Observation(about, "errors",
-                          f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
+                          f"{found['count']} log lines in {where} from {found['first']} to {found['last']}, {count or none} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
-        yield Observation(about, "errors", f"no lines that look like errors in {group} around the transition, by words such as error, failed, and denied", 15)
+        yield Observation(about, "errors", f"no lines that look like errors in {where} around the transition, by words such as error, failed, and denied", 15)
     yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])
-    yield from _new_warnings(ctx, about, group, client)
+    yield from _new_warnings(ctx, about, group, client, where, is_own)
 
 
-def _new_warnings(ctx: Context, about: str, group: str, client: Any) -> Iterator[Observation]:
+def _new_warnings(
+    ctx: Context, about: str, group: str, client: Any, where: str, is_own: Optional[Callable[[str], bool]]
+) -> Iterator[Observation]:
     """Returns the warnings of a log group that began after the onset."""
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
-    after = logs.warning_patterns(group, since, end, client, ctx.remaining())
+    after = logs.warning_patterns(group, since, end, client, ctx.remaining(), is_own)
     if not after["patterns"]:
         return
-    before = logs.warning_patterns(group, start, onset, client, ctx.remaining())
+    before = logs.warning_patterns(group, start, onset, client, ctx.remaining(), is_own)
     if not before["complete"]:
         return  # what was not read may have them
     earlier = {found["pattern"] for found in before["patterns"]}
     new = [found for found in after["patterns"] if found["pattern"] not in earlier]
     for found in new[:MAX_WARNINGS]:
-        yield Observation(about, "errors", f"{found['count']} new warnings in {group} from {found['first']} to {found['last']}, none in the "
+        yield Observation(about, "errors", f"{found['count']} new warnings in {where} from {found['first']} to {found['last']}, none in the "
                                            f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", 65 if found["count"] >= FREQUENT else 30)
 
 

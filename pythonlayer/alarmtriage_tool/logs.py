@@ -108,20 +108,27 @@ def matching_patterns(group: str, start: Moment, end: Optional[Moment], filter: 
 
 
 def error_patterns(
-    group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False, seconds: float = SECONDS
+    group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False, seconds: float = SECONDS,
+    is_own: Optional[Callable[[str], bool]] = None,
 ) -> Dict[str, Any]:
-    """Groups the error lines of a log group, as `log_patterns` does. The name of an access log does not always show that it is one."""
+    """Groups the error lines of a log group, as `log_patterns` does. The name of an access log does not always show that it is one.
+
+    `is_own` reports whether the lines of a log stream, of which it gets the name, count.
+    """
     searched = f"{ERROR_FILTER} {STATUS_FILTER}" if is_access_log or _ACCESS_LOG.search(group) else ERROR_FILTER
-    return _grouped(client, group, start, end, searched, is_error, seconds)
+    return _grouped(client, group, start, end, searched, is_error, seconds, is_own)
 
 
-def warning_patterns(group: str, start: Moment, end: Optional[Moment], client: Any, seconds: float = SECONDS) -> Dict[str, Any]:
+def warning_patterns(
+    group: str, start: Moment, end: Optional[Moment], client: Any, seconds: float = SECONDS, is_own: Optional[Callable[[str], bool]] = None
+) -> Dict[str, Any]:
     """Groups the warnings of a log group that report no error, as `log_patterns` groups the error lines."""
-    return _grouped(client, group, start, end, WARNING_FILTER, lambda message: is_warning(message) and not is_error(message), seconds)
+    return _grouped(client, group, start, end, WARNING_FILTER, lambda message: is_warning(message) and not is_error(message), seconds, is_own)
 
 
 def _grouped(
-    client: Any, group: str, start: Moment, end: Optional[Moment], filter: str, is_wanted: Callable[[str], bool], seconds: float
+    client: Any, group: str, start: Moment, end: Optional[Moment], filter: str, is_wanted: Callable[[str], bool], seconds: float,
+    is_own: Optional[Callable[[str], bool]] = None,
 ) -> Dict[str, Any]:
     until = time.monotonic() + min(seconds, SECONDS)
     by_arn = group.startswith("arn:")
@@ -144,6 +151,8 @@ def _grouped(
             is_late = time.monotonic() > latest
             if is_late:
                 break
+            if is_own and not is_own(event.get("logStreamName") or ""):
+                continue
             message = _CONTROL.sub("", event.get("message") or "")
             if not is_wanted(message):
                 continue

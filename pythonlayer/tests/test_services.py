@@ -40,6 +40,17 @@ class Looks(unittest.TestCase):
             self.assertTrue(any(text in one for one in texts[:among]), f"{text!r} is not among the first of {json.dumps(texts, indent=1)}")
 
 
+class SharedLogGroup(unittest.TestCase):
+    def test_lines_of_other_functions_do_not_count(self) -> None:
+        streams = ("2026/08/04/carts[$LATEST]aa", "2026/08/04/orders[7]bb", "audit")
+        for group, where, shown in (("/shop/all", "its streams of /shop/all", streams[1:]), (None, "/aws/lambda/orders", streams)):
+            configuration = {**Lambda.answers["lambda.get_function_configuration"], **({"LoggingConfig": {"LogGroup": group}} if group else {})}
+            ctx = context(FakeAWS({"lambda.get_function_configuration": configuration, "logs.filter_log_events": lines_of(*streams)}))
+            found = [one.text for one in lambda_functions.errors(ctx, "orders") if "ERROR of" in one.text]
+            self.assertEqual(sorted(shown), sorted(text.rpartition("ERROR of ")[2] for text in found))
+            self.assertTrue(all(f"1 log lines in {where} from" in text for text in found), found)
+
+
 class Lambda(Looks):
     answers = {
         "lambda.get_function_configuration": {
@@ -505,6 +516,35 @@ class ECSLogs(unittest.TestCase):
                 "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 1, "containerDefinitions": containers}}}))
             list(ecs.logs(ctx, "shop web"))
             self.assertEqual(notes, ctx.notes)
+
+
+    def texts(self, options: Dict[str, str], *streams: str) -> str:
+        container = {"name": "app", "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/shop", **options}}}
+        ctx = context(FakeAWS({
+            "ecs.describe_services": {"services": [{"serviceName": "web", "taskDefinition": "web:1"}]}, "logs.filter_log_events": lines_of(*streams),
+            "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 1, "containerDefinitions": [container]}}}))
+        return "\n".join(one.text for one in ecs.logs(ctx, "shop web"))
+
+    def test_lines_of_other_services_in_the_same_log_group_do_not_count(self) -> None:
+        other, own = "worker/app/" + "a" * 32, "web/app/" + "b" * 32
+        found = self.texts({"awslogs-stream-prefix": "web"}, other, own)
+        self.assertIn("1 log lines in its streams of /ecs/shop from", found)
+        self.assertIn(own, found)
+        self.assertNotIn(other, found)
+        self.assertIn("1 new warnings in its streams of /ecs/shop from", found)
+        self.assertIn("no lines that look like errors in its streams of /ecs/shop", self.texts({"awslogs-stream-prefix": "web"}, other))
+        self.assertIn("1 log lines in /ecs/shop from", self.texts({}, "b" * 32), "without a prefix, the name of a stream shows no service")
+
+
+def lines_of(*streams: str) -> Any:
+    """Returns the answer of FilterLogEvents that has an error and a warning of each of these log streams after the onset."""
+    def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+        if request["endTime"] <= FIRED.timestamp() * 1000:
+            return {"events": []}
+        level = "WARN" if request["filterPattern"].startswith("?WARN") else "ERROR"
+        return {"events": [{"timestamp": int(FIRED.timestamp() * 1000), "logStreamName": stream, "message": f"{level} of {stream}"} for stream in streams]}
+
+    return answer
 
 
 class CloudFront(Looks):

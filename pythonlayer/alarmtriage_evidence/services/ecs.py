@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from alarmtriage_tool import logs as patterns
 
@@ -108,16 +108,19 @@ def difference(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def logs(ctx: Context, name: str) -> Iterator[Observation]:
-    groups = []
+    found: Dict[Tuple[str, str], List[str]] = {}  # beginnings of the names of the containers' streams, which are prefix/container/task
     for container in _definition(ctx, name).get("containerDefinitions") or []:
         options = (container.get("logConfiguration") or {}).get("options") or {}
         if options.get("awslogs-group"):
-            groups.append((options["awslogs-group"], options.get("awslogs-region") or ctx.region))
-    groups = list(dict.fromkeys(groups))
+            prefix = options.get("awslogs-stream-prefix")
+            found.setdefault((options["awslogs-group"], options.get("awslogs-region") or ctx.region), []).append(
+                f"{prefix}/{container.get('name')}/" if prefix else "")
+    groups = list(found)
     if len(groups) > MAX_CONTAINERS:
         ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(group for group, _ in groups[:MAX_CONTAINERS])}")
     for group, region in groups[:MAX_CONTAINERS]:
-        yield from log_errors(ctx, f"{KIND} {name}", group, region=region)
+        own = tuple(found[group, region])
+        yield from log_errors(ctx, f"{KIND} {name}", group, region=region, is_own=None if "" in own else lambda stream: not stream or stream.startswith(own))
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:

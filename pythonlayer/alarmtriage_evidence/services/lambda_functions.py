@@ -36,6 +36,7 @@ _ACCOUNT_NUMBERS = (
 # Values of environment variables that name no resource.
 _WORDS = frozenset(("true", "false", "none", "null", "trace", "debug", "info", "warn", "warning", "error", "prod", "production", "stage", "staging",
                     "dev", "development", "test", "json", "text", "utc", "default"))
+_STREAM = re.compile(r"\d{4}/\d\d/\d\d/([\w-]*)\[")
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
 
 
@@ -170,8 +171,15 @@ def heaviest_functions(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def errors(ctx: Context, name: str) -> Iterator[Observation]:
-    group = (_configuration(ctx, name).get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-    yield from log_errors(ctx, f"{KIND} {name}", group)
+    default = f"/aws/lambda/{name}"
+    group = (_configuration(ctx, name).get("LoggingConfig") or {}).get("LogGroup") or default
+    yield from log_errors(ctx, f"{KIND} {name}", group, is_own=None if group == default else lambda stream: _writer(stream) in ("", name))
+
+
+def _writer(stream: str) -> str:
+    """Returns the function in the name of a log stream, such as 2026/08/04/orders[$LATEST]0f9d, which several functions have if they share a log group."""
+    found = _STREAM.match(stream)
+    return found[1] if found else ""
 
 
 def versions(ctx: Context, name: str) -> Iterator[Observation]:
