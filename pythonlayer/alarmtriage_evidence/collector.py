@@ -94,7 +94,7 @@ class _Collection:
         is_promql = kind == "promql" or bool(source.get("EvaluationCriteria"))
         late: Dict[str, "Future[Any]"] = {}
         if is_log or is_promql or kind == "unknown":
-            found["query"] = queries.query(ctx, source)
+            found["query"] = ctx.query = queries.query(ctx, source)
         if is_log:
             data = queries.reason_data(ctx, source)
             executions = queries.runs(data)

@@ -1,5 +1,6 @@
 """What all parts of the collection share: the alarm, clients, the time limit, and the list of what was not seen."""
 
+import re
 import threading
 import time
 from concurrent.futures import Future
@@ -21,6 +22,9 @@ SERIES_SECONDS = 6.0  # time to wait for the alarm's own series, which says when
 MAX_NOTES = 40  # lines about what was not seen
 MAX_NOTE = 500  # characters of such a line
 CONNECTIONS = 4  # at the same time to one service; the broker allows 64 in all
+
+_RATE = re.compile(r"\s*rate\s*\(\s*(\d{1,6})\s+(minute|hour|day)s?\s*\)")  # the schedule of a log alarm's query
+_UNITS = {"minute": 60, "hour": 3600, "day": 86_400}  # in seconds
 
 # The member of an answer that continues a listing, and the parameter that takes it.
 _TOKENS = (("NextToken", "NextToken"), ("nextToken", "nextToken"), ("NextMarker", "Marker"), ("Marker", "Marker"),
@@ -78,6 +82,7 @@ class Context:
                 self.own_account = self._named = here.own
         self.deadline = time.monotonic() + seconds
         self.source: Mapping[str, Any] = alarm.get("fallback") or {}  # the alarm's definition, when it has been read
+        self.query: Mapping[str, Any] = {}  # that of a log or PromQL alarm, when it is known
         self.metrics: List[Metric] = []  # what the alarm evaluates, when it is known
         self.series: Optional["Future[Any]"] = None  # the read of the alarm's own series, which finds the onset
         self.onsets: List[datetime] = []  # of the alarm's series, when they have been read
@@ -262,13 +267,30 @@ class Context:
             return self._windows
 
     def period(self) -> timedelta:
-        """Returns the alarm's period, at most 2 hours."""
+        """Returns the alarm's period, at most 2 hours. That of a log or PromQL alarm is the time between two evaluations of its query."""
         queries = self.source.get("Metrics") or [self.source]
-        return min(timedelta(seconds=max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])), timedelta(hours=2))
+        seconds = max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])
+        if self.query.get("interval"):
+            seconds = self.query["interval"]
+        elif self.query.get("start_offset"):
+            rate = _RATE.match(str(self.query.get("schedule")))
+            seconds = int(rate[1]) * _UNITS[rate[2]] if rate else self.query["start_offset"]
+        return timedelta(seconds=min(max(seconds, 1), 7200))
 
     def evaluation(self) -> timedelta:
-        """Returns how long the alarm evaluates before it fires: its period times its evaluation periods, at most 4 hours."""
-        return min(self.period() * int(self.source.get("EvaluationPeriods") or 5), timedelta(hours=4))
+        """Returns how long the alarm evaluates before it fires, at most 4 hours.
+
+        This is its period times its evaluation periods. A PromQL alarm waits for its pending period. A log alarm evaluates several
+        results of its query, the first of which begins earlier than its execution.
+        """
+        if self.query.get("interval"):
+            found = timedelta(seconds=min(max(self.query.get("pending") or 0, 0), 14_400))
+        elif self.query.get("start_offset"):
+            results = min(int(self.source.get("QueryResultsToEvaluate") or 1), 240)
+            found = self.period() * (results - 1) + timedelta(seconds=min(max(self.query["start_offset"], 0), 14_400))
+        else:
+            found = self.period() * int(self.source.get("EvaluationPeriods") or 5)
+        return min(found, timedelta(hours=4))
 
 
 def _moment(seconds: Any, now: datetime) -> datetime:

@@ -19,6 +19,7 @@ LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not hav
 MIN_USUAL = 10  # datapoints that show the usual range of a series
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": gt, "GreaterThanOrEqualToThreshold": ge, "LessThanThreshold": lt, "LessThanOrEqualToThreshold": le}
+_OPERATORS = {">": "GreaterThanThreshold", ">=": "GreaterThanOrEqualToThreshold", "<": "LessThanThreshold", "<=": "LessThanOrEqualToThreshold"}  # of PromQL
 MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 
@@ -270,9 +271,10 @@ def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
                           f"{ctx.own_account}")
     step = max(asked["interval"], 60)
     span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
-    shown, threshold = comparison(asked["text"])
+    shown, operator, threshold = comparison(asked["text"])
     last = min(ctx.now, ctx.fired_at + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
-    window = {"start": ctx.fired_at - span, "end": last, "step": step, "region": ctx.region}
+    start = datetime.fromtimestamp((ctx.fired_at - span).timestamp() // step * step, timezone.utc)
+    window = {"start": start, "end": last, "step": step, "region": ctx.region}
     try:
         data = cloudwatch.promql(shown, **window)
     except Exception as error:
@@ -291,24 +293,29 @@ def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
         own = bool(blamed) and all(labels.get(k) == v for k, v in blamed.items())
         found.append((not own, -max([p[1] for p in points], default=0), labels, points))
     found.sort(key=lambda f: f[:2])
-    return limited(ctx, [
+    listed = [
         {"id": f"promql_{i + 1}", "unit": None, "period": step, "stat": None, "points": points[-MAX_POINTS:], "threshold": threshold,
          "label": ", ".join(f"{k}={v}" for k, v in sorted(labels.items())) or shown[:200]}
-        for i, (_, _, labels, points) in enumerate(found)])
+        for i, (_, _, labels, points) in enumerate(found)]
+    for (is_other, *_), one in zip(found, listed):
+        first = None if blamed and is_other else onset_of(one, {"ComparisonOperator": operator}, ctx.fired_at)
+        if first is not None:
+            ctx.onsets.append(first)
+    return limited(ctx, listed)
 
 
-def comparison(text: str) -> Tuple[str, Optional[float]]:
-    """Splits a PromQL query into the expression that the alarm evaluates and the number of its final comparison."""
-    parts = re.match(r"(?s)^(.*\S)\s*(?:>=|<=|>|<)\s*(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$", text)
-    if not parts or re.search(r"(?i)\b(and|or|unless)\b", parts[1]) or re.search(r"[<>]|[=!]=\s*$", parts[1]):
-        return text, None
+def comparison(text: str) -> Tuple[str, str, Optional[float]]:
+    """Splits a PromQL query into the expression that the alarm evaluates, and the operator and the number of its final comparison."""
+    parts = re.match(r"(?s)^(.*\S)\s*(>=|<=|>|<)\s*(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$", text)
+    if not parts or "#" in text or re.search(r"(?i)\b(and|or|unless)\b", parts[1]) or re.search(r"[<>]|[=!]=\s*$", parts[1]):
+        return text, "", None
     for opening, closing in ("()", "{}", "[]"):
         if parts[1].count(opening) != parts[1].count(closing):
-            return text, None
+            return text, "", None
     try:
-        return parts[1], float(parts[2])
+        return parts[1], _OPERATORS[parts[2]], float(parts[3])
     except ValueError:
-        return text, None
+        return text, "", None
 
 
 def of_log_query(runs: Sequence[Tuple[float, Any, Any]], asked: Mapping[str, Any], threshold: Any) -> List[Dict[str, Any]]:

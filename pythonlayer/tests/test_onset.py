@@ -102,6 +102,41 @@ class Onset(unittest.TestCase):
                 self.assertEqual([began], ctx.onsets)
 
 
+    def test_a_promql_query_shows_it(self) -> None:
+        def ask(query: str, start: datetime, end: datetime, step: int, region: str) -> Dict[str, Any]:
+            self.assertEqual("errors", query)
+            times = range(int(start.timestamp()), int(end.timestamp()), step)
+            return {"result": [{"metric": {"pod": pod}, "values": [[at, "9" if at >= (FIRED - ago * MINUTE).timestamp() else "0.1"] for at in times]}
+                               for pod, ago in (("a", 31), ("b", 40))]}
+
+        real = series.cloudwatch.promql
+        series.cloudwatch.promql = ask  # type: ignore[assignment]
+        self.addCleanup(setattr, series.cloudwatch, "promql", real)
+        for contributor, want in (({"pod": "a"}, [31]), (None, [40, 31])):
+            ctx = context(FakeAWS({}), kind="promql", contributor=contributor, time=FIRED.timestamp() + 20)
+            series.of_promql(ctx, {"text": "errors > 5", "interval": 60})
+            self.assertCountEqual(want, [int((FIRED - at) / MINUTE) for at in ctx.onsets])
+
+    def test_the_comparison_of_a_promql_query(self) -> None:
+        for query, want in (
+            ("sum(rate(x[5m])) >= 0.5", ("sum(rate(x[5m]))", "GreaterThanOrEqualToThreshold", 0.5)), ("x < -1e3", ("x", "LessThanThreshold", -1000.0)),
+            ("x # > 5", ("x # > 5", "", None)), ("x > 5 or y > 6", ("x > 5 or y > 6", "", None)), ("x > bool 5", ("x > bool 5", "", None)),
+        ):
+            self.assertEqual(want, series.comparison(query))
+
+    def test_a_query_whose_series_does_not_show_it_was_evaluated_for_a_while(self) -> None:
+        pending = {"interval": 60, "pending": 1800}
+        for query, source, want in (
+            (pending, {}, 31), ({"interval": 60, "pending": 0}, {}, 1), ({"interval": 1e9, "pending": 1e9}, {}, 360),
+            ({"start_offset": 300, "schedule": "rate(5 minutes)"}, {"QueryResultsToEvaluate": 2}, 15),
+            ({"start_offset": 3600, "schedule": "rate(1 minute)"}, {"QueryResultsToEvaluate": 3}, 63), ({"start_offset": 3600, "schedule": "cron(0 * * * ? *)"}, {}, 120),
+            ({}, {"Period": 300, "EvaluationPeriods": 3}, 20),
+        ):
+            ctx = context(FakeAWS({}))
+            ctx.query, ctx.source = query, source
+            self.assertEqual((want, False), (int((FIRED - ctx.windows()[1]) / MINUTE), ctx.is_onset_known), query)
+
+
 class Windows(unittest.TestCase):
     def alarm(self, **more: Any) -> Dict[str, Any]:
         return {"AlarmName": "a", "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}],
