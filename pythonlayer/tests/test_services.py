@@ -243,6 +243,21 @@ class DynamoDB(Looks):
         self.assertIn("auto scaling keeps ReadCapacityUnits between 5 and 5", "\n".join(texts))
 
 
+    def test_an_on_demand_table(self) -> None:
+        summary = {"BillingMode": "PAY_PER_REQUEST", "LastUpdateToPayPerRequestDateTime": FIRED - 9 * MINUTES}
+        for more, want, switched in (
+            ({"CreationDateTime": FIRED - 9 * MINUTES}, "its capacity mode is on-demand", False),  # a new table has its first mode since its creation
+            ({"CreationDateTime": FIRED - 900 * MINUTES, "OnDemandThroughput": {"MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1}}, "its capacity mode is on-demand", True),
+            ({"OnDemandThroughput": {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": -1}}, "its capacity mode is on-demand, at most 5 read units per second", True),
+            ({"OnDemandThroughput": {"MaxReadRequestUnits": 5, "MaxWriteRequestUnits": 7}},
+             "its capacity mode is on-demand, at most 5 read units and 7 write units per second", True),
+        ):
+            ctx = context(FakeAWS({"dynamodb.describe_table": {"Table": {"TableStatus": "ACTIVE", "BillingModeSummary": summary, **more}}}))
+            texts = [one.text for one in dynamodb.state(ctx, "orders")]
+            self.assertIn(want, texts)
+            self.assertEqual(switched, any("was switched to on-demand" in text for text in texts), more)
+
+
 class SNS(Looks):
     def test_failed_deliveries_and_pending_subscriptions(self) -> None:
         texts = self.see(sns, "orders", {
@@ -378,6 +393,12 @@ class ECS(Looks):
         self.assertTrue(started[0].endswith(" (9 such events since 2026-08-04T12:24:00Z)"), started)
 
 
+    def test_a_deleted_service_is_not_healthy(self) -> None:
+        ctx = context(FakeAWS({"ecs.describe_services": {"services": [{"status": "INACTIVE", "runningCount": 0, "desiredCount": 0, "pendingCount": 0}]}}))
+        self.assertEqual([("0 of 0 desired tasks are running and 0 are pending; its status is INACTIVE", 88)],
+                         [(one.text, one.weight) for one in ecs.service(ctx, "shop web")])
+
+
 class EC2(Looks):
     def test_an_impaired_instance(self) -> None:
         texts = self.see(ec2, "i-0abc", {
@@ -388,6 +409,13 @@ class EC2(Looks):
             "ec2.describe_volume_status": {"VolumeStatuses": [{"VolumeId": "vol-1", "VolumeStatus": {"Status": "impaired"}}]},
         }, {"StatusCheckFailed": (0, 1)})
         self.first(texts, "its system status check is impaired", "volume vol-1 is impaired", "it was launched at 2026-08-04T12:26:00Z", "system-reboot")
+
+
+    def test_volumes_that_the_instance_does_not_reach(self) -> None:
+        ctx = context(FakeAWS({"ec2.describe_instance_status": {"InstanceStatuses": [
+            {"SystemStatus": {"Status": "ok"}, "InstanceStatus": {"Status": "ok"}, "AttachedEbsStatus": {"Status": "impaired"}}]}}))
+        self.assertEqual([("its system status check is ok", 15), ("its instance status check is ok", 15), ("its attached EBS status check is impaired", 92)],
+                         [(one.text, one.weight) for one in ec2.status_checks(ctx, "i-1")])
 
 
 class AutoScaling(Looks):

@@ -1,5 +1,6 @@
 """DynamoDB: state, capacity mode and limits, throttling, errors, and indexes."""
 
+from datetime import timedelta
 from typing import Any, Iterator, List, Mapping
 
 from ..context import Context, Metric, Observation
@@ -37,15 +38,20 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
                                               f"{throughput['WriteCapacityUnits']} write units", 50)
     mode = (table.get("BillingModeSummary") or {}).get("BillingMode") or "PROVISIONED"
     if mode == "PAY_PER_REQUEST":
-        yield Observation(about, "configuration", "its capacity mode is on-demand", 25)
+        most = table.get("OnDemandThroughput") or {}
+        limits = [f"{most[key]} {what} units" for key, what in (("MaxReadRequestUnits", "read"), ("MaxWriteRequestUnits", "write")) if most.get(key, -1) >= 0]
+        yield Observation(about, "limit" if limits else "configuration",
+                          f"its capacity mode is on-demand{', at most ' + ' and '.join(limits) + ' per second' if limits else ''}", 50 if limits else 25)
     else:
         capacity = table.get("ProvisionedThroughput") or {}
         yield Observation(about, "limit", f"its capacity is provisioned: {capacity.get('ReadCapacityUnits')} read and "
                                           f"{capacity.get('WriteCapacityUnits')} write units", 50)
         yield from recent(ctx, about, "capacity was last increased", capacity.get("LastIncreaseDateTime"), 70)
         yield from recent(ctx, about, "capacity was last decreased", capacity.get("LastDecreaseDateTime"), 90)
+    created = table.get("CreationDateTime")
     switched = (table.get("BillingModeSummary") or {}).get("LastUpdateToPayPerRequestDateTime")
-    yield from recent(ctx, about, "the capacity mode was switched to on-demand", switched)
+    if switched and not (created and switched - created < timedelta(minutes=1)):  # a new table has its first mode since its creation
+        yield from recent(ctx, about, "the capacity mode was switched to on-demand", switched)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:

@@ -29,9 +29,9 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 def status_checks(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("ec2"), f"{KIND} {name}"
     for found in client.describe_instance_status(InstanceIds=[name], IncludeAllInstances=True).get("InstanceStatuses") or []:
-        for label, check in (("system", found.get("SystemStatus")), ("instance", found.get("InstanceStatus"))):
-            status = (check or {}).get("Status")
-            yield Observation(about, "health", f"its {label} status check is {status}", 92 if status == "impaired" else 15)
+        for label, check in (("system", found.get("SystemStatus")), ("instance", found.get("InstanceStatus")), ("attached EBS", found.get("AttachedEbsStatus"))):
+            if check:
+                yield Observation(about, "health", f"its {label} status check is {check.get('Status')}", 92 if check.get("Status") == "impaired" else 15)
         for event in found.get("Events") or []:
             is_over = str(event.get("Description")).startswith(("[Completed]", "[Canceled]"))
             yield Observation(about, "health", f"scheduled event {event.get('Code')}: {event.get('Description')}, from {stamp(event.get('NotBefore'))}",

@@ -31,7 +31,7 @@ def service(ctx: Context, name: str) -> Iterator[Observation]:
     found, about = _service(ctx, name), f"{KIND} {name}"
     running, desired, pending = (found.get(key) for key in ("runningCount", "desiredCount", "pendingCount"))
     yield Observation(about, "health", f"{running} of {desired} desired tasks are running and {pending} are pending; its status is "
-                                       f"{found.get('status')}", 20 if running == desired else 88)
+                                       f"{found.get('status')}", 20 if running == desired and found.get("status") == "ACTIVE" else 88)
     for deployment in found.get("deployments") or []:
         revision = str(deployment.get("taskDefinition")).split("/")[-1]
         state = f"{deployment.get('status')} deployment of {revision} ({deployment.get('rolloutState') or 'state unknown'}"
