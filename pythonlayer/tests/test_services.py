@@ -451,6 +451,11 @@ class RDS(Looks):
         self.assertIn("modifications wait for the next maintenance window: DBInstanceClass", "\n".join(texts))
         self.assertNotIn("Password", "\n".join(texts))
 
+    def test_modifications_that_turn_something_off(self) -> None:
+        pending = {"MultiAZ": False, "BackupRetentionPeriod": 0, "ProcessorFeatures": []}
+        ctx = context(FakeAWS({"rds.describe_db_instances": {"DBInstances": [{"DBInstanceStatus": "available", "Engine": "mysql", "PendingModifiedValues": pending}]}}))
+        self.assertIn("modifications wait for the next maintenance window: BackupRetentionPeriod, MultiAZ", [one.text for one in rds.state(ctx, "orders")])
+
     def test_modifications_that_may_be_in_progress_do_not_wait(self) -> None:
         instance = self.answers["rds.describe_db_instances"]["DBInstances"][0]
         for status in ("modifying", "upgrading", "rebooting", "storage-config-upgrade"):

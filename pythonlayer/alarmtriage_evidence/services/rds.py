@@ -35,7 +35,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
     found = _instance(ctx, name)
     status = found.get("DBInstanceStatus")
     yield Observation(about, "health", f"its status is {status}", 20 if status in ("available", "backing-up") else 90)
-    pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
+    pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v not in (None, "", [], {}) and "Password" not in k}
     if pending:
         # In other states, such as modifying, upgrading, and rebooting, AWS may be applying them.
         when = "wait for the next maintenance window" if status in ("available", "storage-full", "stopped") else "are pending or being applied"
