@@ -133,7 +133,8 @@ class _Collection:
         """Returns the values of all dimensions, for alarms whose resources no collector knows."""
         own = self._ctx.own_account
         values = [value for metric in self._metrics(source, below, None) if not own or metric.account in ("", own)
-                  for name, value in metric.dimensions if _is_name(self._ctx, name, value)]
+                  for name, value in metric.dimensions if _is_name(self._ctx, name, value)
+                  and (metric.namespace != "ContainerInsights" or name == "ClusterName")]  # the others name resources of Kubernetes
         return [(None, value) for value in dict.fromkeys(values)]
 
     def _start_look(self, name: str, look: Callable[[], Iterator[Observation]]) -> Tuple[str, List[Observation], "Future[None]"]:
@@ -189,7 +190,7 @@ def _joined(ranked: List[Observation]) -> List[Observation]:
 
 # Dimensions of AWS's metrics whose values are no names of resources, and values that many events contain.
 _NO_NAMES = frozenset(("clientid", "region", "availabilityzone", "rule", "class", "type", "service", "servicename", "currency", "linkedaccount", "operation", "method",
-                       "stage", "protocol", "country", "attack", "label", "statuscode", "instancetype", "enginename", "databaseclass", "targetrole"))
+                       "stage", "jobrunid", "protocol", "country", "attack", "label", "statuscode", "instancetype", "enginename", "databaseclass", "targetrole"))
 _COMMON = frozenset(("all", "any", "none", "default", "default_action", "total", "other", "true", "false"))
 
 

@@ -88,6 +88,18 @@ class Statements(unittest.TestCase):
         found = collected(definition("AWS/ES", "Count", {"ClientId": ACCOUNT, "DomainName": "search"}), {"cloudtrail.lookup_events": {"Events": [named]}})
         self.assertEqual([True], [one["own"] for one in found["changes"]])
 
+    def test_resources_of_aws_metrics_without_its_prefix_are_own(self) -> None:
+        for namespace, dimensions, source, parameters in (
+            ("CloudWatchSynthetics", {"CanaryName": "checkout"}, "synthetics", {"name": "checkout"}),
+            ("ContainerInsights", {"ClusterName": "shop", "Namespace": "payments", "PodName": "api"}, "eks", {"name": "shop"}),
+            ("AWS/Redshift-Serverless", {"Namespace": "shop"}, "redshift-serverless", {"namespaceName": "shop"}),
+            ("Glue", {"JobName": "nightly", "JobRunId": "ALL", "Type": "count"}, "glue", {"jobName": "nightly"}),
+        ):
+            self.assertEqual(["Change"], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters)), namespace)
+        pods = definition("ContainerInsights", "X", {"ClusterName": "shop", "Namespace": "payments", "PodName": "api"})
+        for value in ("payments", "api"):
+            self.assertEqual([], self.own_changes(pods, event("Change", "kafka", {"name": value})), value)
+
     def own_changes(self, alarm: Dict[str, Any], *events: Dict[str, Any], **answers: Any) -> List[str]:
         found = collected(alarm, {"cloudtrail.lookup_events": {"Events": list(events)}, **answers})
         return [change["event"] for change in found["changes"] if change["own"]]

@@ -13,11 +13,12 @@ READS = ("logs:DescribeMetricFilters", "cloudwatch:GetMetricData", *lambda_funct
 COST = lambda_functions.HOP_COST
 MAX_GROUPS = 3
 MAX_EXAMPLES = 5
+_OF_AWS = frozenset(("CloudWatchSynthetics", "ContainerInsights", "ECS/ContainerInsights", "Glue", "LambdaInsights"))  # without AWS's prefix
 
 
 def targets(metric: Metric) -> List[str]:
     """Returns namespace and name of a metric that is not one of AWS's own."""
-    if metric.name and metric.namespace and not metric.namespace.startswith("AWS/"):
+    if metric.name and metric.namespace and not metric.namespace.startswith("AWS/") and metric.namespace not in _OF_AWS:
         return [f"{metric.namespace} {metric.name}"]
     return []
 
