@@ -141,6 +141,7 @@ class Statements(unittest.TestCase):
             self.assertEqual([], self.own_changes(definition(namespace, "X", dimensions), code), dimensions)
         self.assertEqual([], self.own_changes(definition("Shop", "Declines", {"FunctionName": "orders"}), event("UpdateTable", "dynamodb", {"tableName": "orders"})))
         self.assertEqual(["UpdateFunctionCode"], self.own_changes(definition("Shop", "Declines", {"FunctionName": "orders"}), code))
+        self.assertEqual([], self.own_changes(definition("AWS/Lambda", "Errors", {"FunctionName": "orders"}), event("PutImage", "ecr", {"repositoryName": "orders"})))
         for namespace, dimensions, source, parameters in (
             ("AWS/States", {"StateMachineArn": machine}, "states", {"stateMachineArn": machine}), ("AWS/States", {"StateMachineArn": machine}, "states", {"name": "orders"}),
             ("AWS/S3", {"BucketName": "orders"}, "s3", {"bucketName": "orders"}),

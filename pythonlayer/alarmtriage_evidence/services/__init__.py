@@ -37,7 +37,8 @@ _SOURCES: Dict[ModuleType, str] = {
     auto_scaling: "autoscaling", dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis",
     lambda_functions: "lambda", rds: "rds", s3: "s3", sns: "sns", sqs: "sqs", step_functions: "states",
 }
-_OTHERS = frozenset(_SOURCES.values()) - {"autoscaling"}  # it also has the events of Application Auto Scaling, which name tables and services
+# Services whose events name resources of their own. Those of Auto Scaling also name the tables and services that it scales.
+_OTHERS = frozenset((*_SOURCES.values(), "batch", "codebuild", "codepipeline", "ecr", "firehose", "glue", "secretsmanager")) - {"autoscaling"}
 MAX_TARGETS = 12  # resources of one alarm
 MAX_FUNCTIONS = 2  # functions behind a resource that are looked at
 Look = Tuple[str, Callable[[], Iterator[Observation]]]
