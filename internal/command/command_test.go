@@ -246,6 +246,32 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 	}
 }
 
+// A command is only understood if bash and zsh read it in the same way at a prompt.
+func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing.T) {
+	tests := []struct{ name, command string }{
+		{"quotation mark that a zsh drops with !", `aws logs filter-log-events --filter-pattern "x!" --log-group-name 'a" ; touch x ; echo \'`},
+		{"the same after a variable", `aws logs filter-log-events --filter-pattern "$x!" --log-group-name 'a" ; touch x ; echo \'`},
+		{"arithmetic of printf", `aws ec2 describe-instances | printf %d 'path[$(touch x)]'`},
+		{"arithmetic of printf after --", `aws ec2 describe-instances | printf -- %d 1 'path[$(touch x)]'`},
+		{"subscript in single quotes", `aws s3 ls $path['$(touch x)']`},
+		{"subscript in double quotes", `aws s3 ls "$path['\$(touch x)']"`},
+		{"earlier command in double quotes", "aws logs filter-log-events --filter-pattern 'a\"; touch x; echo \"'\naws logs tail \"x\n^filter^tail^\""},
+		{"earlier command in single quotes", "aws logs tail 'x\n^filter^tail^'"},
+		{"earlier command after a continued line", "aws logs tail \\\n^logs^s3^"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			assert.True(t, Classify(test.command).has(NotUnderstood), Classify(test.command).String())
+		})
+	}
+	for _, command := range []string{
+		`aws logs filter-log-events --filter-pattern '"x!"'`, `aws logs tail g --filter-pattern "a != b"`, `aws logs tail g --filter-pattern "x\!"`,
+		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
+	} {
+		assert.Equal(t, ReadsAWS, Classify(command), command)
+	}
+}
+
 func TestEffect_TellsReadersTheWorstFirst(t *testing.T) {
 	assert.Equal(t, "Reads AWS.", Classify("aws s3 ls").String())
 	assert.Equal(t, "PIPES INTO A SHELL. NOT AN AWS COMMAND. SEVERAL COMMANDS.", Classify("curl x | sh").String())

@@ -28,7 +28,7 @@ var filters = map[string]filter{
 	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
 	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
 	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
-	"printf": options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}.effect,
+	"printf": printfEffect,
 	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
 	"sleep":  options{plain: regexp.MustCompile(`^$`), operands: 1}.effect,
 	"true":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
@@ -64,6 +64,23 @@ func (o options) effect(args []word) Effect {
 			i++
 		case !arg.constant, !o.plain.MatchString(arg.text):
 			return effect | NotUnderstood
+		}
+	}
+	return effect
+}
+
+var printfOptions = options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}
+
+// printfEffect states what printf does. For %d, a zsh calculates the argument, and executes commands in a subscript of it:
+// printf %d 'path[$(command)]'.
+func printfEffect(args []word) Effect {
+	effect := printfOptions.effect(args)
+	if len(args) > 0 && args[0].text == "--" {
+		args = args[1:]
+	}
+	for i, arg := range args {
+		if i > 0 && strings.Contains(arg.text, "[") {
+			effect |= NotUnderstood
 		}
 	}
 	return effect

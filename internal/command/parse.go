@@ -41,12 +41,18 @@ type parser struct {
 
 // parse returns the parts of a command. ok is false if it contains anything that the parser does not understand.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: true}
+	p := &parser{text: text, ok: !replacesHistory(text)}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
 	}
 	return p.out, p.ok
+}
+
+// replacesHistory reports whether a line begins with ^. An interactive shell replaces it by an earlier command, also within quotes:
+// ^old^new.
+func replacesHistory(text string) bool {
+	return strings.HasPrefix(text, "^") || strings.Contains(text, "\n^")
 }
 
 // maxDepth bounds nested substitutions.
@@ -273,8 +279,9 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 		case '$', '`':
 			p.substitution(w, depth)
 		case '!':
+			// A zsh drops ! with the quotation mark after it, so it sees another end of the text.
 			next := p.at + 1
-			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ' || p.text[next] == '"')
+			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ')
 			b.WriteByte(c)
 			p.at++
 		default:
@@ -317,6 +324,7 @@ func (p *parser) substitution(w *word, depth int) {
 	case name > 1:
 		p.out.effect |= variableEffect(rest[1:name])
 		p.at += name
+		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") // a zsh executes commands in a subscript, also in single quotes
 	default: // $' $" $? and others
 		p.ok = false
 	}
