@@ -272,6 +272,14 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 }
 
+// The value of an option can become several words, and the second one is a file.
+func TestClassify_ValuesOfFiltersThatBecomeSeveralWordsAreNotUnderstood(t *testing.T) {
+	for _, filter := range []string{"column -s *", "sort -k *", "grep -e *", "head -n $N", "jq --arg a * .x", "date -d *"} {
+		assert.True(t, Classify("aws logs tail g | "+filter).has(NotUnderstood), filter)
+	}
+	assert.Equal(t, ReadsAWS, Classify(`aws logs tail g | head -n "$N"`))
+}
+
 func TestEffect_TellsReadersTheWorstFirst(t *testing.T) {
 	assert.Equal(t, "Reads AWS.", Classify("aws s3 ls").String())
 	assert.Equal(t, "PIPES INTO A SHELL. NOT AN AWS COMMAND. SEVERAL COMMANDS.", Classify("curl x | sh").String())

@@ -47,7 +47,7 @@ func (o options) effect(args []word) Effect {
 	effect, operands, ended := Effect(0), o.operands, false
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		if !arg.constant && (arg.unquoted || arg.pattern) {
+		if arg.spreads() {
 			return effect | NotUnderstood // may become options or names of files
 		}
 		switch {
@@ -61,13 +61,18 @@ func (o options) effect(args []word) Effect {
 		case arg.text == "--":
 			ended = true
 		case o.valued[arg.text]:
-			i++
+			if i++; i < len(args) && args[i].spreads() {
+				return effect | NotUnderstood
+			}
 		case !arg.constant, !o.plain.MatchString(arg.text):
 			return effect | NotUnderstood
 		}
 	}
 	return effect
 }
+
+// spreads reports whether a shell can make several words of a word.
+func (w word) spreads() bool { return !w.constant && (w.unquoted || w.pattern) }
 
 var printfOptions = options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}
 
@@ -131,7 +136,11 @@ func jqEffect(args []word) Effect {
 		}
 		switch {
 		case arg.text == "--arg" || arg.text == "--argjson":
-			i += 2
+			for range 2 {
+				if i++; i < len(args) && args[i].spreads() {
+					return effect | NotUnderstood
+				}
+			}
 		case arg.text == "--indent":
 			i++
 		case arg.text == "--rawfile", arg.text == "--slurpfile", arg.text == "--from-file", arg.text == "-f", arg.text == "-L", arg.text == "--argfile":
@@ -175,10 +184,12 @@ func dateEffect(args []word) Effect {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
-		case !arg.constant && (arg.unquoted || arg.pattern):
+		case arg.spreads():
 			effect |= NotUnderstood
 		case arg.text == "-d" || arg.text == "-v" || arg.text == "--date":
-			i++
+			if i++; i < len(args) && args[i].spreads() {
+				effect |= NotUnderstood
+			}
 		case strings.HasPrefix(arg.text, "+"), arg.constant && datePlain.MatchString(arg.text):
 		case arg.text == "-r", arg.text == "-f", strings.HasPrefix(arg.text, "--r"), strings.HasPrefix(arg.text, "--f"):
 			effect |= ReadsFile
