@@ -25,11 +25,17 @@ func (m *matcher) combine(values []piece, keys []int32) {
 				pieces = append(pieces, p)
 			}
 		}
+		if m.skips(len(pieces)) {
+			return
+		}
 	}
 	m.spend(len(pieces))
 	slices.SortFunc(pieces, func(a, b piece) int { return int(b.from - a.from) })
 	first := make(map[int32]int, len(pieces)) // position of the output to the first piece that begins there
 	for i := range pieces {
+		if m.partial || m.skips(0) {
+			return
+		}
 		p := &pieces[i]
 		if _, ok := first[p.from]; !ok {
 			first[p.from] = i
@@ -42,7 +48,7 @@ func (m *matcher) combine(values []piece, keys []int32) {
 		if j, ok := first[p.to]; ok {
 			for ; j < len(pieces) && pieces[j].from == p.to; j++ {
 				q := &pieces[j]
-				m.steps++
+				m.spend(1)
 				if !q.isHead || p.isKey && !m.belongs(q.key, p.key) {
 					continue
 				}

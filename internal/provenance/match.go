@@ -11,6 +11,7 @@ import (
 // Limits of the comparison of one output with the answers.
 const (
 	maxSteps     = 20 << 20 // comparisons of words, which take about 0.2 s
+	maxQuick     = 200_000  // comparisons of one record before the others are compared
 	maxShared    = 200      // values outside of records that are combined with each record
 	minCutRun    = 4        // words before a word that the code truncated
 	minCut       = 6        // letters of that word; fewer are easily another word: error of errorless
@@ -49,8 +50,14 @@ type matcher struct {
 	steps   int
 	partial bool // not everything was compared
 	until   time.Time
-	asked   asked
-	askedTo int // position of the output up to which it is known what the code sent
+
+	// Somebody can write a log line that repeats a few words, which takes as many comparisons as all other lines. So what takes
+	// many is compared last.
+	isQuick    bool
+	hasSkipped bool
+	quickEnd   int // steps after which the rest of the current record is skipped
+	asked      asked
+	askedTo    int // position of the output up to which it is known what the code sent
 
 	// The state within one answer.
 	body        []byte
@@ -242,6 +249,15 @@ func (m *matcher) compare(e exchange) {
 func (m *matcher) spend(n int) {
 	m.steps += n
 	m.partial = m.partial || m.steps > maxSteps
+}
+
+// skips reports whether a number of comparisons is left for later.
+func (m *matcher) skips(comparisons int) bool {
+	if !m.isQuick || m.steps+comparisons <= m.quickEnd {
+		return false
+	}
+	m.hasSkipped = true
+	return true
 }
 
 func (m *matcher) enter(isList bool) { m.open(isList, m.isInList()) }

@@ -48,6 +48,7 @@ func (m *matcher) keysFrom(first int32) (list []int32) {
 func (m *matcher) beginRecord() {
 	m.nodes, m.node, m.isSplit, m.pieces = append(m.nodes[:0], node{parent: -1, pairKey: -1}), 0, false, 0
 	m.records++
+	m.quickEnd = m.steps + maxQuick
 }
 
 func (m *matcher) enterNode() {
@@ -156,6 +157,13 @@ func (m *matcher) endRecord() {
 
 // combineNode combines the values of a node with those around it.
 func (m *matcher) combineNode(n *node) {
+	around := 0
+	for at := n.parent; at >= 0; at = m.nodes[at].parent {
+		around += len(m.nodes[at].pieces)
+	}
+	if m.skips(len(n.pieces) + around/16) {
+		return
+	}
 	near := m.windowsOf(n.pieces)
 	values, keys := slices.Clone(n.pieces), slices.Clone(n.keys)
 	add := func(list []piece) {

@@ -270,9 +270,27 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 	}
 	m := newMatcher(output, newAsked(call.earlier, call.requests), r.Redact)
 	m.until = until
+	m.isQuick = true
+	m.compareAll(call.exchanges)
+	if m.hasSkipped && !m.partial {
+		quick := slices.Clone(m.reach)
+		m.isQuick = false
+		clear(m.done)
+		m.compareAll(call.exchanges)
+		if m.partial && len(m.spans()) > maxSpans { // pieces of what was skipped would displace what was found before
+			m.reach = quick
+		}
+	}
+	observed.Spans, observed.Asked = m.limited(m.spans(), m.askedSpans())
+	observed.Partial = observed.Partial || m.partial
+	return observed
+}
+
+// compareAll compares the output with all answers, or with those before the limit of comparisons.
+func (m *matcher) compareAll(exchanges []exchange) {
 	compared := map[uint64]bool{}
-	for _, e := range call.exchanges {
-		if len(call.exchanges) > 1 { // polling repeats answers
+	for _, e := range exchanges {
+		if len(exchanges) > 1 { // polling repeats answers
 			sum := maphash.Bytes(seed, e.answer) ^ maphash.String(seed, e.request)*31
 			if compared[sum] {
 				continue
@@ -280,12 +298,9 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 			compared[sum] = true
 		}
 		if m.compare(e); m.partial {
-			break
+			return
 		}
 	}
-	observed.Spans, observed.Asked = m.limited(m.spans(), m.askedSpans())
-	observed.Partial = observed.Partial || m.partial
-	return observed
 }
 
 // limited returns at most [maxSpans] parts of each kind. A part counts as answered only if it is known which parts of it

@@ -1,11 +1,13 @@
 package provenance_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 )
@@ -112,4 +114,39 @@ func TestJudge_ObjectsOnLinesAreRecords(t *testing.T) {
 			assert.True(t, quoted(t, honest, exchange("", answer)), honest)
 		}
 	}
+}
+
+// Anybody can write a log line that takes as many comparisons as all other lines.
+func TestJudge_ARepetitiveLineDoesNotHideOtherLines(t *testing.T) {
+	const line = "ERROR connection to orders-db refused by pool manager"
+	fields := func(field string, n int) string { return strings.TrimSuffix(strings.Repeat(field+",", n), ",") }
+	for _, test := range []struct{ name, repetitive string }{
+		{"one word", strings.Repeat("a ", 6000)},
+		{"two words", strings.Repeat("a b b a ", 2500)},
+		{"values", "{" + fields(`"a":"a"`, 1200) + "}"},
+		{"names", "{" + fields(`"aaaaAaaaAaaaa":"aaaa"`, 500) + "}"},
+		{"objects", `{"x":["` + strings.Repeat(`a a","`, 80) + `"],"l":[` + fields(`{"b":"a"}`, 1500) + `]}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var r provenance.Recorder
+			answer, err := json.Marshal(map[string]any{"events": []any{
+				map[string]any{"message": test.repetitive}, map[string]any{"message": line},
+			}})
+			require.NoError(t, err)
+			r.Record(provenance.Exchange{URL: "https://logs.us-east-1.amazonaws.com/", Status: 200, Answer: answer})
+			output := test.repetitive + "\n" + line + "\n"
+			observed := r.Judge(output, time.Time{})
+			text := provenance.NewText(output)
+			found := text.Find(line, false)
+			require.Len(t, found, 1)
+			assert.True(t, text.IsObserved(found[0], observed))
+			assert.LessOrEqual(t, len(observed.Spans), 1000)
+		})
+	}
+}
+
+func TestJudge_ValuesBesideARepetitiveOneAreCombined(t *testing.T) {
+	message := strings.TrimSpace(strings.Repeat("retry ", 700))
+	output := "SEVERE orders " + message
+	assert.Equal(t, []string{output}, parts(output, `{"events":[{"message":"`+message+`","name":"orders","level":"SEVERE"}]}`))
 }

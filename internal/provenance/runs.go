@@ -12,6 +12,9 @@ import (
 // the values of those that follow.
 func (m *matcher) endGroup(isShared bool) {
 	fresh := len(m.group) > m.before
+	if m.inRecord == 0 {
+		m.quickEnd = m.steps + maxQuick
+	}
 	m.partial = m.partial || !m.until.IsZero() && time.Now().After(m.until)
 	if fresh && !m.partial && m.locate() {
 		m.values = m.values[:0]
@@ -70,10 +73,25 @@ func (m *matcher) locate() bool {
 	}
 	if len(m.windows) == 0 {
 		m.windows = append(m.windows, whole)
-		return true
 	}
 	m.windows = merged(m.windows)
-	return true
+	return !m.skips(m.comparisons())
+}
+
+// comparisons returns about how many comparisons the group takes.
+func (m *matcher) comparisons() int {
+	room, sum := 0, 0
+	for _, w := range m.windows {
+		room += int(w.to - w.from)
+	}
+	for i := range m.group {
+		for _, id := range []int32{m.group[i].id, m.group[i].other} {
+			if id >= 0 {
+				sum += min(len(m.at[id]), room)
+			}
+		}
+	}
+	return sum
 }
 
 // merged returns windows in their order, without overlaps.
