@@ -155,7 +155,7 @@ const maxEnabled = 100
 func enableActions(list []string, region string) string {
 	var commands []string
 	for part := range slices.Chunk(list, maxEnabled) {
-		commands = append(commands, fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(part)))
+		commands = append(commands, fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, listArgument(part)))
 	}
 	return strings.Join(commands, " && ")
 }
@@ -168,6 +168,21 @@ func names(list []string) string {
 		return fmt.Sprintf("%s, and %d more", strings.Join(list[:maxNames], ", "), len(list)-maxNames)
 	}
 	return strings.Join(list, ", ")
+}
+
+// notName matches values that the AWS CLI takes for an option, a file, an address, or JSON.
+var notName = regexp.MustCompile(`^(?:-|\s*\[|\w+://)`)
+
+// listArgument returns names as the value of an option of the AWS CLI: as words, or as JSON if it would not take one for a name.
+func listArgument(list []string) string {
+	if !slices.ContainsFunc(list, notName.MatchString) {
+		return quoted(list)
+	}
+	var document strings.Builder
+	encoder := json.NewEncoder(&document)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(list) // strings can always be encoded
+	return quoted([]string{strings.TrimSpace(document.String())})
 }
 
 // quoted returns names as arguments of a shell command.

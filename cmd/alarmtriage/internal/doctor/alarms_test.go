@@ -72,6 +72,20 @@ func TestJudgeAlarms_RemedyWorksForManyAlarms(t *testing.T) {
 	}
 }
 
+// Anybody who may create alarms chooses their names. The AWS CLI would take some of them for options or files.
+func TestJudgeAlarms_RemedyOnlyHasNames(t *testing.T) {
+	const command = "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names "
+	for name, want := range map[string]string{
+		"--endpoint-url=https://evil.example": `'["orders","--endpoint-url=https://evil.example"]'`,
+		"file:///etc/passwd":                  `'["orders","file:///etc/passwd"]'`,
+		`["it's"]`:                            `'["orders","[\"it'\''s\"]"]'`,
+		"<orders> & a-b":                      `'orders' '<orders> & a-b'`,
+	} {
+		check := judgeAlarms(Alarms{ByAction: []string{"x"}, Disabled: []string{"orders", name}}, "eu-west-1")
+		assert.Equal(t, command+want, check.Remedy)
+	}
+}
+
 // Alarms of scaling policies go to ALARM when all is well.
 func TestAlarm_OnlyScales(t *testing.T) {
 	const policy = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/ecs/service/shop/web:policyName/in"
