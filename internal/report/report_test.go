@@ -923,3 +923,22 @@ func TestSeenBefore_HumansWordsAreData(t *testing.T) {
 	assert.NotContains(t, card, "@channel")
 	assert.NotContains(t, card, "](https://evil.example)")
 }
+
+// The timeline has no quotes, so the name of a finding states whether they prove it.
+func TestTimeline_StatesWhichFindingsAreNotProven(t *testing.T) {
+	rec := sample(t)
+	quote := investigation.Citation{Call: 1, Quote: "x", Found: true, Source: investigation.SourceAWS}
+	computed := quote
+	computed.Source = investigation.SourceComputed
+	at := rec.Alarm.Time.Add(-time.Minute)
+	rec.Report.Findings = []investigation.Finding{
+		{Statement: "The first one.", Time: at, Verified: true, Evidence: []investigation.Citation{quote}},
+		{Statement: "The second one.", Time: at, Verified: true, Evidence: []investigation.Citation{computed}},
+		{Statement: "The third one.", Time: at},
+	}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	for i, name := range []string{"Finding", "Computed finding", "Unverified finding"} {
+		assert.Contains(t, string(page), fmt.Sprintf(`<strong>%s</strong> <a href="#finding-%d">`, name, i+1))
+	}
+}

@@ -61,7 +61,7 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 		if i < maxPageList { // the page does not show more
 			href = fmt.Sprintf("#finding-%d", i+1)
 		}
-		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), href)
+		add(finding.Time, "finding", nameOfFinding(finding), unmarked(finding.Statement), href)
 	}
 	for _, other := range append(slices.Clone(rec.Together), rec.Evidence.Related...) {
 		add(other.Since, "other", "Other alarm", strings.TrimSuffix(other.NameBeside(&rec.Alarm)+": "+other.Reason, ": "), "")
@@ -73,6 +73,17 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 	list, left = nearest(list, alarm)
 	near, far = split(list)
 	return ordered(near, rec), ordered(far, rec), left
+}
+
+// nameOfFinding states whether the quotes of a finding prove it, because the timeline does not show them.
+func nameOfFinding(finding investigation.Finding) string {
+	switch {
+	case !finding.Verified:
+		return "Unverified finding"
+	case finding.IsComputed():
+		return "Computed finding"
+	}
+	return "Finding"
 }
 
 // zoneOfTimeline names the time zone of the timeline. A line in another one, after clocks changed, names its own.
