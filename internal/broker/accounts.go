@@ -61,7 +61,6 @@ const accountDigits = 12 // of an account ID
 
 var (
 	accountID = lazy.Regexp(`^\d{12}$`)
-	digitsIn  = lazy.Regexp(`\d+`)
 	queueURL  = lazy.Regexp(`^https?://[A-Za-z0-9.-]+(?::\d+)?/(\d{12})/[A-Za-z0-9_.-]+/?$`)
 	// catalogOf matches the ID of a catalog in an account of Glue, such as 111122223333:s3tablescatalog.
 	catalogOf = lazy.Regexp(`^(\d{12})(?::|$)`)
@@ -261,7 +260,8 @@ func (j *targetCheck) queue(name, address string) {
 	if !strings.ContainsAny(address, `/\`) {
 		return // a name
 	}
-	for _, digits := range digitsIn().FindAllString(escape().ReplaceAllString(address, " "), -1) {
+	isSign := func(r rune) bool { return r < '0' || r > '9' }
+	for digits := range strings.FieldsFuncSeq(escape().ReplaceAllString(address, " "), isSign) {
 		if len(digits) == accountDigits {
 			j.refuse(name, address, digits)
 		}

@@ -89,28 +89,34 @@ func (t tree) metricsFound() int64 {
 }
 
 // expressions returns the metric math in the value, at any depth.
-func (t tree) expressions() []string {
-	var texts []string
+func (t tree) expressions() []string { return t.appendExpressions(nil) }
+
+func (t tree) appendExpressions(texts []string) []string {
 	for _, element := range t.list {
-		texts = append(texts, element.expressions()...)
+		texts = element.appendExpressions(texts)
 	}
 	for _, field := range t.fields {
-		texts = append(texts, field.value.expressions()...)
 		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
-			texts = append(texts, field.value.allTexts()...)
+			texts = field.value.appendTexts(texts) // with those of expressions in it
+			continue
 		}
+		texts = field.value.appendExpressions(texts)
 	}
 	return texts
 }
 
-// allTexts returns every text in the value, at any depth.
-func (t tree) allTexts() []string {
-	texts := []string{t.text}
+// allTexts returns every text in the value that is not empty, at any depth.
+func (t tree) allTexts() []string { return t.appendTexts(nil) }
+
+func (t tree) appendTexts(texts []string) []string {
+	if t.text != "" {
+		texts = append(texts, t.text)
+	}
 	for _, element := range t.list {
-		texts = append(texts, element.allTexts()...)
+		texts = element.appendTexts(texts)
 	}
 	for _, field := range t.fields {
-		texts = append(texts, field.value.allTexts()...)
+		texts = field.value.appendTexts(texts)
 	}
 	return texts
 }
@@ -193,9 +199,12 @@ func treeOfForm(body []byte) (tree, error) {
 }
 
 // treeOfJSON decodes one JSON value.
-func treeOfJSON(body []byte) (tree, error) {
+func treeOfJSON(body []byte) (tree, error) { return countedJSON(body, new(nodes)) }
+
+// countedJSON is treeOfJSON for one of several values that are counted together.
+func countedJSON(body []byte, count *nodes) (tree, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
-	t, err := nextJSON(decoder, new(nodes), 0)
+	t, err := nextJSON(decoder, count, 0)
 	if err != nil {
 		return tree{}, err
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -165,6 +166,9 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 		if !slices.ContainsFunc(ops, resource.isOf) {
 			continue
 		}
+		if r.Context().Err() != nil {
+			return refusalOf(ops, callEnded)
+		}
 		if values == nil {
 			var reason string
 			if values, reason = valuesOf(ops, r, body, at); reason != "" {
@@ -198,10 +202,13 @@ const maxSegments = 64
 // returns a reason for refusing the request if its body cannot be read.
 func valuesOf(ops []*operation, r *http.Request, body []byte, at place) (values []string, reason string) {
 	inBody, err := textsInBody(ops, r, body)
+	if err == nil {
+		inBody, err = withNested(inBody)
+	}
 	if err != nil {
 		return nil, "the request's body cannot be read: " + bounded(err.Error())
 	}
-	values = append(textsInHead(r, at), withNested(inBody)...)
+	values = append(textsInHead(r, at), inBody...)
 	for _, text := range values {
 		for range maxDecodings {
 			next := decoded(text)
@@ -214,22 +221,35 @@ func valuesOf(ops []*operation, r *http.Request, body []byte, at place) (values 
 	return values, ""
 }
 
-// withNested returns texts, those in the JSON of a text, such as a widget, and the names of the rules in metric math.
-func withNested(texts []string) []string {
-	all := texts
+// withNested returns texts, those in the JSON of a text, such as a widget, and the names of the rules in metric math. It adds at
+// most maxNodes values, because one byte of a text can be a value.
+func withNested(texts []string) (all []string, err error) {
+	all = texts
+	var count nodes
 	for _, text := range texts {
-		if startsAsJSON([]byte(text)) {
-			if nested, err := treeOfJSON([]byte(text)); err == nil {
-				all = append(all, nested.allTexts()...)
-			}
+		if !startsAsJSON([]byte(text)) {
+			continue
+		}
+		nested, err := countedJSON([]byte(text), &count)
+		if errors.Is(err, errTooMany) {
+			return nil, err
+		}
+		if err == nil {
+			all = append(all, nested.allTexts()...)
 		}
 	}
 	for _, text := range all {
-		if ruleMetric.call().MatchString(strings.Map(ascii, text)) {
-			all = append(all, strings.FieldsFunc(text, isQuote)...)
+		if !ruleMetric.call().MatchString(strings.Map(ascii, text)) {
+			continue
+		}
+		for name := range strings.FieldsFuncSeq(text, isQuote) {
+			if err := count.add(0); err != nil {
+				return nil, err
+			}
+			all = append(all, name)
 		}
 	}
-	return all
+	return all, nil
 }
 
 func isQuote(r rune) bool { return r == '\'' || r == '"' }

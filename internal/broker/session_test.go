@@ -520,6 +520,40 @@ func TestExchange_ManyValuesTakeLittleMemory(t *testing.T) {
 	}
 }
 
+// One byte of a text can be a value, too: in a list in JSON, a name in metric math, or a number in the URL of a queue.
+func TestPrepare_ManyValuesInTextsTakeLittleMemory(t *testing.T) {
+	const size = 2 << 20
+	lists := `"[` + strings.Repeat("0,", 1000) + `0]",`
+	expressions := strings.Repeat(`{"Expression":`, 20) + "[" + strings.Repeat(`"",`, 250_000) + `""]` + strings.Repeat("}", 20)
+	for _, c := range []struct {
+		name, service, target, body, denied, reason string
+		most                                        uint64 // MB that are allocated
+	}{
+		{"expressions in expressions", "monitoring", "GraniteServiceVersion20100801.GetMetricData", `{"MetricDataQueries":[` + expressions + `]}`, "", "", 400},
+		{"numbers in the URL of a queue", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"` + strings.Repeat("1/", size/2) + `"}`, "", "", 60},
+		{"lists in texts", "logs", "Logs_20140328.DescribeLogGroups", `{"names":[` + strings.Repeat(lists, size/len(lists)) + `0]}`,
+			"arn:aws:logs:*:*:log-group:vault", "more than 300000 values", 150},
+		{"quotes in metric math", "monitoring", "GraniteServiceVersion20100801.DescribeAlarms",
+			`{"AlarmNames":["INSIGHT_RULE_METRIC(` + strings.Repeat(`'a`, size/2) + `"]}`, "arn:aws:cloudwatch:*:*:alarm:vault", "more than 300000 values", 100},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := staticBroker(t, Options{Account: func(context.Context) string { return "123456789012" }, DeniedResources: []string{c.denied}})
+			session := b.NewSession(1)
+			session.Begin(t.Context(), "")
+			head := meteredRequest(&meteredAWS{}, c.service, c.target)
+			head.URL, head.Body = "https://"+c.service+".eu-west-1.amazonaws.com/", len(c.body)
+			body := []byte(c.body)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, _, reason := session.prepareInTurn(t.Context(), head, body)
+			runtime.ReadMemStats(&after)
+			assert.Contains(t, reason, c.reason)
+			assert.Equal(t, c.reason == "", reason == "", reason)
+			assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, c.most)
+		})
+	}
+}
+
 func TestPrepare_RefusesVeryLongExpressions(t *testing.T) {
 	b := staticBroker(t, Options{})
 	for target, body := range map[string]string{
