@@ -1,9 +1,9 @@
 package broker
 
 import (
-	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -48,16 +48,22 @@ func readings(escaped string) ([]string, bool) {
 
 // decoded decodes the valid escapes of a path once.
 func decoded(p string) string {
-	if text, err := url.PathUnescape(p); err == nil {
-		return text
+	at := strings.IndexByte(p, '%')
+	if at < 0 {
+		return p
 	}
-	return escape().ReplaceAllStringFunc(p, func(valid string) string {
-		text, err := url.PathUnescape(valid)
-		if err != nil {
-			return valid
+	text := append(make([]byte, 0, len(p)), p[:at]...)
+	for ; at < len(p); at++ {
+		if p[at] == '%' && at+2 < len(p) {
+			if value, err := strconv.ParseUint(p[at+1:at+3], 16, 8); err == nil {
+				text = append(text, byte(value))
+				at += 2
+				continue
+			}
 		}
-		return text
-	})
+		text = append(text, p[at])
+	}
+	return string(text)
 }
 
 var escape = lazy.Regexp(`%[0-9A-Fa-f]{2}`)

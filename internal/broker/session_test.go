@@ -531,6 +531,7 @@ func TestPrepare_ManyValuesInTextsTakeLittleMemory(t *testing.T) {
 	}{
 		{"expressions in expressions", "monitoring", "GraniteServiceVersion20100801.GetMetricData", `{"MetricDataQueries":[` + expressions + `]}`, "", "", 400},
 		{"numbers in the URL of a queue", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"` + strings.Repeat("1/", size/2) + `"}`, "", "", 60},
+		{"escapes of which one is not valid", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"` + strings.Repeat("%2541", size/5) + `%"}`, "", "", 25},
 		{"lists in texts", "logs", "Logs_20140328.DescribeLogGroups", `{"names":[` + strings.Repeat(lists, size/len(lists)) + `0]}`,
 			"arn:aws:logs:*:*:log-group:vault", "more than 300000 values", 150},
 		{"quotes in metric math", "monitoring", "GraniteServiceVersion20100801.DescribeAlarms",
