@@ -47,7 +47,8 @@ func dayKey(t time.Time) string { return "day#" + t.UTC().Format(time.DateOnly) 
 // CountInvestigation adds an investigation to those that began on the UTC day of started, unless a limit of that day is
 // reached, which it returns. An investigation counts once, no matter how often it is retried or continued. Its cost counts as
 // [ReservedUSD] until [Table.CountCost]. The item holds the ids and not only their number, so that one atomic update
-// decides.
+// decides. For one that an earlier attempt counted, the limit of the cost is reached if the others used it up in the meantime: its
+// retry may have waited behind them.
 func (t *Table) CountInvestigation(ctx context.Context, id string, started time.Time, day Day) (reached Limit, err error) {
 	conditions := []string{"(attribute_not_exists(#ids) OR NOT contains(#ids, :id))"}
 	in := &dynamodb.UpdateItemInput{
@@ -80,11 +81,23 @@ func (t *Table) CountInvestigation(ctx context.Context, id string, started time.
 	ids := item(old).set(attrDayEntries)
 	switch {
 	case slices.Contains(ids, id): // an earlier attempt counted it
+		if day.CostUSD > 0 && item(old).spentByOthers(id) >= micros(day.CostUSD) {
+			return LimitCost, nil
+		}
 		return LimitNone, nil
 	case day.Investigations > 0 && len(ids) >= day.Investigations:
 		return LimitInvestigations, nil
 	}
 	return LimitCost, nil
+}
+
+// spentByOthers returns what the investigations of a day count without the one with this id, in millionths of a US dollar.
+func (i item) spentByOthers(id string) int64 {
+	own := micros(ReservedUSD)
+	if i[attrDayCost+id] != nil {
+		own = i.whole(attrDayCost + id)
+	}
+	return i.whole(attrDaySpent) - own
 }
 
 // countAttempts is how often CountCost tries if another attempt of the same investigation counts at the same time.

@@ -80,6 +80,8 @@ func TestCountInvestigation_BoundsTheCostOfADay(t *testing.T) {
 		cost(fmt.Sprint("running", i), 0.01) // a retry
 	}
 	cost("another", -100)
+	assert.Equal(t, dedupe.LimitNone, count("next"), "its retry: the others cost less than the limit")
+	assert.Equal(t, dedupe.LimitCost, count("running1"), "its retry")
 	assert.Equal(t, dedupe.LimitCost, count("last"), "one expensive investigation uses up the day; retries and others change nothing")
 	limit.CostUSD = 5.06
 	assert.Equal(t, dedupe.LimitNone, count("last"), "5 + 0.02 + 3 * 0.01 dollars are spent")

@@ -66,10 +66,10 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	case stageNone:
 		r.prepare(ctx)
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
-	case stageEvidence: // somebody may have turned the kill switch on since the earlier attempt
-		quick, cancel := context.WithTimeout(ctx, r.budget.table)
-		r.switchedOff(quick)
-		cancel()
+	case stageEvidence: // since the earlier attempt, the kill switch may be on, or a limit may be reached
+		if !r.rec.EvidenceOnly {
+			r.decide(ctx)
+		}
 	case stageAgent:
 		r.stop, r.conclude = r.decideAgain(ctx)
 	}

@@ -520,6 +520,35 @@ func TestDailyCost_CountsAtEachHandOverAndConcludesWhatWaited(t *testing.T) {
 }
 
 // The limit can affect the report of a hand-over first, and no other alarm may follow on that day.
+// A retry can wait behind many new investigations, like a hand-over.
+func TestDailyCost_RetryThatWaitedAsksNoModel(t *testing.T) {
+	for name, bucketErr := range map[string]error{"with a checkpoint": nil, "without a checkpoint": awsapitest.ErrDown} {
+		t.Run(name, func(t *testing.T) {
+			b := newDailyHarness(t, 100)
+			b.Config.MaxCostUSDPerDay = 1
+			b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
+				b.agent.do = nil
+				die()
+				return nil
+			}
+			b.S3.Fail(bucketErr, -1)
+			b.invokeAndKill(t, "request-1", action("first", 1))
+			b.S3.Fail(nil, 0)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				defer func() { rec.Usage.CostUSD = 3 }()
+				return conclude(rec)
+			}
+			b.mustInvestigate(t, "request-2", action("second", 1))
+			asked := b.agent.calls
+			rec := b.record(t, b.mustInvestigate(t, "request-1", action("first", 1)))
+			assert.Equal(t, asked, b.agent.calls)
+			assert.True(t, rec.EvidenceOnly)
+			assert.Contains(t, rec.OutcomeWhy, "the limit of MaxCostUsdPerDay, so no model was asked.")
+			assert.NotNil(t, rec.Evidence.Definition)
+		})
+	}
+}
+
 func TestDailyCost_NotifiesIfAHandOverHasToConclude(t *testing.T) {
 	b := newHarness(t)
 	b.Config.MaxCostUSDPerDay = 1
