@@ -71,16 +71,17 @@ func (t *Table) coverChildren(
 // cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
 // investigation holds the lease, or began less than togetherFor ago and was reported. The investigation of a child
 // whose report is finished and not delivered, because that failed or the invocation was killed, is neither: the child's retry
-// delivers the report, and if there is none, perhaps nobody will ever read it. One that nobody works on is only taken over when its
+// delivers the report, and if there is none, perhaps nobody will ever read it. One that may still give way itself is not recent either:
+// the rules of composite alarms can contain each other, and each of two could give way to the other. One that nobody works on is only taken over when its
 // window is over: a hand-over or a retry of it may wait, and it can be about another transition than the one that triggered the parent.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
 	now := t.now()
-	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
+	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil, false)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :started, window_until = :window, transition = :transition, " +
-		"hand_overs = :zero, expires_at = :expires, owners = :owners, covered_by = :parent " +
+		"hand_overs = :zero, expires_at = :expires, owners = :owners, undecided = :undecided, covered_by = :parent " +
 		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, parked, report_stored, notification_sent, delivering")
 	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
@@ -110,11 +111,24 @@ func (t *Table) cover(
 	isKilled := !delivering.IsZero() && !delivering.After(now.Add(-deliveryTakes))
 	switch i.text(attrState) {
 	case stateRunning:
-		return false, !isParked && !isKilled && i.time(attrUntil).After(now), nil
+		return false, !isParked && !isKilled && !i.flag(attrUndecided) && i.time(attrUntil).After(now), nil
 	case stateDone:
 		return false, i.time(attrStarted).After(now.Add(-togetherFor)), nil
 	}
 	return false, false, nil
+}
+
+// mayGiveWay reports whether the claim of the alarm can be settled with [Table.giveWay].
+func mayGiveWay(alarm *alarmevent.Alarm) bool {
+	return len(alarm.Children) > 0 && KeyOf(alarm) == alarm.ARN
+}
+
+// decide records that the claim of a composite alarm does not give way. From then on, those of other composite alarms may give way to it.
+func (t *Table) decide(ctx context.Context, c *Claim) error {
+	if c.Resumed { // a resumed claim never gives way
+		return nil
+	}
+	return t.change(ctx, c.Key, c, "keep the claim of the composite alarm", "REMOVE undecided", values{})
 }
 
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only

@@ -156,7 +156,7 @@ func (t *Table) Claim(
 	}
 	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
 	if err != nil || elsewhere == "" {
-		return claim, nil, err
+		return claim, nil, errors.Join(err, t.decide(ctx, claim))
 	}
 	if err := t.giveWay(ctx, claim, elsewhere); err != nil && !errors.Is(err, ErrLost) { // lost: its answer was, and the SDK repeated it
 		return claim, nil, err
@@ -218,7 +218,7 @@ func (t *Table) claimOne(
 	} else if duplicate := before.investigated(transition, id); duplicate != nil {
 		return nil, duplicate, nil
 	}
-	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
+	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, onlyOwn == anyInvestigation && mayGiveWay(alarm))
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND " + isOtherTransition + " AND lease_owner <> :owner)")
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
@@ -278,20 +278,24 @@ func (i item) isRepeat(id, transition string) bool {
 	})
 }
 
-// freshStart returns the write that begins a new investigation. The caller adds the condition.
-func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
+// freshStart returns the write that begins a new investigation. isUndecided reports whether it may still give way to another one.
+// The caller adds the condition.
+func (t *Table) freshStart(
+	pk, name, owner, id, transition string, now, leaseUntil time.Time, isUndecided bool,
+) *dynamodb.UpdateItemInput {
 	return &dynamodb.UpdateItemInput{
 		TableName: &t.name,
 		Key:       key(pk),
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
-			"hand_overs = :zero, expires_at = :expires, owners = :owners " +
+			"hand_overs = :zero, expires_at = :expires, owners = :owners, undecided = :undecided " +
 			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, follow_up_owner, recoveries"),
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
 			":one": whole(1), ":zero": whole(0), ":id": text(id), ":now": millis(now),
 			":window": millis(now.Add(t.window)), ":transition": text(transition), ":expires": t.expiry(now), ":owners": set(owner),
+			":undecided": flag(isUndecided),
 		},
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -361,7 +365,7 @@ func (t *Table) takeOverOnce(
 			TableName: &t.name,
 			Key:       key(KeyOf(alarm)),
 			UpdateExpression: aws.String("SET #state = :running, lease_owner = :owner, lease_until = :until, expires_at = :expires " +
-				"REMOVE former_owner ADD attempt :one"),
+				"REMOVE former_owner, undecided ADD attempt :one"),
 			ExpressionAttributeNames: map[string]string{"#state": attrState},
 			ExpressionAttributeValues: values{
 				":running": text(stateRunning), ":owner": text(holder), ":until": millis(leaseUntil),
@@ -378,7 +382,7 @@ func (t *Table) takeOverOnce(
 			in.ExpressionAttributeValues[":repeat"] = set(repeatOf(current.text(attrID), transition))
 		}
 	} else {
-		in = t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
+		in = t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, mayGiveWay(alarm))
 	}
 	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND " +

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -478,6 +480,39 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	assert.Len(t, again.Covers, 2)
 	require.NoError(t, b.Free(t.Context(), again, false, false))
 	assert.False(t, b.mustClaim(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
+}
+
+// interleaved runs other once, right after the first write.
+type interleaved struct {
+	awsapi.DynamoDB
+	other func()
+}
+
+func (d *interleaved) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	out, err := d.DynamoDB.UpdateItem(ctx, in, o...)
+	if other := d.other; other != nil {
+		d.other = nil
+		other()
+	}
+	return out, err
+}
+
+// CloudWatch allows cycles of composite alarms.
+func TestClaim_OneOfTwoCompositeAlarmsThatTriggerEachOtherIsInvestigated(t *testing.T) {
+	db, name := newTable(t)
+	simultaneous := &interleaved{DynamoDB: db}
+	b := newHarness(t)
+	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
+	var claims [2]*dedupe.Claim
+	simultaneous.other = func() { claims[1], _ = b.claim(t, composite("q", 1, "p"), "request-2") }
+	claims[0], _ = b.claim(t, composite("p", 1, "q"), "request-1")
+	assert.True(t, claims[0] != nil || claims[1] != nil, "each gave way to the other")
+
+	b = newHarness(t)
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	b.mustClaim(t, composite("inner", 1, "a", "b"), "request-2")
+	d := b.mustBeDuplicate(t, composite("outer", 1, "inner"), "request-3")
+	assert.Equal(t, composite("inner", 1).ARN, d.CoveredBy, "the inner alarm has not given way, and is investigated")
 }
 
 func TestRecovered_OncePerInvestigation(t *testing.T) {

@@ -34,6 +34,7 @@ const (
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
 	attrGaveWay     = "gave_way"        // latest transition of a composite alarm that gave way to a triggering alarm
+	attrUndecided   = "undecided"       // a composite alarm may still give way to a triggering alarm
 	attrPast        = "past"            // list of maps, oldest first
 	attrRecoveryOf  = "recovery_of"     // id of the investigation whose recovery was recorded, until the alarm fires again
 	attrFollowUp    = "follow_up_owner" // owner of a recorded recovery, or of firing again, that is not known to be notified
