@@ -38,9 +38,9 @@ func slotKey(t time.Time) string {
 }
 
 // Fired records that the alarm fired. Investigations of alarms that fire at about the same time read it. An
-// unconfirmed event is not recorded: forged events could otherwise fill the slot.
+// unconfirmed event is not recorded: forged events could otherwise fill the slot. Nor is an update: the alarm fired earlier.
 func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
-	if alarm.Unconfirmed != "" {
+	if alarm.Confirmation() != alarmevent.Confirmed {
 		return nil
 	}
 	now, at := t.now(), t.firedAt(alarm)

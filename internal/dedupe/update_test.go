@@ -45,3 +45,17 @@ func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *test
 		})
 	}
 }
+
+// Everybody can read when an alarm that stays in ALARM was updated. It fired earlier.
+func TestFired_DoesNotRecordUpdates(t *testing.T) {
+	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+	const prefix = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
+	for name, isUpdate := range map[string]bool{"updated": true, "fired": false} {
+		require.NoError(t, table.Fired(t.Context(), &alarmevent.Alarm{Name: name, ARN: prefix + name, Time: now, IsUpdate: isUpdate}))
+	}
+	together, err := table.Together(t.Context(), &alarmevent.Alarm{Name: "other", ARN: prefix + "other", Time: now})
+	require.NoError(t, err)
+	require.Len(t, together, 1)
+	assert.Equal(t, "fired", together[0].Name)
+}
