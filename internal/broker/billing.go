@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -295,20 +297,55 @@ func (s *Session) failed(c *charge, refund bool) {
 }
 
 // settle ends the charge of a request that AWS answered. AWS does not bill requests that it rejects, such as
-// invalid and throttled ones.
-func (c *charge) settle(status int, answer []byte) {
+// invalid and throttled ones. traces is nil if the answer names no number of traces.
+func (c *charge) settle(status int, traces *traceCounter) {
 	if status >= http.StatusBadRequest && status < http.StatusInternalServerError {
 		c.refund()
 		return
 	}
-	if c.operation != "xray:GetTraceSummaries" {
+	if traces == nil {
 		return
 	}
-	if found := tracesProcessed().FindSubmatch(answer); found != nil {
-		if traces, err := strconv.ParseInt(string(found[1]), 10, 64); err == nil {
-			c.change(traces)
+	_, _ = io.Copy(io.Discard, io.LimitReader(traces, maxTracesUnread)) // the code may not have read the answer to its end
+	if traces.isFound {
+		c.change(traces.count)
+	}
+}
+
+// traceCounter finds the number of traces in an answer of GetTraceSummaries while it is read. The number is usually at its end.
+type traceCounter struct {
+	io.ReadCloser
+	isFound bool
+	count   int64
+	end     []byte // of what was read
+}
+
+const (
+	traceOverlap    = 128     // bytes, more than the name and the number
+	maxTracesUnread = 8 << 20 // bytes of an answer that are read after the code has stopped reading it
+)
+
+// countTraces makes a counter read the answer if its request is billed by traces that only the answer names.
+func (c *charge) countTraces(response *http.Response) *traceCounter {
+	if c == nil || c.operation != "xray:GetTraceSummaries" {
+		return nil
+	}
+	counter := &traceCounter{ReadCloser: response.Body}
+	response.Body = counter
+	return counter
+}
+
+// Read reads the answer.
+func (t *traceCounter) Read(into []byte) (int, error) {
+	n, err := t.ReadCloser.Read(into)
+	seen := append(t.end, into[:n]...)
+	for _, found := range tracesProcessed().FindAllSubmatch(seen, -1) {
+		if count, err := strconv.ParseInt(string(found[1]), 10, 64); err == nil { // the beginning of a number is less than the number
+			t.isFound, t.count = true, max(t.count, count)
 		}
 	}
+	t.end = bytes.Clone(seen[max(0, len(seen)-traceOverlap):])
+	return n, err
 }
 
 // send sends a request to AWS.
@@ -321,8 +358,7 @@ func (s *Session) send(request *http.Request, c *charge) (*http.Response, error)
 
 const startLogQuery = "logs:StartQuery"
 
-// tracesProcessed matches the number of traces in an answer of GetTraceSummaries, of which only the
-// beginning may be kept.
+// tracesProcessed matches the number of traces in an answer of GetTraceSummaries.
 var tracesProcessed = lazy.Regexp(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
 
 // isDialError reports whether there was no connection, so that AWS did not receive the request.

@@ -553,6 +553,31 @@ func TestBilling_ChargesTracesThatXRayScanned(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 }
 
+func TestBilling_ChargesTracesThatXRayCountsAfterALongAnswer(t *testing.T) {
+	for name, isRead := range map[string]bool{"the code reads the answer": true, "the code reads no answer": false} {
+		t.Run(name, func(t *testing.T) {
+			m := newMeteredAWS(t)
+			m.answer = `{"TraceSummaries":[{"Id":"` + strings.Repeat("1", 1<<20) + `"}],"TracesProcessedCount":600000,"NextToken":"n"}`
+			session, connect, _ := limited(t, m, 0.25, never)
+			page := requestHead{Method: "POST", URL: m.URL + "/TraceSummaries", Headers: [][2]string{
+				{"Authorization", fmt.Sprintf(dummyScope, "xray")}, {"Content-Type", "application/json"}}}
+			connection := connect()
+			send(t, connection, page, "{}")
+			if isRead {
+				go func() { _, _ = io.Copy(io.Discard, connection) }()
+			} else {
+				connection.Close()
+			}
+			require.Eventually(t, func() bool {
+				queries, _ := session.Billed()
+				return len(queries) == 1 && queries[0].Units == 600_000
+			}, 5*time.Second, time.Millisecond)
+			answer, _ := ask(t, connect(), page, "{}")
+			assert.Contains(t, answer.Error, "xray:GetTraceSummaries is refused: AWS bills it")
+		})
+	}
+}
+
 func TestBilling_CountsPromQLQueriesButNotNames(t *testing.T) {
 	m := newMeteredAWS(t)
 	session, connect, _ := limited(t, m, 0.012, never)

@@ -199,12 +199,13 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 			return writeHead(connection, answerHead{Error: withheld, Kind: kindRefused}) == nil
 		}
 	}
+	traces := prepared.charge.countTraces(response)
 	kept := &keeper{budget: s.broker.kept, most: s.broker.maxKept()}
 	defer kept.release()
 	whole := s.forward(connection, response, newScrubber(prepared.signer, s.assumed.all(), response.StatusCode >= http.StatusBadRequest), kept)
 	beginning := kept.data
 	if prepared.charge != nil && prepared.charge.operation != startLogQuery {
-		prepared.charge.settle(response.StatusCode, beginning)
+		prepared.charge.settle(response.StatusCode, traces)
 	}
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
