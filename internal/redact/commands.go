@@ -219,10 +219,7 @@ func (c *counter) replaceContext(s *shape, isSecret func(string) bool, text stri
 	if !c.wants(s) {
 		return text
 	}
-	return eachLine(text, s.needles, func(line string) string {
-		if c.isLate() {
-			return line
-		}
+	return c.eachLine(text, s.needles, func(line string) string {
 		line = c.replaceOptions(s, isSecret, line, line)
 		if !listedOption().MatchString(line) {
 			return line
@@ -236,8 +233,11 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 	var b strings.Builder
 	done := 0
 	for range maxOptions {
-		isMasked := false
-		for _, found := range s.pattern().FindAllStringSubmatchIndex(masked, -1) {
+		var next []byte // masked, without the options that were found
+		for i, found := range s.pattern().FindAllStringSubmatchIndex(masked, -1) {
+			if i%looksPerTime == 0 && c.isLate() {
+				return line
+			}
 			from, to := wholeArgument(line, found[0], found[4], found[5])
 			if name := lastName(line[from:to]); name >= 0 {
 				to = from + name
@@ -247,40 +247,41 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 				b.WriteString(c.mark(s.kind, value))
 				done = to
 			}
-			if option := optionOf(masked, found[0], found[4]); option > 0 { // another one may follow
-				isMasked = true
-				masked = masked[:option] + mask(masked[option:to]) + masked[to:]
+			if option := optionOf(masked[found[0]:found[4]]); option > 0 { // another one may follow
+				if next == nil {
+					next = []byte(masked)
+				}
+				mask(next[found[0]+option : to])
 			}
 		}
-		if !isMasked {
+		if next == nil {
 			break
 		}
+		masked = string(next)
 	}
 	return b.String() + line[done:]
 }
 
-// optionOf returns where the option begins whose value is at a position, or 0. start is where the command begins.
-func optionOf(line string, start, value int) int {
-	word := start + strings.LastIndexAny(line[start:value], " \t\f") + 1
-	if strings.HasPrefix(line[word:value], "-") {
+// optionOf returns where the option begins whose value follows a command, or 0.
+func optionOf(command string) int {
+	word := strings.LastIndexAny(command, " \t\f") + 1
+	if strings.HasPrefix(command[word:], "-") {
 		return word
 	}
-	option := start + strings.LastIndex(line[start:word], " -") + 1
-	if option == start || strings.Contains(strings.TrimRight(line[option:word], " \t\f"), " ") {
+	option := strings.LastIndex(command[:word], " -") + 1
+	if option == 0 || strings.Contains(strings.TrimRight(command[option:word], " \t\f"), " ") {
 		return 0
 	}
 	return option
 }
 
 // mask replaces the visible characters of an option, so that no pattern finds it again.
-func mask(text string) string {
-	masked := []byte(text)
-	for i, c := range masked {
+func mask(text []byte) {
+	for i, c := range text {
 		if !isSpace[c] {
-			masked[i] = 'x'
+			text[i] = 'x'
 		}
 	}
-	return string(masked)
 }
 
 // wholeArgument returns the argument of a command that a pattern found from one position to another, without its quotes: a

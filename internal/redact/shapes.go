@@ -313,37 +313,37 @@ func (c *counter) replaceInLines(s *shape, text string, replace func(groups []st
 	if !c.wants(s) {
 		return text
 	}
-	return eachLine(text, s.needles, func(line string) string { return c.replaceAll(s.pattern(), line, replace) })
+	return c.eachLine(text, s.needles, func(line string) string { return c.replaceAll(s.pattern(), line, replace) })
 }
 
-// eachLine replaces the lines of a text that contain one of the needles.
-func eachLine(text string, needles []string, replace func(line string) string) string {
+// eachLine replaces the lines of a text that contain one of the needles. If it is late, the other lines stay.
+func (c *counter) eachLine(text string, needles []string, replace func(line string) string) string {
 	var b strings.Builder
 	done := 0
-	for at := firstOf(text, needles); at >= 0; {
-		from := strings.LastIndexByte(text[:at], '\n') + 1
-		to := lineEnd(text, at)
+	next := make([]int, len(needles)) // where each needle occurs next; searching for all of them after each line would take too long
+	for !c.isLate() {
+		first := len(text)
+		for i, needle := range needles {
+			if next[i] < done || done == 0 {
+				next[i] = len(text)
+				if at := strings.Index(text[done:], needle); at >= 0 {
+					next[i] = done + at
+				}
+			}
+			first = min(first, next[i])
+		}
+		if first == len(text) {
+			break
+		}
+		from := strings.LastIndexByte(text[:first], '\n') + 1
+		to := lineEnd(text, first)
 		b.WriteString(text[done:from])
 		b.WriteString(replace(text[from:to]))
 		done = to
-		if at = firstOf(text[to:], needles); at >= 0 {
-			at += to
-		}
 	}
 	if done == 0 {
 		return text
 	}
 	b.WriteString(text[done:])
 	return b.String()
-}
-
-// firstOf returns the position of the first of the words in the text, or -1.
-func firstOf(text string, words []string) int {
-	first := -1
-	for _, word := range words {
-		if at := strings.Index(text, word); at >= 0 {
-			first, text = at, text[:min(len(text), at+len(word)-1)]
-		}
-	}
-	return first
 }
