@@ -17,10 +17,11 @@ const (
 	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
 )
 
-// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it, and several blanks can follow
-// an option. A needle that begins or ends with a blank is also one with a quote, as in a list of arguments.
+// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it, an option can be in quotes,
+// and several blanks can follow it. A needle that begins or ends with a blank is also one with a quote, as in a list of arguments.
 func newContext(kind, pattern string, needles ...string) *shape {
-	pattern = strings.ReplaceAll(pattern, `["']?`, `(?:\\*["'])?`)
+	pattern = strings.NewReplacer(`["']?`, `(?:\\*["'])?`, `["'])(`, `\\*["'])(`, `[^\s-]`, `[^\s-]`, // which is no option
+		`\s-`, `\s(?:\\*["'])?-`, `\s(?:-`, `\s(?:\\*["'])?(?:-`).Replace(pattern)
 	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =] *)`)
 	for _, needle := range needles {
 		if word := strings.Trim(needle, " "); word != needle {
@@ -50,7 +51,7 @@ var contexts = []struct {
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
 	{newContext("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
 		"bearer"), nil},
-	{newContext("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:["']?)([^\s@'"]+)["']?@`,
+	{newContext("password", `(\bmysqlsh\b[^\n|;]*?[\s=]["']?[\w.-]+:["']?)([^\s@'"]+)["']?@`,
 		"mysqlsh"), nil},
 	{newContext("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
 		"mongo", "cqlsh", "cypher-shell", "influx "), isNoOption},
@@ -59,6 +60,8 @@ var contexts = []struct {
 	{newContext("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
 		"rabbitmqctl"), nil},
 	{newContext("password", `(`+echoed+`["']?[\w.@-]+:["']?)([^\s'"\\]{4,})(?:\\+n)?["']?`+intoChpasswd,
+		"chpasswd"), nil},
+	{newContext("password", `(\bprintf\s+["']?%s:%s(?:\\+n)?["']?\s+["']?[\w.@-]+["']?\s+["']?)([^\s'"\\]{4,})["']?`+intoChpasswd,
 		"chpasswd"), nil},
 	{newContext("password", `(`+echoed+`'[\w.@-]+:)([^'\n]{4,}?)(?:\\+n)?'`+intoChpasswd,
 		"chpasswd"), nil},
@@ -126,7 +129,7 @@ var contexts = []struct {
 		":thin:", ":oci:"), nil},
 	{newContext("secret", `(--from-literal[= ]["']?[\w.-]+=)(\S+)`,
 		"--from-literal"), nil},
-	{newContext("password", `((?:^|\s)(?:requirepass|masterauth)\s+"?)([^\s"]{4,})`,
+	{newContext("password", `((?:^|[\s"])(?:requirepass|masterauth)"?\s+"?)([^\s"]{4,})`,
 		"requirepass", "masterauth"), nil},
 	{newContext("password", `(\bAUTH"?\s+"?(?:[a-z][\w.-]*"?\s+"?)?)([^\s"]{6,})`,
 		"AUTH"), looksPassword},
@@ -239,6 +242,9 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 				return line
 			}
 			from, to := wholeArgument(line, found[0], found[4], found[5])
+			if isAfterQuoted(line[found[0]:from]) {
+				continue
+			}
 			if name := lastName(line[from:to]); name >= 0 {
 				to = from + name
 			}
@@ -303,6 +309,13 @@ func wholeArgument(line string, start, from, to int) (int, int) {
 		return from, end
 	}
 	return from, to
+}
+
+// isAfterQuoted reports whether the last word of a command is in quotes, such as "-a" in a list of arguments. What follows without a
+// blank is not its value.
+func isAfterQuoted(command string) bool {
+	word := strings.TrimLeft(command[strings.LastIndexAny(command, " \t\f")+1:], `\`)
+	return len(word) > 1 && isShellQuote(word[0]) && word[1] == '-' && strings.Count(word, word[:1])%2 == 0
 }
 
 func isShellQuote(c byte) bool { return c == '"' || c == '\'' }

@@ -114,6 +114,9 @@ var forms = map[string][]string{
 	"other spellings of commands": {
 		"mariadb -u app -p¤ db", "mariadb-dump -u app -p¤ db", "curl -u :¤ https://x", "curl -u p:¤ -U q:~ https://x", "ldappasswd -a ¤ -s ~ uid=a", "sshpass -v -p ¤ ssh h", "echo ¤ | sudo -u app -S ls", "echo app:¤ | sudo -u root chpasswd",
 		"echo app:¤ | tee f | chpasswd", "echo -e '¤\\n¤' | passwd app", "useradd -p $(openssl passwd -1 ¤) app", "ALTER USER app IDENTIFIED BY ¤ REPLACE ~", "ALTER USER app IDENTIFIED BY '¤' REPLACE '~'",
+		"+ mysql -u app '-p¤ horse' db", "redis-cli -h c \"-a¤\"", "+ sqlcmd -S h -U sa '-P¤ horse'", "sshpass '-p¤' ssh h", "curl '-uapp:¤' https://x", `{"cmd":"mysql \"-p¤\" -u app"}`,
+		"printf '%s:%s\\n' app '¤' | chpasswd", "printf \"%s:%s\" app ¤ | sudo chpasswd", "mysqlsh --uri=app:¤@db", `"config" "set" "requirepass" "¤"`,
+		`{"statement": "ALTER USER app IDENTIFIED BY \"¤\""}`, `{"statement": "SET PASSWORD FOR app = \"¤\"", "n": 1}`, `{"s": "ALTER USER a IDENTIFIED BY \"~\" REPLACE \"¤\""}`,
 		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
 	},
 	"other spellings": {
