@@ -237,6 +237,7 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 	done := 0
 	for range maxOptions {
 		var next []byte // masked, without the options that were found
+		var around structure
 		for i, found := range s.pattern().FindAllStringSubmatchIndex(masked, -1) {
 			if i%looksPerTime == 0 && c.isLate() {
 				return line
@@ -245,6 +246,7 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 			if isAfterQuoted(line[found[0]:from]) {
 				continue
 			}
+			to = around.endWithin(line, from, to)
 			if name := lastName(line[from:to]); name >= 0 {
 				to = from + name
 			}
@@ -311,6 +313,27 @@ func wholeArgument(line string, start, from, to int) (int, int) {
 	return from, to
 }
 
+// endWithin returns the end of the argument of a command between two positions. If it is long or its quote is not closed, it ends with what
+// a quote closes that was opened before the argument. It never goes on in the next line.
+func (o *structure) endWithin(line string, from, to int) int {
+	if n := strings.Index(line[from:to], joinedLine); n >= 0 {
+		to = from + n
+	}
+	opening := from
+	if opening > 0 && isShellQuote(line[opening-1]) {
+		for opening--; opening > 0 && line[opening-1] == '\\'; opening-- {
+		}
+	}
+	if opening == from || to-from <= maxShortValue && strings.HasPrefix(strings.TrimLeft(line[to:], `\`), line[from-1:from]) {
+		return to
+	}
+	o.read(line, opening)
+	if n := o.firstClose(line, from, to); n >= 0 {
+		return n
+	}
+	return to
+}
+
 // isAfterQuoted reports whether the last word of a command is in quotes, such as "-a" in a list of arguments. What follows without a
 // blank is not its value.
 func isAfterQuoted(command string) bool {
@@ -362,7 +385,7 @@ func (c *counter) replaceInDocuments(text string) string {
 		for at, n := found[1], 0; at < len(text) && n < maxDocument; n++ {
 			line := text[at:lineEnd(text, at)]
 			secret := form().FindStringSubmatchIndex(line)
-			if secret == nil || strings.TrimSpace(line) == end {
+			if secret == nil || strings.TrimSpace(line) == end || isProse(line) {
 				break
 			}
 			if from, to := at+secret[2], at+secret[3]; from >= done && !isMarked(text[from:to]) {
@@ -382,7 +405,7 @@ const readsDocument = `(?:\bchpasswd\b|-stdin\b|` + sudoStdin + `\b)`
 var (
 	documents = newShape("password", `(?:`+readsDocument+`[^\n]*<<-?[ \t]*\\?["']?(\w+)[^\n]*|<<-?[ \t]*\\?["']?(\w+)[^\n]*\|[^\n]*`+readsDocument+`[^\n]*)\n`, "chpasswd", "stdin", "sudo")
 	// The lines of a script: a user with a password, the first line, which is the password, and others, which may be passwords.
-	documentPair      = lazy.Regexp(`^[ \t]*[\w.@-]+:([^\n]{4,}?)[ \t\r]*$`)
+	documentPair      = lazy.Regexp(`^[ \t]*[A-Za-z_][\w.@-]*:([^\n]{4,}?)[ \t\r]*$`)
 	wholeDocumentLine = lazy.Regexp(`^[ \t]*(\S[^\n]{2,}\S)[ \t\r]*$`)
 	documentLine      = lazy.Regexp(`^[ \t]*(?:[\w.@-]+:)?([^\s:]{4,})[ \t\r]*$`)
 )

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -12,7 +13,7 @@ func (s *scanner) wrapped(at int) {
 	if end == 0 {
 		from, to = at, s.bareEnd(unsure, at, false)
 	}
-	if looksPassword(s.text[from:to]) && !isHarmlessValue(s.text[from:to]) {
+	if value := s.text[from:to]; looksPassword(value) && !isHarmlessValue(value) && !isMessage(value) {
 		if end == 0 {
 			to = max(to, s.valueEnd(from, false))
 		}
@@ -20,8 +21,14 @@ func (s *scanner) wrapped(at int) {
 	}
 }
 
-// quotedName looks at the value after a name in quotes: ("password", "…"), or 'password' has the value '…'.
-func (s *scanner) quotedName(end int) {
+// isMessage reports whether a value of several words is a message: none of its words looks like a password, or one is a word of prose.
+func isMessage(value string) bool {
+	return strings.Contains(value, " ") && (isProse(value) || !slices.ContainsFunc(strings.Fields(value), looksPassword))
+}
+
+// quotedName looks at the value after a name in quotes: ("password", "…"), or 'password' has the value '…'. The name can be the end of a
+// message, and another message can follow in a list.
+func (s *scanner) quotedName(start, end int) {
 	text := s.text
 	at := skipBlanks(text, end+1)
 	if at < len(text) && (text[at] == '|' || strings.HasPrefix(text[at:], "│")) { // a table of Markdown
@@ -31,7 +38,9 @@ func (s *scanner) quotedName(end int) {
 	if at < len(text) && (text[at] == ',' || text[at] == ';') {
 		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 			from, to, _ := s.quoted(at)
-			if isPunctuatedLiteral(text[from:to]) {
+			value := text[from:to]
+			isWhole := start > 0 && isShellQuote(text[start-1])
+			if isPunctuatedLiteral(value) || isWhole && looksPassword(value) && !isHarmlessValue(value) && !isProse(value) {
 				s.replace(from, to, "secret")
 			}
 			s.wrapped(at)
@@ -263,7 +272,7 @@ func (s *scanner) object(kind sensitivity, at int) {
 		if !ok || text[op.value] == '{' || text[op.value] == '[' {
 			continue
 		}
-		from, to, after := s.quoted(op.value)
+		from, to, after := s.quotedWithin(op.value)
 		if after == 0 {
 			from, to = op.value, s.bareEnd(kind, op.value, op.encoded)
 			after = to
@@ -660,7 +669,7 @@ func (s *scanner) word(name string, end int) {
 	switch {
 	case isAmbiguous && (!isJumbled(value) || !hasDigit(value) || logicalID().MatchString(value)):
 		// "secret prod-db-2" is the name of a secret
-	case looksPassword(value) && !isHarmlessValue(value):
+	case looksPassword(value) && !isHarmlessValue(value) && (isTable || !isMessage(value)):
 		if quotedEnd == 0 && !isTable {
 			to = s.endOfWord(from, to)
 		}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // Whoever writes log lines can make the beginning of another line a "secret". The secret behind it is redacted anyway.
@@ -75,6 +77,7 @@ func TestText_PlantedSignsHideNoOtherTexts(t *testing.T) {
 	for _, planted := range []string{
 		"environment:[[[[", "env:[[[[", "Variables={[[[[", "environmentVariables:{[[[[", "kind: Secret data:{[[[[", "UserData={[[[[",
 		`"env":[[[[`, `environment=[[[["`, `environment=[[[[\"`, "environment=[[[[x'", `env:{{{"password": "`, `kind:"Secret" "data":{[[[[`, `"password": "`, `password: "\`, `--password "`, `"--password", "`, `"HeaderName": "a", "HeaderValue": "`, `"UserData": "`, `password=["`, `{"password": {"`,
+		"PASSWORD '", "--password 'x", `{"password": {"plain": "`, `password: {"a": "`, "SET PASSWORD = '", `IDENTIFIED BY '\`,
 	} {
 		var lines []map[string]string
 		for _, message := range []string{"GET / " + planted, other, other} {
@@ -157,6 +160,47 @@ func TestText_FindsValuesInJSONWithinJSONThatPythonPrinted(t *testing.T) {
 		`[{'message': '"{\\"UserData\\": {\\"Value\\": \\"Kq8vN3xB6w\\"}}"'}]`,
 	} {
 		if clean, _ := r.Text(text); strings.Contains(clean, "Kq8v") {
+			t.Errorf("%q", clean)
+		}
+	}
+}
+
+// The beginning of a here-document in a log line hides no other lines.
+func TestText_PlantedHereDocumentsHideNoOtherLines(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"ERROR: order 17 failed with a timeout after 30s", "2026-11-26T22:17:03Z INFO order 17 was shipped", `{"message": "order 17 failed with ERR_TIMEOUT_02", "n": 1}`} {
+		for _, planted := range []string{"chpasswd <<EOF", "sudo -S x <<EOF", "cat <<EOF | chpasswd", "docker login --password-stdin <<EOF"} {
+			text := "GET / " + planted + "\n" + other + "\n" + other + "\n"
+			if clean, _ := r.Text(text); strings.Count(clean, other) < 2 {
+				t.Errorf("after %s: %q", planted, clean)
+			}
+		}
+	}
+}
+
+// A message that ends with the name of a secret can be beside another message in a list.
+func TestAnswer_ShowsMessagesBesideMessagesAboutPasswords(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, messages := range [][]string{
+		{"login failed: wrong password", "Task timed out after 30.03 seconds for order 17"}, {"invalid token", "10.0.3.17 refused 30 connections"},
+		{"missing secret", "order 1234 failed with ERR_TIMEOUT_02 in checkout", "bad password", "retry 3 of 5"}, {"password", "order 1234 failed in checkout"},
+	} {
+		result, _ := json.Marshal(messages)
+		python := "['" + strings.Join(messages, "', '") + "']"
+		a := toolcall.Answer{Output: string(result), Stdout: python, Stderr: messages[0] + ` "` + messages[1] + `"`, Result: result}
+		want := a
+		if r.Answer(&a); a.Redactions > 0 || a.Stdout != want.Stdout || a.Stderr != want.Stderr || string(a.Result) != string(result) {
+			t.Errorf("%+v", a)
+		}
+	}
+	for _, text := range []string{`("password", "staple Kq8vN3xB6w")`, `["DB password", "Kq8vN3xB6w"]`, `("password", "correct horse battery 9 staple")`} {
+		if clean, _ := r.Text(text); strings.Contains(clean, "staple") || strings.Contains(clean, "Kq8v") {
 			t.Errorf("%q", clean)
 		}
 	}

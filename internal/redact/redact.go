@@ -493,7 +493,8 @@ func (w *walk) row(list []any) {
 	}
 	name, isText := list[0].(string)
 	value, hasValue := list[1].(string)
-	if isText && hasValue && isPairName(name) && classify(name) >= ambiguous && looksPassword(value) && !isHarmlessValue(value) {
+	if isText && hasValue && isPairName(name) && classify(name) >= ambiguous && looksPassword(value) && !isHarmlessValue(value) &&
+		!isProse(value) && (!strings.Contains(name, " ") || !isMessage(value)) {
 		list[1] = replacement("secret")
 		w.changes++
 	}

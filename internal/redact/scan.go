@@ -215,14 +215,14 @@ func (s *scanner) look(start, end int) {
 	case strings.IndexByte(",;", text[end]) >= 0:
 		s.row(start, end)
 	case strings.IndexByte("\"'`", text[end]) >= 0:
-		s.quotedName(end)
+		s.quotedName(start, end)
 	case text[end] == '(' && kind >= likely && end+1 < len(text) && strings.IndexByte(`"'`, text[end+1]) >= 0: // setPassword("…")
 		if from, to, _ := s.quoted(end + 1); hasFold(name[strings.LastIndexByte(name, '.')+1:], "set") && isPunctuatedLiteral(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		s.wrapped(end + 1)
 	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
-		s.quotedName(end + 1)
+		s.quotedName(start, end+1)
 	case s.isCell(skipBlanks(text, end)):
 		s.cell(skipBlanks(text, end))
 	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
