@@ -85,7 +85,7 @@ func classify(name string) sensitivity {
 		return likely
 	}
 	isAlone := len(words) == 1
-	for len(words) > 1 && additions[words[len(words)-1]] {
+	for len(words) > 1 && (additions[words[len(words)-1]] || isVersion(words[len(words)-1])) {
 		words = words[:len(words)-1]
 	}
 	if len(words) == 0 {
@@ -114,6 +114,9 @@ func classify(name string) sensitivity {
 	}
 	return harmless
 }
+
+// isVersion reports whether a word is the number of a version, such as v2.
+func isVersion(word string) bool { return len(word) > 1 && word[0] == 'v' && isNumber(word[1:]) }
 
 // isPasswordWord reports whether the last word of a name names a password.
 func isPasswordWord(word string, hasMore bool) bool {
@@ -167,12 +170,14 @@ func classifyKey(joined string, before []string) sensitivity {
 }
 
 // wordsOf splits a name into words in lower case: at separators, and where the case changes. Digits at the end
-// of a word do not count.
+// of a word do not count, unless they follow one letter.
 func wordsOf(name string) []string {
 	var words []string
 	start := 0
 	add := func(end int) {
-		if word := strings.TrimRight(strings.ToLower(name[start:end]), "0123456789"); word != "" {
+		if word := strings.TrimRight(strings.ToLower(name[start:end]), "0123456789"); len(word) == 1 { // S3
+			words = append(words, strings.ToLower(name[start:end]))
+		} else if word != "" {
 			words = append(words, word)
 		} else if end > start && start == 0 {
 			words = append(words, strings.ToLower(name[start:end]))

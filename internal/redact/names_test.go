@@ -119,8 +119,15 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 		"errorCode=SQLSTATE_40001_DEADLOCK", "code=E11000_duplicate_key_error", `keys: ["orders/2024/05/01/part-00001.parquet"]`,
 		"file_key=exports/2024/05/01/orders-00017.csv", "image_key: images/2024/05/IMG_20240501_100500.jpg", "lock_key=lock:orders:batch:20240501T100500Z",
 		"time_key=2024-05-01T10:05:00.123Z", "session=2024-05-01T10:05:00.123Z-batch", "redis key=session:user:12345:cart:v2",
+		`{"S3Bucket": "in", "S3Key": "exports/2026/11/orders-017.csv"}`, "s3_key=incoming/8231/file17.json", "S3 key: exports/2026/11/part-00017-8f5f7b1e-6d53-4c3e-a1a5-7a6a8a1e6c1d-c000.parquet",
+		"failed to get s3Key=incoming/2026-11-26/file17.json from bucket in", "'S3ObjectKey': 'incoming/8231/file17.json'",
 	} {
 		if clean, _ := r.Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+	for _, name := range []string{"s3_secret", "S3_PASSWORD_2", "AWS_S3_ACCESS_KEY", "AppSKey", "NwkSKey2", "DB_PASSWORD_V2", "apiKeyV3"} {
+		if clean, _ := r.Text(name + "=Kq8vN3xB6w"); strings.Contains(clean, "Kq8v") {
 			t.Errorf("%q", clean)
 		}
 	}
