@@ -53,7 +53,7 @@ func (k *known) replace(c *counter, text string) string {
 		if dumped := v.dumps(); dumped != nil {
 			found = k.compact.find(c, dumped, found)
 		}
-		if decoded := v.numbers(); decoded != nil {
+		for decoded := v.numbers(); decoded != nil && decoded.depth <= maxDecodings; decoded, _ = decoded.decode(backslashes | marks) {
 			found = k.plain.find(c, decoded, found)
 		}
 		if c.isLate() {

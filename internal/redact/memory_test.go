@@ -390,6 +390,7 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		"'\\n  | '.join(split(8, base64.b64encode(s.encode()).decode()))", "json.dumps('\\n'.join(split(8, base64.b64encode(s.encode()).decode())))",
 		"', '.join('0x%02x' % b for b in s.encode())", "' '.join('0x%02X' % b for b in s.encode())", "repr([hex(b) for b in s.encode()])", "',\\n  '.join(map(hex, s.encode()))",
 		"repr(list(s.encode()))", "json.dumps(list(s.encode()), indent=2)", "' '.join(map(str, s.encode()))", "json.dumps(json.dumps({'data': list(s.encode())}))",
+		"repr(list(json.dumps({'a': s}).encode()))", "' '.join('0x%02X' % b for b in ('//u:' + urllib.parse.quote(s, safe='')).encode())",
 		"dump(xxd, 2)", "dump(xxd, 1)", "dump(xxd, 4)", "dump(hexdump, ' ')", "json.dumps(dump(xxd, 2))", "repr(dump(hexdump, ' '))",
 		"json.dumps(json.dumps(json.dumps(json.dumps(s))))", "'50%25 &lt; \\\\xe9 ' + json.dumps(json.dumps(json.dumps(json.dumps(s))))",
 		"'%41 &amp; \\\\n \\\\xe9 ' + json.dumps(json.dumps(json.dumps(s)))",
