@@ -28,6 +28,15 @@ func TestText_RedactsSecretsWithPlaceholders(t *testing.T) {
 	}
 }
 
+// The numbers that stand for placeholders during the search are no text of the user.
+func TestText_PatternsOfTheUserDoNotMatchPlaceholders(t *testing.T) {
+	r, err := redact.New([]string{`[0-9]{6,}`, `\b[4-7]0+\b`})
+	require.NoError(t, err)
+	got, count := r.Text("order <n> of customer 12345678 took <n> ms at <time>: <id> from <address>, password=Kiel#<n>-Hafen")
+	assert.Equal(t, "order <n> of customer [redacted: custom pattern] took <n> ms at <time>: <id> from <address>, password=[redacted: secret]", got)
+	assert.Equal(t, 2, count)
+}
+
 // A text cannot make the search for an unused number long, or the text.
 func TestText_PlaceholdersInHostileTextsAreBounded(t *testing.T) {
 	r, err := redact.New(nil)

@@ -188,8 +188,18 @@ func (r *Redactor) text(c *counter, text string) string {
 		back = append(back, number, placeholder)
 	}
 	text = r.plainText(c, text)
+	if c.expired {
+		return text
+	}
 	if back != nil {
 		text = strings.NewReplacer(back...).Replace(text)
+	}
+	for _, pattern := range r.custom { // which must not match the numbers that stand for placeholders
+		if c.isLate() {
+			c.count++
+			return withheld
+		}
+		text = c.replaceCustom(pattern, text)
 	}
 	return text
 }
@@ -231,7 +241,7 @@ const maxLateText = 4 << 10
 // canHoldLearned reports whether a text can contain a secret of an answer (see [learner.add]).
 func canHoldLearned(text string) bool { return len(text) >= minSecret && hasDigit(text) }
 
-// plainText applies every way of finding secrets to a text without placeholders.
+// plainText applies every way of finding secrets, except the patterns of the user, to a text without placeholders.
 func (r *Redactor) plainText(c *counter, text string) string {
 	if (len(text) > maxLateText || r.ignorant && canHoldLearned(text)) && c.isLate() {
 		c.count++
@@ -246,12 +256,6 @@ func (r *Redactor) plainText(c *counter, text string) string {
 	text = c.replaceByRules(text)
 	text = c.replaceByContext(text)
 	text = c.replaceNamed(text)
-	for _, pattern := range r.custom {
-		if c.isLate() {
-			break
-		}
-		text = c.replaceCustom(pattern, text)
-	}
 	if c.expired {
 		c.count++
 		return withheld
