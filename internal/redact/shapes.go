@@ -276,7 +276,7 @@ func looseUserInfo(text string, start, end int) (password, host int) {
 		return 0, 0
 	}
 	if strings.Contains(value, "\n") || strings.Contains(value, "://") || strings.Count(value, " ") > 1 || !hasLetterAndDigit(value) && !isIrregular(value) ||
-		portLook().MatchString(value) || !hostLook().MatchString(rest[at+1:]) {
+		portLook().MatchString(value) && !hasMixedPart(value) && !hasJumbledPart(value) || !hostLook().MatchString(rest[at+1:]) {
 		return 0, 0
 	}
 	return password, password + at

@@ -18,6 +18,8 @@ func TestText_PasswordsInURLsCanHaveAnySign(t *testing.T) {
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, text, want string }{
 		{"commas", "postgres://app:A1,b2,C3d4@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
+		{"a slash after digits", "amqp://app:12/Kq8vN3xB6w@mq:5672/v", "amqp://app:[redacted: password]@mq:5672/v"},
+		{"a port and the digest of an image", "https://app:5000/orders/api@sha256:94afd1f2e64d908b", "https://app:5000/orders/api@sha256:94afd1f2e64d908b"},
 		{"a comma after digits", "postgres://app:123,abC4@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
 		{"a comma and a colon", "postgres://app:A1,b:2@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
 		{"a comma without a user", "redis://:A1,b2C3@cache:6379/0", "redis://:[redacted: password]@cache:6379/0"},
