@@ -120,7 +120,7 @@ var forms = map[string][]string{
 		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
 	},
 	"other spellings": {
-		`{"Data": "¤", "Field": "password"}`, "<password>\n  <![CDATA[¤]]>\n</password>", "<property name=\"password\">\n <value>¤</value></property>", "\"db_password\";\"¤;horse\"", "password.........¤", "<th>Password:</th><td>¤</td>",
+		`{"Data": "¤", "Field": "password"}`, "<password>\n  <![CDATA[¤]]>\n</password>", "<property name=\"password\">\n <value>¤</value></property>", "\"db_password\";\"¤;horse\"", "password.........¤", "password......: ¤", "DB password..... = ¤", "<th>Password:</th><td>¤</td>",
 		"<td> password </td><td> ¤ </td>", "password: &a !!str ¤", "password: # one\n  # two\n  ¤", "パスワード password：¤。", "Das Passwort ist ¤", "Passwort lautet: ¤", "the password is a/¤",
 		`"{\"UserData\": \"¤\"}"`, `"{\"UserData\": {\"Value\": \"¤\"}}"`, `{"environmentVariablesOverride":[{"name":"FOO","value":"¤"}]}`,
 	},

@@ -176,7 +176,11 @@ func (s *scanner) look(start, end int) {
 	name := text[start:nameEnd]
 	if end-nameEnd > 1 { // password.........value, as in aligned settings
 		if kind := s.kind(name); kind != harmless {
-			s.assigned(kind, start, operator{value: end})
+			op := operator{value: end}
+			if sign := skipBlanks(text, end); sign < len(text) && (text[sign] == ':' || text[sign] == '=') { // password......: value
+				op = operator{value: skipBlanks(text, sign+1), loose: true}
+			}
+			s.assigned(kind, start, op)
 		}
 		return
 	}
@@ -207,6 +211,9 @@ func (s *scanner) look(start, end int) {
 		return
 	}
 	if !couldBeSecret(name) || s.kind(name) < ambiguous {
+		return
+	}
+	if strings.HasSuffix(text[:start], "::") && text[end] != '(' { // AWS::IAM::AccessKey and the name of a resource
 		return
 	}
 	switch kind := s.kind(name); {
