@@ -199,7 +199,7 @@ func (c *counter) replaceInURLs(text string) string {
 		if password, host := looseUserInfo(text, start, end); host > 0 {
 			b.WriteString(text[done:password])
 			b.WriteString(c.mark(urls.kind, text[password:host]))
-			done, end = host, host
+			done, start, end = host, host, host
 		}
 		for from := start; at > 0 && (isLetter(text[at-1]) || isDigit(text[at-1])) && from < end; { // user:password@host,user:password@host
 			to := from + loginEnd(text[from:end])
@@ -262,16 +262,20 @@ const maxLoose = 80
 // URL whose authority begins and ends at two positions. host is 0 if there is none.
 func looseUserInfo(text string, start, end int) (password, host int) {
 	colon := strings.IndexByte(text[start:end], ':')
-	if colon < 0 || end >= len(text) || text[end] == '\n' || strings.Contains(text[start:end], "@") {
+	if colon < 0 || end >= len(text) || text[end] == '\n' {
 		return 0, 0
 	}
 	password = start + colon + 1
 	rest := text[password:min(len(text), password+maxLoose)]
-	at := strings.IndexByte(rest, '@')
-	if at < 0 || isMarked(rest[:at]) {
+	sign := strings.LastIndexByte(text[start:end], '@') // in the password, or before a host
+	at := strings.IndexByte(rest[min(len(rest), end-password):], '@') + end - password
+	if at < end-password || isMarked(rest[:at]) {
 		return 0, 0
 	}
 	value := rest[:at]
+	if sign >= 0 && (sign < colon || strings.ContainsAny(text[start+sign:end], ".:") || !hasMixedPart(value) && !hasJumbledPart(value)) {
+		return 0, 0
+	}
 	if strings.ContainsAny(value, "<>") && (strings.Contains(value, " ") || someTag().MatchString(value)) {
 		return 0, 0
 	}

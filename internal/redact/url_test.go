@@ -18,6 +18,8 @@ func TestText_PasswordsInURLsCanHaveAnySign(t *testing.T) {
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, text, want string }{
 		{"commas", "postgres://app:A1,b2,C3d4@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
+		{"a slash after @", "amqp://app:p@ss/w0rdKq8@mq:5672/v", "amqp://app:[redacted: password]@mq:5672/v"},
+		{"a version after a path", "https://app:A1b2@git.internal/Org/Repo1a@v2", "https://app:[redacted: password]@git.internal/Org/Repo1a@v2"},
 		{"a slash after digits", "amqp://app:12/Kq8vN3xB6w@mq:5672/v", "amqp://app:[redacted: password]@mq:5672/v"},
 		{"a port and the digest of an image", "https://app:5000/orders/api@sha256:94afd1f2e64d908b", "https://app:5000/orders/api@sha256:94afd1f2e64d908b"},
 		{"a comma after digits", "postgres://app:123,abC4@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
