@@ -164,6 +164,7 @@ func TestText_ShowsWhatADiagnosisNeeds(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, text := range []string{
+		`{"TokenValidityUnits": {"AccessToken": "hours", "RefreshToken": "days"}}`,
 		`AWS::ApiGateway::ApiKey OrdersApiKey8F5F7B1E CREATE_FAILED`, `AWS::IAM::AccessKey | DeployUserKey9F8E7D6C`, `('AWS::AppSync::ApiKey', 'GraphqlApiKey3F6C0F4E')`,
 		`ERROR Failed to read the secret: AccessDeniedException: no identity-based policy allows the secretsmanager:GetSecretValue action`,
 		`{"Effect": "Allow", "Action": ["dynamodb:GetItem", "secretsmanager:GetSecretValue"], "Resource": "*"}`,
