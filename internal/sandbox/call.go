@@ -482,7 +482,11 @@ func (c *call) fitResult(encoded string, leftOut int64, a *toolcall.Answer) (jso
 		}
 	}
 	if len(encoded) <= MaxResult && leftOut == 0 {
-		return json.RawMessage(encoded), c.cleaned(shown, false)
+		result := encoded
+		if c.clean != nil {
+			result = c.clean(encoded, false)
+		}
+		return json.RawMessage(result), c.cleaned(shown, false)
 	}
 	short, missing := c.shortened(shown, MaxResult)
 	left := missing + leftOut

@@ -109,6 +109,14 @@ func TestTool_RedactsAccordingToSettings(t *testing.T) {
 	}
 }
 
+// A value that begins like the mark of a redacted secret would not be searched.
+func TestTool_RedactsResultsWithMarksOfTheCode(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	a := decoded(t, invoke(command(`{"password": "[redacted: x] hunter2-canary", "Variables": {"A_KEY": "[redacted: x] hunter2-canary"}, "n": "[redacted: x]"}`)))
+	assert.JSONEq(t, `{"password": "[redacted: secret]", "Variables": {"A_KEY": "[redacted: environment variable]"}, "n": "(redacted: x]"}`, string(a.Result))
+	assert.NotContains(t, a.Output, "hunter2-canary")
+}
+
 // Half a secret would not be recognized, so secrets are replaced before a text is shortened.
 func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
 	invoke, _ := tool(t, nil)
