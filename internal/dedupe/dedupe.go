@@ -218,7 +218,7 @@ func (t *Table) claimOne(
 	} else if duplicate := before.investigated(transition, id); duplicate != nil {
 		return nil, duplicate, nil
 	}
-	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, onlyOwn == anyInvestigation && mayGiveWay(alarm))
+	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, !onlyOwn && mayGiveWay(alarm))
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND " + isOtherTransition + " AND lease_owner <> :owner)")
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
