@@ -70,6 +70,7 @@ var hostile = []struct {
 	{name: "CDATA", text: `<![CDATA[<script>alert(1)</script>]]> ]]><script>alert(1)</script>`},
 	{name: "processing instruction", text: `<?xml-stylesheet href="javascript:alert(1)"?><?php echo 1 ?>`, shown: []string{
 		`<?xml-stylesheet [NOT UNDERSTOOD, READ IT CAREFULLY. RUNS CODE] href="javascript:alert(1)"?><?php echo 1 ?>`,
+		`<?xml-stylesheet [NOT UNDERSTOOD, READ IT CAREFULLY. RUNS CODE. WRITES A FILE] href="javascript:alert(1)"?><?php echo 1 ?>`, // before ": "
 		`<?xml-stylesheet href="javascript:alert(1)"?><?php echo 1 ?>`}},
 	{name: "refresh", text: `<meta http-equiv="refresh" content="0;url=https://evil.example/">`},
 	{name: "policy", text: `<meta http-equiv="Content-Security-Policy" content="default-src *">`},
@@ -368,7 +369,7 @@ var endOfLine = []string{
 }
 
 // betweenQuotes lists fields that the page shows between double quotes. Their own double quotes are apostrophes there.
-var betweenQuotes = []string{".SeenBefore.Feedback.By", ".SeenBefore.Feedback.Cause"}
+var betweenQuotes = []string{".SeenBefore.Cause", ".SeenBefore.Feedback.By", ".SeenBefore.Feedback.Cause"}
 
 // assertShown expects one of texts after every tag that the reference page shows.
 func assertShown(t *testing.T, usual, got string, tags fieldTags, texts []string) {
