@@ -55,7 +55,7 @@ type AlarmTriageMemberProps struct {
 	// Observability
 
 	// ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares its metrics, logs,
-	// and traces. Investigations do not need it. If the sink is in AlarmTriage's account, all of them can read what is shared.
+	// and traces. Investigations do not need it. If the sink is in AlarmTriage's account, all of them can read this data.
 	// Default: none; nothing is shared.
 	ObservabilitySinkArn *string
 

@@ -85,7 +85,7 @@ func memberParameters() []parameter {
 
 		{name: "ObservabilitySinkArn", group: "Observability", label: "Observability sink", kind: "String", optional: true, pattern: sinkPattern, hint: "the ARN of a sink",
 			description: "The ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares metrics, logs, and traces. " +
-				"Investigations do not need it. If the sink is in AlarmTriage's account, all of them can read what is shared. Empty: nothing is shared.",
+				"Investigations do not need it. If the sink is in AlarmTriage's account, all of them can read this data. Empty: nothing is shared.",
 			set: text(func(p *alarmtriage.AlarmTriageMemberProps, value *string) { p.ObservabilitySinkArn = value })},
 	}
 }

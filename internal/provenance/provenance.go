@@ -277,7 +277,7 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 		m.isQuick = false
 		clear(m.done)
 		m.compareAll(call.exchanges)
-		if m.partial && len(m.spans()) > maxSpans { // pieces of what was skipped would displace what was found before
+		if m.partial && len(m.spans()) > maxSpans { // parts of a skipped piece would displace earlier finds
 			m.reach = quick
 		}
 	}

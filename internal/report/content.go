@@ -248,7 +248,7 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 		fact{"Tokens", tokens(u)})
 	switch {
 	case rec.Lost != nil:
-		about = append(about, fact{"Started again", "a checkpoint could not be read; what was used before is included here"})
+		about = append(about, fact{"Started again", "a checkpoint could not be read; this list includes the usage before that"})
 	case rec.Resumed > 0:
 		about = append(about, fact{"Resumed", plural.Of(rec.Resumed, "time") + " from a checkpoint"})
 	}

@@ -122,7 +122,7 @@ def changes(
 
 
 def _in_time(ctx: Context, what: str, asked: "Future[Any]", latest: float) -> Any:
-    """Returns what was asked, or None and a note if it fails or takes too long: the changes are worth more than these names."""
+    """Returns the answer, or None and a note if the read fails or takes too long: the changes matter more than these names."""
     try:
         return asked.result(timeout=max(0.0, latest - time.monotonic()))
     except Exception as error:

@@ -32,12 +32,12 @@ COLLECTORS: Tuple[ModuleType, ...] = (
     load_balancers, log_metric_filters, rds, s3, sns, sqs, step_functions,
 )
 
-# The services in whose events a name is that of their own resource: a function and a table can both be "orders".
+# The service of each collector. In its events, a name means a resource of that service: a function and a table can both be "orders".
 _SOURCES: Dict[ModuleType, str] = {
     auto_scaling: "autoscaling", dynamodb: "dynamodb", ecs: "ecs", elasticache: "elasticache", event_rules: "events", kinesis: "kinesis",
     lambda_functions: "lambda", rds: "rds", s3: "s3", sns: "sns", sqs: "sqs", step_functions: "states",
 }
-# Services whose events name resources of their own. Those of Auto Scaling also name the tables and services that it scales.
+# Services whose events name only resources of the same service. Those of Auto Scaling also name the tables and services that it scales.
 _OTHERS = frozenset((*_SOURCES.values(), "batch", "codebuild", "codepipeline", "ecr", "firehose", "glue", "secretsmanager")) - {"autoscaling"}
 MAX_TARGETS = 12  # resources of one alarm
 MAX_FUNCTIONS = 2  # functions behind a resource that are looked at

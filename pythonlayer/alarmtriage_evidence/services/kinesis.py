@@ -68,7 +68,7 @@ def _fan_out(ctx: Context, name: str) -> List[Mapping[str, Any]]:
 
 
 def _mappings(ctx: Context, name: str) -> List[Mapping[str, Any]]:
-    """Returns the event source mappings of the stream, and of its enhanced fan-out consumers, whose ARNs are sources of their own."""
+    """Returns the event source mappings of the stream, and of its enhanced fan-out consumers, each of which is a separate event source."""
     sources = [ctx.arn("kinesis", f"stream/{name}")]
     try:
         sources += [found["ConsumerARN"] for found in _fan_out(ctx, name) if found.get("ConsumerARN")]
