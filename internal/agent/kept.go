@@ -66,10 +66,21 @@ func withoutOutput(a *toolcall.Answer) *toolcall.Answer {
 		size int
 	}{{"stdout", len(a.Stdout)}, {"stderr", len(a.Stderr)}, {"result", len(a.Result)}} {
 		if part.size > len("null") {
-			short.Truncated = append(short.Truncated, toolcall.Truncation{Part: part.name, LeftOut: int64(part.size)})
+			short.Truncated = addLeftOut(short.Truncated, part.name, int64(part.size))
 		}
 	}
 	return &short
+}
+
+// addLeftOut adds bytes to what is left out of a part.
+func addLeftOut(truncated []toolcall.Truncation, part string, bytes int64) []toolcall.Truncation {
+	for i := range truncated {
+		if truncated[i].Part == part {
+			truncated[i].LeftOut += bytes
+			return truncated
+		}
+	}
+	return append(truncated, toolcall.Truncation{Part: part, LeftOut: bytes})
 }
 
 func encodedSize(value any) int {

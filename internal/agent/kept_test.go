@@ -23,6 +23,7 @@ func TestKept_LargeOutputsEndTheInvestigation(t *testing.T) {
 	tool := &fakeTool{output: strings.Repeat("<", 300<<10), change: func(a *toolcall.Answer) {
 		a.AWSCalls = []toolcall.AWSCall{{Service: "logs", Operation: "StartQuery", Status: 200}}
 		a.BilledQueries = []toolcall.BilledQueries{billed}
+		a.Stdout, a.Truncated = a.Output, []toolcall.Truncation{{Part: "stdout", LeftOut: 1000}}
 	}}
 	rec := record("evidence")
 	investigate(t, claude, forever(look(commands...), submit("a full disk", 1, "<<<<<<<<<<")), tool, rec)
@@ -36,6 +37,7 @@ func TestKept_LargeOutputsEndTheInvestigation(t *testing.T) {
 	last := calls[11].Answer
 	assert.False(t, last.Success)
 	assert.Contains(t, last.Text(), "the output is not kept")
+	assert.Equal(t, []toolcall.Truncation{{Part: "stdout", LeftOut: 1000 + 300<<10}}, last.Truncated)
 	assert.Len(t, last.AWSCalls, 1)
 	assert.InDelta(t, 12*billed.CostUSD, rec.QueryCostUSD(), 1e-9, "what AWS bills counts all the same")
 	assert.NotEmpty(t, rec.NotSeen)
