@@ -51,16 +51,20 @@ func lines(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	all := []rune(text)
-	marks := 0 // combining marks since the last other character
+	marks := 0      // combining marks since the last other character
+	base := rune(0) // last character that is no mark
 	imitates := false
 	for i, r := range all {
 		if r >= ' ' && r <= '~' || r == '\n' || r == '\t' || isEastAsian(r) {
-			marks = 0
+			marks, base = 0, r
 			b.WriteRune(r)
 			continue
 		}
 		imitates = imitates || imitatesLatin(r)
-		if isMark(r) && !isVariation(r) && !isInvisible(r) && !enclosesNothing(all, i) {
+		if !unicode.Is(unicode.M, r) {
+			base = r
+		}
+		if isMark(r) && !isVariation(r) && !isInvisible(r) && !enclosesNothing(r, base) {
 			if marks++; marks <= maxMarksOnLetter {
 				b.WriteRune(r)
 			} else if i+1 == len(all) || !isMark(all[i+1]) {
@@ -72,7 +76,7 @@ func lines(text string) string {
 		switch {
 		case r == '\r', r == '\v', r == '\f', r == '\u0085', r == '\u2028', r == '\u2029':
 			b.WriteByte('\n')
-		case needsEscape(all, i):
+		case enclosesNothing(r, base), needsEscape(all, i):
 			b.WriteString(command.Escape(r))
 		case r == '\u3000' && i > 0 && all[i-1] != r: // an ordinary blank in Chinese and Japanese
 			b.WriteRune(r)
@@ -141,7 +145,7 @@ func needsEscape(text []rune, i int) bool {
 		return true
 	case r >= '\U0001F3FB' && r <= '\U0001F3FF': // a color of skin is a square unless it changes an emoji
 		return !unicode.Is(unicode.So, before) && before != '\uFE0F'
-	case unicode.Is(ofFormulas, r), imitatesMark(r), isSolitaryTriangle(r, before, after), enclosesNothing(text, i):
+	case unicode.Is(ofFormulas, r), imitatesMark(r), isSolitaryTriangle(r, before, after):
 		return true
 	}
 	return isInvisible(r)
@@ -159,15 +163,10 @@ func isSolitaryTriangle(r, before, after rune) bool {
 	return false
 }
 
-// enclosesNothing reports whether the mark at a position of a text encloses a character, as in a square, and the character is
-// no letter or digit, such as a blank. Then the mark is shown alone.
-func enclosesNothing(text []rune, i int) bool {
-	if text[i] < '\u20DD' || text[i] > '\u20E4' {
-		return false
-	}
-	for i--; i >= 0 && unicode.Is(unicode.M, text[i]); i-- {
-	}
-	return i < 0 || isInvisible(text[i]) || !unicode.IsLetter(text[i]) && !unicode.IsDigit(text[i])
+// enclosesNothing reports whether r is a mark that encloses the last character that is no mark, as in a square, and that
+// character is no letter or digit, such as a blank. Then the mark is shown alone.
+func enclosesNothing(r, base rune) bool {
+	return r >= '\u20DD' && r <= '\u20E4' && (isInvisible(base) || !unicode.IsLetter(base) && !unicode.IsDigit(base))
 }
 
 // marks are the squares, blocks, triangles, and thick bars of Unicode, filled or not, in addition to those whose names say so.
@@ -306,8 +305,12 @@ func defangAddresses(text string) string {
 		}
 		after := strings.TrimLeft(rest[colon+1:], `/\`)
 		slashes := rest[colon+1 : len(rest)-len(after)]
-		host := upTo(after, endOfHost)
-		if len(slashes) < 2 || !endsWithScheme(rest[:colon]) ||
+		isAddress := len(slashes) >= 2 && endsWithScheme(rest[:colon]) // else no host is searched: a long text can have a colon everywhere
+		host := ""
+		if isAddress {
+			host = upTo(after, endOfHost)
+		}
+		if !isAddress ||
 			slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `\%`) && !strings.Contains(upTo(after, endOfAuthority), "@") {
 			b.WriteString(rest[:colon+1])
 			rest = rest[colon+1:]

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
@@ -87,6 +89,17 @@ func TestText_DeceptiveAddressesAreNoLinks(t *testing.T) {
 	} {
 		rec := &investigation.Record{Report: investigation.Report{Summary: address}}
 		assert.Contains(t, report.Text(rec, report.Links{}), address)
+	}
+}
+
+// The time to render must not grow with the square of the length of a line: these would take hours.
+func TestText_LongLinesOfColonsAndMarksAreRendered(t *testing.T) {
+	for _, repeated := range []string{":", "ab:", "https:", "\u20dd", "a\u0301\u20dd", "\u0301\u20e0"} {
+		line := strings.Repeat(repeated, 2<<20/len(repeated))
+		rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{
+			{Number: 1, Answer: &toolcall.Answer{Stdout: line + " end of the line"}},
+		}}}}
+		assert.Contains(t, report.Text(rec, report.Links{}), " end of the line", "%q", repeated)
 	}
 }
 
