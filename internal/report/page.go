@@ -302,7 +302,7 @@ type quoteView struct {
 	Call   int
 	Text   string
 	Source string // a remark, if AWS did not answer the quote
-	Href   string // of the quote in the output, or of the tool call if the quote is not shown
+	Href   string // of the quote in the output, or of the tool call if the quote is not shown; empty if it was not found
 	Found  bool
 }
 
@@ -374,7 +374,7 @@ func quoteViews(section string, statement int, evidence []investigation.Citation
 			Call: citation.Call, Text: truncate.Runes(plain(citation.Quote), maxPageQuote), Found: citation.Found,
 			Source: sourceOf(citation),
 		}
-		if call := cited[citation.Call]; call != nil {
+		if call := cited[citation.Call]; call != nil && citation.Found {
 			view.Href = call.href(quoteID(section, statement, i))
 		}
 		views = append(views, view)

@@ -53,7 +53,7 @@ func TestRuledOut_EveryFormShowsStateReasonAndQuotes(t *testing.T) {
 	assert.Contains(t, page, `<li>The traffic doubled. <span class="badge warn">likely ruled out</span> <span class="badge warn">computed</span><p>`)
 	assert.Contains(t, page, `<li>A deployment broke it. <span class="badge warn">not proven</span><p class="soft">the quote is not in the output of tool call 2</p>`)
 	assert.Contains(t, page, `<li>The network is down. <span class="badge warn">not proven</span><p class="soft">no evidence is cited</p>`)
-	assert.Contains(t, page, "Not in the output of tool call 2</footer>")
+	assert.Contains(t, page, "Not confirmed by tool call 2</footer>")
 	assert.NotContains(t, page, "in the JSON report")
 
 	card, err := report.Card(rec, linksOf(rec))
@@ -92,6 +92,18 @@ func TestRuledOut_QuotesLinkToTheOutput(t *testing.T) {
 	assert.Contains(t, page, `<mark id="against-1-1">`+rec.Report.RuledOut[0].Evidence[0].Quote[:5])
 	assert.Contains(t, page, `href="#against-1-1">Tool call 1</a>`)
 	assert.Equal(t, 2, strings.Count(page, `href="#quote-1-1"`))
+}
+
+// A link to a tool call tells the reader that the quote is in its output.
+func TestHTML_QuoteThatWasNotFoundHasNoLink(t *testing.T) {
+	rec := ruledOut(t)
+	invented := investigation.Citation{Call: rec.Report.Findings[0].Evidence[0].Call, Quote: "nobody ever said this"}
+	rec.Report.Findings[0].Evidence = append(rec.Report.Findings[0].Evidence, invented)
+	rec.Report.RuledOut[0].Evidence = append(rec.Report.RuledOut[0].Evidence, invented)
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	shown := fmt.Sprintf("<q>nobody ever said this</q><footer>Not confirmed by tool call %d</footer>", invented.Call)
+	assert.Equal(t, 2, strings.Count(string(page), shown))
 }
 
 func TestRuledOut_LongListsAreCutAndSaySo(t *testing.T) {
