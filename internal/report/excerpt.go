@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -228,7 +227,7 @@ func (c *citedCall) place(m mark) string {
 	return m.id
 }
 
-// locate finds a quote in an output. Any run of white space matches any other.
+// locate finds a quote in an output, in any encoding.
 func locate(text, quote string) (from, to int, ok bool) {
 	quote = strings.TrimSpace(quote)
 	if quote == "" {
@@ -236,17 +235,6 @@ func locate(text, quote string) (from, to int, ok bool) {
 	}
 	if at := strings.Index(text, quote); at >= 0 {
 		return at, at + len(quote), true
-	}
-	words := strings.Fields(quote)
-	for i, word := range words {
-		words[i] = regexp.QuoteMeta(word)
-	}
-	folded, err := regexp.Compile(strings.Join(words, `\s+`))
-	if err != nil {
-		return 0, 0, false // too long for a pattern: the link leads to the call
-	}
-	if at := folded.FindStringIndex(text); at != nil {
-		return at[0], at[1], true
 	}
 	if found := provenance.NewText(text).Find(quote, true); len(found) > 0 {
 		return found[0].From, found[0].To, true
