@@ -159,11 +159,27 @@ func fileEffect(service, operation string, args []word) Effect {
 	return effect
 }
 
-// endsWithDescriptor reports whether the last argument is a name of the output. After an option, it may be the value of that, and
-// another argument names the file.
+// endsWithDescriptor reports whether the last argument is a name of the output, and no other argument can be the name of the file. An
+// option can have several values, so the last one may belong to it.
 func endsWithDescriptor(args []word) bool {
 	last := len(args) - 1
-	return isDescriptor[args[last].text] && (last == 0 || !strings.HasPrefix(args[last-1].text, "-"))
+	operands := 0 // the service, the operation, and the file
+	for i := 0; i <= last; i++ {
+		switch text := args[i].text; {
+		case !strings.HasPrefix(text, "-"):
+			operands++
+		case i == last-1 && !isSwitch(text) && !strings.Contains(text, "="): // the last argument is its value
+			return false
+		case !isSwitch(text) && !strings.Contains(text, "="):
+			i++
+		}
+	}
+	return isDescriptor[args[last].text] && operands == 3
+}
+
+// isSwitch reports whether an option has no value.
+func isSwitch(option string) bool {
+	return plainOptions[option] || strings.HasPrefix(option, "--no-") || begins(option, "--debug")
 }
 
 // awsOptions states what options do that every operation has, and what those do that change a read. The AWS CLI also
