@@ -10,38 +10,41 @@ import (
 
 // Options of curl and wget, by what their value does.
 const (
-	switchOption = iota + 1 // no value
-	plainValue              // a value without effect
-	headerValue             // a value that may name a file with @, or write one with %output
-	sentValue               // the request changes something
-	sentFile                // the request sends a file
-	writtenFile             // the value is the name of a file, or - for the output
-	writesSwitch            // no value, writes a file
-	methodValue             // the method of the request
-	addressValue            // an address
+	switchOption   = iota + 1 // no value
+	insecureSwitch            // no value, checks no certificate
+	plainValue                // a value without effect
+	headerValue               // a value that may name a file with @, or write one with %output
+	sentValue                 // the request changes something
+	sentFile                  // the request sends a file
+	writtenFile               // the value is the name of a file, or - for the output
+	writesSwitch              // no value, writes a file
+	methodValue               // the method of the request
+	addressValue              // an address
 )
 
 var curlOptions = optionKinds(map[int]string{
-	switchOption: "-s -S -f -i -I -L -v -g -G -4 -6 -# -N -k --silent --show-error --fail --fail-with-body --include --head --location --verbose --globoff --get " +
-		"--ipv4 --ipv6 --progress-bar --no-progress-meter --no-buffer --insecure --compressed --http1.1 --http2",
-	plainValue:   "-m -A -r --max-time --connect-timeout --retry --retry-delay --user-agent --range",
-	headerValue:  "-H -w --header --write-out",
-	sentValue:    "-d -F --data --data-raw --data-binary --data-ascii --data-urlencode --form --form-string --json",
-	sentFile:     "-T --upload-file",
-	writtenFile:  "-o -D -c --output --dump-header --cookie-jar --trace --trace-ascii --libcurl --stderr --etag-save --hsts --alt-svc",
-	writesSwitch: "-O -J --remote-name --remote-header-name --remote-name-all",
-	methodValue:  "-X --request",
-	addressValue: "--url",
+	switchOption: "-s -S -f -i -I -L -v -g -G -4 -6 -# -N --silent --show-error --fail --fail-with-body --include --head --location --verbose --globoff --get " +
+		"--ipv4 --ipv6 --progress-bar --no-progress-meter --no-buffer --compressed --http1.1 --http2",
+	insecureSwitch: "-k --insecure",
+	plainValue:     "-m -A -r --max-time --connect-timeout --retry --retry-delay --user-agent --range",
+	headerValue:    "-H -w --header --write-out",
+	sentValue:      "-d -F --data --data-raw --data-binary --data-ascii --data-urlencode --form --form-string --json",
+	sentFile:       "-T --upload-file",
+	writtenFile:    "-o -D -c --output --dump-header --cookie-jar --trace --trace-ascii --libcurl --stderr --etag-save --hsts --alt-svc",
+	writesSwitch:   "-O -J --remote-name --remote-header-name --remote-name-all",
+	methodValue:    "-X --request",
+	addressValue:   "--url",
 })
 
 var wgetOptions = optionKinds(map[int]string{
-	switchOption: "-q -S -nv --quiet --no-verbose --server-response --spider --no-check-certificate",
-	plainValue:   "-T -t --timeout --tries --user-agent",
-	headerValue:  "--header",
-	sentValue:    "--post-data --body-data",
-	sentFile:     "--post-file --body-file",
-	writtenFile:  "-O -o --output-document --output-file",
-	methodValue:  "--method",
+	switchOption:   "-q -S -nv --quiet --no-verbose --server-response --spider",
+	insecureSwitch: "--no-check-certificate",
+	plainValue:     "-T -t --timeout --tries --user-agent",
+	headerValue:    "--header",
+	sentValue:      "--post-data --body-data",
+	sentFile:       "--post-file --body-file",
+	writtenFile:    "-O -o --output-document --output-file",
+	methodValue:    "--method",
 })
 
 func optionKinds(groups map[int]string) map[string]int {
@@ -81,7 +84,7 @@ func downloadEffect(program string, args []word) Effect {
 			effect |= addressEffect(arg.text)
 		case strings.HasPrefix(arg.text, "--") || kinds[arg.text] != 0:
 			kind := kinds[name]
-			if kind != switchOption && kind != writesSwitch && kind != 0 && !hasValue {
+			if !isSwitchKind(kind) && !hasValue {
 				value = next()
 			}
 			effect |= optionEffect(kind, value)
@@ -98,7 +101,7 @@ func groupEffect(kinds map[string]int, group string, next func() string) Effect 
 	effect := Effect(0)
 	for i := range len(group) {
 		kind := kinds["-"+group[i:i+1]]
-		if kind == 0 || kind == switchOption || kind == writesSwitch {
+		if isSwitchKind(kind) {
 			effect |= optionEffect(kind, "")
 			continue
 		}
@@ -111,8 +114,15 @@ func groupEffect(kinds map[string]int, group string, next func() string) Effect 
 	return effect
 }
 
+// isSwitchKind reports whether an option has no value, or is not known.
+func isSwitchKind(kind int) bool {
+	return kind == 0 || kind == switchOption || kind == insecureSwitch || kind == writesSwitch
+}
+
 func optionEffect(kind int, value string) Effect {
 	switch kind {
+	case insecureSwitch:
+		return OtherEndpoint
 	case switchOption, plainValue:
 		return 0
 	case headerValue:

@@ -16,3 +16,25 @@ func TestClassify_OptionOfInspectingProgramMayNameFile(t *testing.T) {
 		assert.Equal(t, command.NotAWS, command.Classify(text), text)
 	}
 }
+
+func TestClassify_FormatsThatPrintWholeObjectsMayShowSecrets(t *testing.T) {
+	for _, text := range []string{
+		"kubectl get configmap orders -o kyaml", "kubectl get pods --output=kyaml", "kubectl rollout history deployment/orders -o yaml",
+		"kubectl rollout history deployment/orders --output json", "kubectl wait --for=condition=Ready pod/orders -o yaml", "helm status orders -o yaml", "helm status orders",
+		"sam list stack-outputs --stack-name orders", "docker image history orders", "kubectl get pod orders -o templatefile=x.tmpl",
+	} {
+		assert.NotZero(t, command.Classify(text)&command.MayShowSecrets, text)
+	}
+	assert.NotZero(t, command.Classify("kubectl get pod orders -o templatefile=x.tmpl")&command.ReadsFile)
+	for _, text := range []string{"kubectl rollout history deployment/orders", "kubectl rollout status deployment/secret-service", "kubectl logs json-parser"} {
+		assert.Equal(t, command.NotAWS, command.Classify(text), text)
+	}
+	assert.Equal(t, command.NotAWS|command.RunsCode, command.Classify("serverless metrics"))
+}
+
+func TestClassify_DownloadWithoutCertificateIsFromAnotherEndpoint(t *testing.T) {
+	for _, text := range []string{"curl -k https://orders.example", "curl -sk https://orders.example", "curl --insecure https://orders.example", "wget -q --no-check-certificate -O - https://orders.example"} {
+		assert.NotZero(t, command.Classify(text)&command.OtherEndpoint, text)
+	}
+	assert.Equal(t, command.NotAWS, command.Classify("curl -s https://orders.example"))
+}

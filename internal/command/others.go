@@ -2,6 +2,7 @@ package command
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -37,9 +38,9 @@ var kubernetes = &other{
 
 var containers = &other{
 	reads: []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *", "container ls", "container ps", "container logs *", "container stats *", "container top *",
-		"image ls", "image history *", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
+		"image ls", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
 		"stack ls", "stack ps *", "node ls", "pod ps"},
-	secrets: []string{"inspect *", "container inspect *", "image inspect *", "service inspect *"},
+	secrets: []string{"inspect *", "container inspect *", "image inspect *", "image history *", "service inspect *"},
 	groups: set("container", "image", "volume", "network", "system", "context", "builder", "buildx", "service", "stack", "swarm", "node", "secret", "config", "plugin",
 		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
@@ -55,7 +56,7 @@ var terraform = &other{
 	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir=",
 }
 
-var serverless = &other{reads: []string{"metrics"}, code: []string{"info", "print", "logs"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
+var serverless = &other{code: []string{"info", "print", "logs", "metrics"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
 
 var repository = &other{
 	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag"},
@@ -69,8 +70,8 @@ var others = map[string]*other{
 	"terraform": terraform, "tofu": terraform,
 	"cdk": {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"},
 		runs: set("deploy", "destroy", "watch", "import"), options: "--long -l --profile= --no-color"},
-	"sam":     {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
-	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
+	"sam":     {reads: []string{"validate", "list resources", "list endpoints", "logs", "traces"}, secrets: []string{"list stack-outputs"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
+	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *", "status *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
 	"eksctl":  {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
 	"ecs-cli": {reads: []string{"ps", "logs"}, groups: set("service", "compose", "registry-creds", "configure", "local")},
 	"copilot": {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc logs", "env ls", "job ls"}, secrets: []string{"svc show *", "job show *"}, runs: set("exec", "run"),
@@ -211,8 +212,12 @@ func (o *other) effect(args []word) Effect {
 		}
 	}
 	command := strings.Join(words, " ")
-	if o == kubernetes && len(words) > 0 && (effect.has(NotUnderstood) || !printsNoObject[words[0]]) {
+	switch {
+	case o != kubernetes || len(words) == 0:
+	case effect.has(NotUnderstood) || !printsNoObject[words[0]]:
 		effect |= objectEffect(command, args)
+	case printsFormats[words[0]] && slices.ContainsFunc(args, func(arg word) bool { return wholeOutput.MatchString(arg.text) }):
+		effect |= MayShowSecrets
 	}
 	switch {
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
@@ -244,10 +249,10 @@ func listed(list []string, command string) bool {
 var secretKind = regexp.MustCompile(`(?i)secret`)
 
 // ownOutput matches formats of kubectl that are read from files.
-var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-file`)
+var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-?file`)
 
 // wholeOutput matches formats of kubectl that can show any part of an object, such as the variables of its containers.
-var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:yaml|json|go-template|template=|custom-columns)|^--template\b`)
+var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:k?yaml|json|go-template|template(?:file)?=|custom-columns)|^--template\b`)
 
 var outside = regexp.MustCompile(`^(?:/|~|\.\./)`)
 
@@ -272,6 +277,9 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 
 // printsNoObject has the commands of kubectl that print no part of an object.
 var printsNoObject = set("logs", "top", "explain", "auth", "rollout", "delete", "version", "api-resources", "api-versions", "wait")
+
+// printsFormats has those of them that print objects if a format is given.
+var printsFormats = set("rollout", "wait")
 
 // printsToken matches commands of kubectl and oc that print a token, or a file that contains one.
 var printsToken = regexp.MustCompile(`(?:^| )(?:create token|(?:sa|serviceaccounts?) (?:get-token|new-token|create-kubeconfig))(?: |$)`)
