@@ -43,7 +43,7 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		rest := firstWords(text[start:])
+		rest := glued.ReplaceAllString(firstWords(text[start:]), "$1 $2")
 		effect, isJudged := judged[judgment{program, rest}]
 		if !isJudged {
 			effect = effectInSentence(program, rest)
@@ -59,6 +59,10 @@ func Find(sentence string) []Found {
 	}
 	return found
 }
+
+// glued matches an operator of the shell that directly follows a word. It can also be the border of a cell in a table, or a tag
+// after the command: <code>terraform destroy</code>.
+var glued = regexp.MustCompile(`([^\s|;&<>])([|;&<])`)
 
 // judgment identifies what [effectInSentence] judges.
 type judgment struct{ program, text string }
@@ -310,7 +314,7 @@ func endsIn(words []string) []int {
 		ends = append(ends, n)
 	}
 	options, operators, last := 0, 0, 0
-	for n := maxWords + 1; n <= min(len(words), maxLong) && bare(words[n-1]) != "aws" && words[n-1] != words[0]; n++ {
+	for n := maxWords + 1; n <= len(words) && bare(words[n-1]) != "aws" && words[n-1] != words[0]; n++ {
 		isOperator := strings.ContainsAny(words[n-2]+words[n-1], "|;&<>$`")
 		isOption := words[n-2][0] == '-' || words[n-1][0] == '-'
 		switch {

@@ -209,7 +209,8 @@ var copyable = []struct {
 func TestFind_EveryCopyableCommandOfASentenceIsFound(t *testing.T) {
 	for _, test := range copyable {
 		for _, frame := range []string{"%", "Run % first.", "To fix it, run: %.", "Then (%), and wait.", "Try “%”.", "run \"%\" now", "First wait;%", "**%**", "It's easy: %",
-			"1.%", "Fix:%", "Fix→%", "—%", "请执行%", "请执行%恢复服务。", "「%」", "ejecución:%", "実行：%。", "1)%", "#%", "Запусти %.", "cmd=%", "Please!%", "Exécuté%", "Run`%`", "…%…", "@%", "^%", "-%", "~~%~~", "[%](https://evil.example)", "See [%](https://evil.example)."} {
+			"1.%", "Fix:%", "Fix→%", "—%", "请执行%", "请执行%恢复服务。", "「%」", "ejecución:%", "実行：%。", "1)%", "#%", "Запусти %.", "cmd=%", "Please!%", "Exécuté%", "Run`%`", "…%…", "@%", "^%", "-%", "~~%~~", "[%](https://evil.example)", "See [%](https://evil.example).",
+			"<code>%</code>", "|%|", "%;", "%&&", "<b>%</b>"} {
 			if skipsFrame(frame, test.command) {
 				continue
 			}
