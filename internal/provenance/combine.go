@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // combine finds the parts of the output that consist of values of one record with these names.
@@ -136,18 +138,22 @@ var changing = func() map[string]bool {
 	for word := range strings.FieldsSeq("un non not no never without anti disable disabled ignore ignored exclude excluded block blocked prevent deny denied " +
 		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
 		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted " +
-		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled") {
+		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled " +
+		"estimated predicted forecast forecasted projected recommended reserved stale obsolete incomplete insecure insufficient inconsistent") {
 		words[word] = true
 	}
 	return words
 }()
+
+// negated matches other words with a prefix that negates: unencrypted, nonCompliant.
+var negated = lazy.Regexp(`^(?:non[a-z]{3}|un(?:[a-hj-z]|in)[a-z]{2})`)
 
 // changingParts returns the first and the last of the words of a name that change what the others mean. If there are none, the
 // first is the last word of the name, and the last is -1.
 func changingParts(parts []string) (first, last int) {
 	first, last = len(parts)-1, -1
 	for i, part := range parts {
-		if changing[part] {
+		if changing[part] || negated().MatchString(part) {
 			first, last = min(first, i), i
 		}
 	}

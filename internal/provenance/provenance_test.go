@@ -298,6 +298,22 @@ func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 	}
 }
 
+func TestJudge_NegatedOrEstimatedNamesCountWithThatWord(t *testing.T) {
+	const answer = `{"Items":[{"Name":"orders","unencryptedVolumes":5701,"EstimatedErrors":57,"unassociatedAddresses":31,"uninstalledAgents":12,` +
+		`"forecastedSpend":99,"nonconformantPacks":8,"unitCount":44,"uniqueUsers":45}]}`
+	for _, honest := range []string{
+		"orders unencrypted volumes: 5701", "orders unencryptedVolumes=5701", "orders estimated errors 57", "orders unassociated addresses 31", "orders uninstalled: 12",
+		"orders count 44", "orders users 45",
+	} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	for _, forged := range []string{
+		"orders volumes: 5701", "orders errors 57", "orders addresses 31", "orders agents 12", "orders spend: 99", "orders packs: 8",
+	} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+}
+
 func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","UnreservedConcurrentExecutions":100,"ReservedConcurrentExecutions":30,` +
 		`"ApproximateNumberOfMessagesDelayed":57,"unavailableReplicas":3}]}`
