@@ -76,7 +76,10 @@ func (a Answered) Text() string {
 	if q.ReportURI != "" {
 		b.WriteString(oneLine("Report: "+plain(q.ReportURI)) + "\n")
 	}
-	b.WriteString("An AI model wrote this answer.\n\n")
+	if q.Text != "" {
+		b.WriteString("An AI model wrote this answer.\n")
+	}
+	b.WriteString("\n")
 	b.WriteString(textSection("Question", "", inside(paragraphs(q.Question))))
 	b.WriteString(a.Brief())
 	b.WriteString(textSection("About this answer", "", inside(aboutOf(rec, Links{}).text())))
