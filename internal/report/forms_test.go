@@ -386,6 +386,7 @@ func TestHTML_NoTextLooksLikeAnotherPart(t *testing.T) {
 		steps := string(page)[strings.Index(string(page), `<ol class="steps">`):]
 		steps = steps[:strings.Index(steps, "</ol>")]
 		assert.Equal(t, strings.Count(steps, "<pre>"), len(regexp.MustCompile(`<p class="effect[^"]*">`+label+author+`</p><pre>`).FindAllString(steps, -1)), steps)
+		assert.NotContains(t, steps, "<strong>", "%q: strong text beside a command looks like its label", text)
 		assertClean(t, string(page))
 	}
 }

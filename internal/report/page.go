@@ -169,6 +169,15 @@ func (p prose) view(*pageForm) (string, any) {
 	return "prose", proseView{Blocks: views, Doubt: plain(p.doubt), Lead: p.lead}
 }
 
+// sentence returns the spans of a text of one line. Nothing in it is strong: beside a command, it would look like a label.
+func sentence(text string) []span {
+	spans := inline(truncate.Runes(plain(text), maxPageQuote))
+	for i := range spans {
+		spans[i].Strong = false
+	}
+	return spans
+}
+
 type stepsView struct {
 	Steps []stepView
 	Left  string // how many actions are not shown
@@ -186,7 +195,7 @@ func (s steps) view(*pageForm) (string, any) {
 	var views []stepView
 	for _, action := range s.actions[:min(len(s.actions), maxPageList)] {
 		views = append(views, stepView{
-			Text:  inline(truncate.Runes(plain(action.text), maxPageQuote)),
+			Text:  sentence(action.text),
 			Label: action.label, Warn: action.warn,
 			Command: truncate.Runes(action.shown, maxProse), Cut: utf8.RuneCountInString(action.shown) > maxProse,
 		})
@@ -311,7 +320,7 @@ func (f findings) view(p *pageForm) (string, any) {
 	for i, finding := range f.findings[:min(len(f.findings), maxPageList)] {
 		view := findingView{
 			Number:     i + 1,
-			Statement:  inline(truncate.Runes(plain(finding.Statement), maxPageQuote)),
+			Statement:  sentence(finding.Statement),
 			Confidence: confidenceIn(finding),
 			Quotes:     quoteViews(quoteOfFinding, i, finding.Evidence, p.cited),
 			Computed:   finding.IsComputed(),
@@ -347,8 +356,8 @@ func (r ruledOut) view(p *pageForm) (string, any) {
 	var v ruledOutView
 	for i, refuted := range r.refuted[:min(len(r.refuted), maxPageList)] {
 		entry := refutedView{
-			Hypothesis: inline(truncate.Runes(plain(refuted.Hypothesis), maxPageQuote)),
-			Reason:     inline(truncate.Runes(plain(refuted.Reason), maxPageQuote)),
+			Hypothesis: sentence(refuted.Hypothesis),
+			Reason:     sentence(refuted.Reason),
 			State:      refutedState(refuted), Class: "confirmed", Computed: refuted.Verified && refuted.IsComputed(),
 			Quotes: quoteViews(quoteOfRuledOut, i, refuted.Evidence, p.cited),
 		}
