@@ -487,13 +487,19 @@ func (m *matcher) limitGroup() {
 	}
 }
 
-// nest adds the fields and values of JSON in a string.
+// nest adds the fields and values of JSON in a string. Several objects, such as one on each line, are like those in a list.
 func (m *matcher) nest(text string, key int32) {
 	m.interrupt()
 	m.nested++
 	before := len(m.containers)
 	m.containers = append(m.containers, container{key: key})
-	scanJSON(text, m)
+	if countObjects(text, 2) < 2 {
+		scanJSON(text, m)
+	} else {
+		m.enter(true)
+		scanJSON(text, m)
+		m.leave()
+	}
 	m.containers, m.named = m.containers[:before], -1
 	m.nested--
 	m.interrupt()

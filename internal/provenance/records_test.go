@@ -150,3 +150,25 @@ func TestJudge_ValuesBesideARepetitiveOneAreCombined(t *testing.T) {
 	output := "SEVERE orders " + message
 	assert.Equal(t, []string{output}, parts(output, `{"events":[{"message":"`+message+`","name":"orders","level":"SEVERE"}]}`))
 }
+
+// A text can contain several objects of JSON, such as one on each line of a log event.
+func TestJudge_ObjectsInOneTextAreRecords(t *testing.T) {
+	for _, between := range []string{"\n", " ", ", ", "\nINFO [main] ", "; then "} {
+		text := `{"name":"svc-orders","state":"stopped","count":380}` + between + `{"name":"svc-billing","state":"running","count":986}`
+		for _, value := range []any{
+			map[string]any{"Body": text}, map[string]any{"events": []any{map[string]any{"stream": "stream-of-eve", "message": text}}},
+			map[string]any{"events": []any{map[string]any{"stream": "stream-of-eve", "message": "START [main] " + text + " END"}}},
+		} {
+			answer, err := json.Marshal(value)
+			require.NoError(t, err)
+			for _, honest := range []string{"svc-orders stopped 380", "svc-billing: running (986)", "state: stopped, name: svc-orders", text} {
+				assert.True(t, quoted(t, honest, exchange(`{}`, string(answer))), "%s: %s", answer, honest)
+			}
+			for _, forged := range []string{"svc-orders running 380", "svc-billing: stopped (986)", "name: svc-orders, count: 986"} {
+				assert.False(t, quoted(t, forged, exchange(`{}`, string(answer))), "%s: %s", answer, forged)
+			}
+		}
+	}
+	answer := `{"events":[{"stream":"stream-of-orders","message":"{\"name\":\"svc-orders\",\"state\":\"stopped\"}\n{\"name\":\"svc-billing\"}"}]}`
+	assert.True(t, quoted(t, "stream-of-orders svc-orders stopped", exchange(`{}`, answer)))
+}

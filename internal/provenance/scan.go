@@ -112,6 +112,29 @@ func hasSeveral(body []byte) bool {
 	return false
 }
 
+// countObjects counts the objects of JSON in a text that are in no other one and in no list, up to most.
+func countObjects(text string, most int) (count int) {
+	depth := 0
+	for i := 0; i < len(text) && count < most; i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if text[i] == '{' && depth == 0 {
+				count++
+			}
+			depth++
+		case '}', ']':
+			depth = max(0, depth-1)
+		}
+	}
+	return count
+}
+
 // scanJSON reads JSON. What is not JSON is skipped, because text may surround it.
 func scanJSON(text string, v visitor) {
 	var lists []bool
