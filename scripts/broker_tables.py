@@ -14,7 +14,7 @@ operations.txt has a block per service:
 
 ACCOUNTS are the members of requests whose value is an account, in lower case and without signs. LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
 O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
-the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest. URL is the parameter whose
+the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} one or more. URL is the parameter whose
 URL AWS would fetch; the broker refuses requests that have it.
 
 endpoints.txt:

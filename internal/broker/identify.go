@@ -332,19 +332,25 @@ func bestRoutes(candidates []*service, method, path string, query url.Values, eq
 
 // fit returns how closely a route matches a path and query, or -1 if it does not match. equal compares literals.
 func (r route) fit(path string, query url.Values, equal func(a, b string) bool) int {
+	greedy := slices.Index(r.segments, "{+}")
+	atEnd := greedy >= 0 && greedy == len(r.segments)-1
 	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	greedy := len(r.segments) > 0 && r.segments[len(r.segments)-1] == "{+}"
-	if !greedy {
+	if !atEnd {
 		given = segmentsOf(path)
 	}
-	if len(given) < len(r.segments) || !greedy && len(given) > len(r.segments) {
+	more := len(given) - len(r.segments)
+	if more < 0 || more > 0 && greedy < 0 {
 		return -1
+	}
+	if more > 0 {
+		after := greedy + more + 1
+		given = slices.Concat(given[:greedy], []string{strings.Join(given[greedy:after], "/")}, given[after:])
 	}
 	literal := 0
 	for i, want := range r.segments {
 		switch {
 		case want == "{+}":
-			if strings.Join(given[i:], "/") == "" {
+			if given[i] == "" {
 				return -1
 			}
 		case want == "{}":
@@ -368,7 +374,7 @@ func (r route) fit(path string, query url.Values, equal func(a, b string) bool) 
 	}
 	const perParameter, perSegment = 1000, 10
 	fit := len(r.query)*perParameter + literal*perSegment
-	if !greedy {
+	if !atEnd {
 		fit += 2
 	}
 	if r.slash == strings.HasSuffix(path, "/") {

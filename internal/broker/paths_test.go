@@ -159,6 +159,33 @@ func TestPaths_OtherReadings(t *testing.T) {
 	})
 }
 
+// The name in the middle of these routes can have slashes, and ARNs do.
+func TestPaths_NamesWithSlashesBeforeALiteral(t *testing.T) {
+	const browser = "https://workspaces-web.us-east-1.amazonaws.com"
+	get := func(name, path, refusal, operation string) forgedRequest {
+		return forgedRequest{Name: name, Service: "workspaces-web", Method: "GET", URL: browser + path, Refusal: refusal, Operation: operation}
+	}
+	requests := []forgedRequest{
+		get("a list below an ARN", "/portals/arn:aws:workspaces-web:us-east-1:123456789012:portal/a/identityProviders", "", "workspaces-web:ListIdentityProviders"),
+		get("an ARN", "/portals/arn:aws:workspaces-web:us-east-1:123456789012:portal/a", "", "workspaces-web:GetPortal"),
+		get("a name without slashes", "/portals/a/identityProviders", "", "workspaces-web:ListIdentityProviders"),
+		get("a literal without a name", "/portals//identityProviders", "", "workspaces-web:GetPortal"),
+		get("a read that is not part of ReadOnlyAccess", "/trustStores/arn:aws:workspaces-web:us-east-1:123456789012:trustStore/a/certificates",
+			"workspaces-web:ListTrustStoreCertificates is refused", ""),
+		get("the same with a slash at the end", "/trustStores/arn:aws:workspaces-web:us-east-1:123456789012:trustStore/a/certificates/",
+			"workspaces-web:ListTrustStoreCertificates is refused", ""),
+		get("the same with encoded slashes", "/trustStores/a%2Fb%2Fcertificates", "workspaces-web:ListTrustStoreCertificates is refused", ""),
+	}
+	assertForged(t, nil, requests)
+	assertForged(t, func(o *Options) { o.DeniedActions = []string{"workspaces-web:ListIdentityProviders"} }, []forgedRequest{
+		get("denied", "/portals/arn:aws:workspaces-web:us-east-1:123456789012:portal/a/identityProviders", "the settings of this tool deny it", ""),
+	})
+	assertForged(t, func(o *Options) { o.AllowedActions = []string{"workspaces-web:UpdatePortal"} }, []forgedRequest{
+		{Name: "another write than the allowed one", Service: "workspaces-web", Method: "PUT", Refusal: "workspaces-web:AssociateTrustStore is refused",
+			URL: browser + "/portals/a/b/trustStores?trustStoreArn=a"},
+	})
+}
+
 func TestReadings_AreBounded(t *testing.T) {
 	list, ok := readings("/a/b")
 	assert.True(t, ok)

@@ -63,7 +63,7 @@ type operation struct {
 // route is the path of an operation of a REST protocol.
 type route struct {
 	operation *operation
-	segments  []string    // {} matches one segment, {+} at the end matches all remaining ones
+	segments  []string    // {} matches one segment, and {+} one or more
 	slash     bool        // at the path's end
 	query     [][2]string // required parameters; an empty value matches any
 }

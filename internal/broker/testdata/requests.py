@@ -1,7 +1,7 @@
 """Prints the request that botocore makes for every operation of every service, one JSON object per line.
 
 The required parameters get values of the types that the models declare, and headers with a syntax get a value of that
-syntax. Nothing is sent.
+syntax. A name in a path that can have slashes has some. Nothing is sent.
 """
 
 import json
@@ -37,6 +37,12 @@ def required(shape: StructureShape, depth: int) -> Dict[str, Any]:
     return {name: header(shape.members[name]) or value(shape.members[name], depth + 1) for name in names}
 
 
+def slashes(model: OperationModel) -> Dict[str, Any]:
+    """Returns the names in the path that can have slashes."""
+    members = model.input_shape.members if model.input_shape else {}
+    return {name: "name/of/it" for name, member in members.items() if "{%s+}" % member.serialization.get("name", name) in model.http["requestUri"]}
+
+
 def header(member: Shape) -> str:
     """Returns the value of a header that has a syntax, or an empty string."""
     return HEADERS.get(member.serialization.get("name", "").lower(), "") if member.serialization.get("location") == "header" else ""
@@ -57,7 +63,8 @@ def main() -> None:
             serializer = botocore.serialize.create_serializer(protocol, include_validation=False)
             for operation in service.operation_names:
                 model: OperationModel = service.operation_model(operation)
-                made = serializer.serialize_to_request(required(model.input_shape, 0) if model.input_shape else {}, model)
+                parameters = {**required(model.input_shape, 0), **slashes(model)} if model.input_shape else {}
+                made = serializer.serialize_to_request(parameters, model)
                 request = {
                     "service": name,
                     "signing": service.signing_name,
