@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
@@ -205,8 +206,9 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) ([]
 	if name := undecided(candidates, query); name != "" {
 		return nil, fmt.Sprintf("the values of the parameter %q make the request's operation ambiguous", bounded(name))
 	}
-	if hasControls(r.URL.Path) || isDeceptive(r.URL.Path) {
-		return nil, "the request's path contains control characters or bytes that are not UTF-8"
+	const unreadable = "the request's path contains control characters or bytes that are not UTF-8"
+	if isDeceptive(r.URL.Path) {
+		return nil, unreadable
 	}
 	paths, ok := readings(escaped)
 	if !ok {
@@ -216,6 +218,9 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) ([]
 	for i, path := range paths {
 		if r.Context().Err() != nil {
 			return nil, callEnded
+		}
+		if strings.ContainsFunc(path, unicode.IsControl) {
+			return nil, unreadable
 		}
 		if !isS3 && hasDots(path) {
 			return nil, fmt.Sprintf("the request's path %q has a segment \".\" or \"..\" in one of its readings", bounded(escaped))
