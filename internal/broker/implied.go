@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -84,6 +85,11 @@ func sizeOf(lists ...[]string) int {
 func (g guard) checkImplied(ops []*operation, r *http.Request, body []byte) string {
 	for _, op := range ops {
 		name := op.service.prefix + ":" + op.name
+		for _, other := range actionsInS3(op, r) {
+			if matches(g.deniedByUser, other) {
+				return fmt.Sprintf("%s (IAM action %s) is refused: the settings of this tool deny it", name, other)
+			}
+		}
 		find := impliedBy[name]
 		if find == nil {
 			continue
@@ -107,6 +113,30 @@ func (g guard) checkImplied(ops []*operation, r *http.Request, body []byte) stri
 		}
 	}
 	return ""
+}
+
+// versioned are the operations of S3 for which IAM checks another action, with ObjectVersion in its name, if the request names a
+// version of the object.
+var versioned = []string{"DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectAcl", "GetObjectAttributes", "GetObjectTagging",
+	"GetObjectTorrent", "PutObjectAcl", "PutObjectTagging"}
+
+// actionsInS3 returns the actions that IAM checks for a request of S3 instead of that of its operation: those for versions of
+// objects, and those for directory buckets, which are requests to other hosts.
+func actionsInS3(op *operation, r *http.Request) (actions []string) {
+	service, name, _ := strings.Cut(op.action, ":")
+	if service != "s3" {
+		return nil
+	}
+	if slices.Contains(versioned, name) && r.URL.Query().Has("versionId") {
+		actions = append(actions, "s3:"+strings.Replace(name, "Object", "ObjectVersion", 1))
+	}
+	if strings.Contains(strings.ToLower(r.URL.Hostname()), "s3express") {
+		if op.name == "ListBuckets" || op.name == "ListDirectoryBuckets" {
+			name = "ListAllMyDirectoryBuckets"
+		}
+		actions = append(actions, "s3express:"+name)
+	}
+	return actions
 }
 
 // impliedByMath returns what the expressions of a value imply, at any depth.

@@ -123,6 +123,37 @@ func TestImplied_LogQueriesReadNeitherTablesNorMaskedData(t *testing.T) {
 	})
 }
 
+// IAM checks other actions for versions of objects and for directory buckets.
+func TestImplied_SettingsDenyWhatIAMChecksInS3(t *testing.T) {
+	const objects, directories, denied = "https://s3.us-east-1.amazonaws.com", "https://s3express-control.us-east-1.amazonaws.com", "the settings of this tool deny it"
+	get := func(name, service, address, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: service, Method: "GET", URL: address, Refusal: refusal}
+	}
+	requests := func(refusal string) []forgedRequest {
+		return []forgedRequest{
+			get("tags of a version", "s3", objects+"/b/k?tagging&versionId=1", refusal),
+			get("access list of a version", "s3", objects+"/b/k?versionId=1&acl", refusal),
+			get("attributes of a version", "s3", "https://b.s3.us-east-1.amazonaws.com/k?attributes&versionId=1", refusal),
+			get("policy of a directory bucket", "s3express", directories+"/b--use1-az4--x-s3?policy", refusal),
+			get("directory buckets", "s3express", directories+"/", refusal),
+		}
+	}
+	others := []forgedRequest{
+		get("tags of an object", "s3", objects+"/b/k?tagging", ""),
+		get("access list of an object", "s3", objects+"/b/k?acl", ""),
+		get("policy of a bucket", "s3", objects+"/b?policy", ""),
+		get("buckets", "s3", objects+"/", ""),
+	}
+	assertForged(t, nil, requests(""))
+	deny := func(o *Options) { o.DeniedActions = []string{"s3:GetObjectVersion*", "s3express:*"} }
+	assertForged(t, deny, append(requests(denied), others...))
+	byName := func(o *Options) {
+		o.DeniedActions = []string{"s3:GetObjectVersionTagging", "S3:getobjectversionacl", "s3:GetObjectVersionAttributes", "s3express:GetBucketPolicy",
+			"s3express:ListAllMyDirectoryBuckets"}
+	}
+	assertForged(t, byName, append(requests(denied), others...))
+}
+
 func TestImplied_ComesFromOperationsOfTheTables(t *testing.T) {
 	known := map[string]bool{}
 	for id := range theTables().blocks {
