@@ -239,7 +239,7 @@ func (j *targetCheck) reading(name, value string) {
 	if isQueue {
 		j.queue(name, value)
 	}
-	if j.ownData || isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
+	if j.ownData || j.isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
 		return
 	}
 	if match := targetARN().FindStringSubmatch(value); match != nil {
@@ -269,9 +269,9 @@ func (j *targetCheck) queue(name, address string) {
 }
 
 // isFreeText reports whether a parameter searches or describes. Names of targets, such as documentClassifierArn, can
-// contain the same words.
-func isFreeText(folded string) bool {
-	if slices.ContainsFunc(identities, func(word string) bool { return strings.Contains(folded, word) }) {
+// contain the same words. The principals of IoT are certificates and other resources, not users and roles.
+func (j *targetCheck) isFreeText(folded string) bool {
+	if j.service != serviceIoT && slices.ContainsFunc(identities, func(word string) bool { return strings.Contains(folded, word) }) {
 		return true
 	}
 	for _, end := range []string{"arn", "arns", "id", "ids", "identifier", "name"} {
@@ -282,12 +282,21 @@ func isFreeText(folded string) bool {
 	return slices.ContainsFunc(freeTexts, func(word string) bool { return strings.Contains(folded, word) })
 }
 
+// holdsFreeText reports whether the members of a structure or a list search or describe. The statements of a rule of WAF name
+// resources.
+func (j *targetCheck) holdsFreeText(name string) bool {
+	folded := withoutSigns(name)
+	return !strings.HasSuffix(strings.TrimSuffix(folded, "s"), "statement") && j.isFreeText(folded)
+}
+
 // isIdentity reports whether an ARN in a path is a user or role, such as that of an access entry in EKS. IAM itself has no
 // such paths.
 func isIdentity(text string) bool {
 	fields := strings.SplitN(text, ":", 4)
 	return len(fields) > 3 && (fields[2] == "iam" || fields[2] == "sts")
 }
+
+const serviceIoT = "iot" // ID in the tables
 
 const serviceGlacier = "glacier" // ID in the tables; its paths begin with the account of the vault
 
@@ -326,7 +335,7 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 			switch {
 			case !nested || listName().MatchString(name):
 				j.value(first, values[0])
-			case !isFreeText(withoutSigns(first)) && (namesARN(last) || j.isOwner(last)):
+			case !j.isFreeText(withoutSigns(first)) && (namesARN(last) || j.isOwner(last)):
 				j.value(last, values[0])
 			}
 		}
@@ -410,11 +419,11 @@ func (j *targetCheck) cborValue(name string, value cbor.Value, depth int, free b
 		j.cborValue(name, value.Value, depth, free)
 	case cbor.List:
 		for _, entry := range value {
-			j.cborValue(name, entry, depth, free || isFreeText(withoutSigns(name)))
+			j.cborValue(name, entry, depth, free || j.holdsFreeText(name))
 		}
 	case cbor.Map:
 		for member, entry := range value {
-			j.cborValue(member, entry, depth+1, free || isFreeText(withoutSigns(name)))
+			j.cborValue(member, entry, depth+1, free || j.holdsFreeText(name))
 		}
 	}
 }
@@ -456,7 +465,7 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 			j.value(name, token)
 		}
 	case json.Delim:
-		free = free || isFreeText(withoutSigns(name))
+		free = free || j.holdsFreeText(name)
 		for decoder.More() {
 			next, err := decoder.Token()
 			if err != nil {
