@@ -44,6 +44,7 @@ type meteredAWS struct {
 	failing string        // the operation that AWS throttles
 	hold    chan struct{} // GetQueryResults is answered after it is closed; nil: at once
 	held    string        // the query for which hold applies; empty: all
+	results []string      // of GetQueryResults, one after the other, the last one repeatedly; nil: what the other fields say
 }
 
 func newMeteredAWS(t testing.TB) *meteredAWS {
@@ -92,6 +93,10 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"queryId":"query-%d"}`, m.counts[operation])
 	case "GetQueryResults":
 		m.looks[input.QueryID]++
+		if m.results != nil {
+			io.WriteString(w, m.results[min(int(m.looks[input.QueryID]), len(m.results))-1])
+			return
+		}
 		status := "Running"
 		if m.unknown {
 			status = "Unknown"
@@ -326,6 +331,65 @@ func TestBilling_StopsQueriesWhoseStatisticsFailForLong(t *testing.T) {
 	answer, _ = ask(t, connect(), startQuery(m), aQuery)
 	assert.Contains(t, answer.Error, "or did not report what it scanned")
 	assert.Contains(t, answer.Error, "filter_log_events costs nothing")
+}
+
+// AWS bills what a query scanned, however it ends.
+func TestBilling_ChargesWhatWasReportedBeforeTheEnd(t *testing.T) {
+	const running = `{"status":"Running","statistics":{"bytesScanned":3.0E10}}`
+	for _, c := range []struct {
+		name    string
+		results []string
+		isBlind bool // whether no other query is started
+		want    int64
+	}{
+		{"more at the end", []string{running, `{"status":"Complete","statistics":{"bytesScanned":4.0E10}}`}, false, 40e9},
+		{"less at the end", []string{running, `{"status":"Timeout","statistics":{"bytesScanned":0.0}}`}, false, 30e9},
+		{"no statistics at the end", []string{running, `{"status":"Failed"}`}, false, 30e9},
+		{"less than assumed", []string{`{"status":"Complete","statistics":{"bytesScanned":0.0}}`}, false, 0},
+		{"no statistics at all", []string{`{"status":"Running"}`, `{"status":"Complete","results":[]}`}, true, minLogScan},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMeteredAWS(t)
+			m.results = c.results
+			session, connect, _ := limited(t, m, 1, time.Millisecond)
+			connection := connect()
+			answer, _ := ask(t, connection, startQuery(m), aQuery)
+			require.Empty(t, answer.Error)
+			require.Eventually(t, func() bool { return len(session.queries.list()) == 0 }, 5*time.Second, time.Millisecond)
+			queries, _ := session.Billed()
+			require.Len(t, queries, 1)
+			assert.Equal(t, c.want, queries[0].Units)
+			answer, _ = ask(t, connection, startQuery(m), aQuery)
+			assert.Equal(t, c.isBlind, strings.Contains(answer.Error, "did not report what it scanned"), answer.Error)
+		})
+	}
+}
+
+func TestBilling_StopsQueriesWhoseAnswersHaveNoStatistics(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.results = []string{`{"status":"Running","results":[]}`}
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	session.broker.logQueryUnseen = 50 * time.Millisecond
+	connection := connect()
+	answer, _ := ask(t, connection, startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { _, stopped := session.Billed(); return stopped == 1 }, 5*time.Second, time.Millisecond)
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "or did not report what it scanned")
+}
+
+func TestBilling_QueriesThatWaitNeedNoStatistics(t *testing.T) {
+	session, _, _ := limited(t, newMeteredAWS(t), 0.25, never)
+	now := time.Now()
+	session.broker.now = func() time.Time { return now }
+	query := &logQuery{id: "query-1", charge: &charge{}, seen: now, scanned: unreported}
+	session.queries.running[query.id] = query
+	defer delete(session.queries.running, query.id)
+	for _, status := range []string{"Scheduled", "Unknown", "Running"} {
+		now = now.Add(time.Minute)
+		session.queries.update(query, unreported, status)
+		assert.Equal(t, status == "Running", session.queries.isUnseen(query), status)
+	}
 }
 
 func TestBilling_SlowStatisticsDoNotHideOtherQueries(t *testing.T) {

@@ -53,10 +53,15 @@ type logQuery struct {
 	id     string
 	place  url.URL // endpoint
 	charge *charge
-	seen   time.Time // when it was started, or AWS last reported what it scanned; guarded by the mutex of logQueries
+
+	// Guarded by the mutex of logQueries.
+	seen    time.Time // when it was started, or AWS last reported what it scanned
+	scanned int64     // the most bytes that AWS reported, or unreported
 
 	looking, stopping sync.Mutex // held while the broker asks AWS for it
 }
+
+const unreported = -1 // bytes, if an answer does not name what a query has scanned
 
 // knownQueries are the IDs of the queries that tool calls have started.
 type knownQueries struct {
@@ -191,7 +196,7 @@ func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answ
 		return
 	}
 	q.session.broker.known.add(body.QueryID)
-	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c, seen: q.session.broker.now()}
+	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c, seen: q.session.broker.now(), scanned: unreported}
 	if !q.watching {
 		q.watching = true
 		q.watcher.Go(func() { q.watch(context.WithoutCancel(ctx)) })
@@ -326,20 +331,28 @@ func (q *logQueries) lookAt(ctx context.Context, query *logQuery) (ended bool) {
 	return q.update(query, scanned, status)
 }
 
-// update charges what a query has scanned. It reports whether the query has ended.
+// update charges what a query has scanned, or unreported. It reports whether the query has ended.
 func (q *logQueries) update(query *logQuery, scanned int64, status string) (ended bool) {
-	ended = status != "Running" && status != "Scheduled" && status != "Unknown"
+	isWaiting := status == "Scheduled" || status == "Unknown"
+	ended = status != "Running" && !isWaiting
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, running := q.running[query.id]; !running {
 		return ended
 	}
-	q.largest, query.seen = max(q.largest, scanned), q.session.broker.now()
+	if scanned != unreported || isWaiting {
+		query.seen = q.session.broker.now()
+	}
+	query.scanned = max(query.scanned, scanned)
+	q.largest = max(q.largest, query.scanned)
+	switch {
+	case ended && query.scanned == unreported:
+		q.blind = true // the query stays charged as assumed
+	case ended || query.scanned > query.charge.units:
+		query.charge.change(query.scanned)
+	}
 	if ended {
 		delete(q.running, query.id)
-		query.charge.change(scanned)
-	} else if scanned > query.charge.units {
-		query.charge.change(scanned)
 	}
 	return ended
 }
@@ -381,7 +394,7 @@ func (q *logQueries) stop(ctx context.Context, query *logQuery) {
 	defer q.mu.Unlock()
 	delete(q.running, query.id)
 	q.stopped++
-	q.blind = q.blind || lookErr != nil
+	q.blind = q.blind || lookErr != nil || query.scanned == unreported
 }
 
 // isRunning reports whether a query is not known to have ended.
@@ -442,13 +455,14 @@ var (
 	queryStatus  = lazy.Regexp(`"status"\s*:\s*"([A-Za-z]+)"`)
 )
 
-// statistics returns the bytes that a query has scanned, and its status.
+// statistics returns the bytes that a query has scanned, or unreported, and its status.
 func (b *Broker) statistics(ctx context.Context, query *logQuery) (scanned int64, status string, err error) {
 	answer, err := b.askLogs(ctx, query, getQueryResults)
 	if err != nil {
 		return 0, "", err
 	}
 	defer answer.Close()
+	scanned = unreported
 	const overlap = 128 // bytes, more than one of the patterns can match
 	buffer, kept := make([]byte, bufferSize), 0
 	for total := 0; total < maxQueryAnswer; {
