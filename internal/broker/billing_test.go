@@ -803,6 +803,9 @@ func TestMetricsRequested_CountsWhateverAServerMayRead(t *testing.T) {
 		{"empty CBOR", cbor, "", 0, "cannot be counted"},
 		{"a form with gaps", formed, url.Values{"Action": {"GetMetricData"}, "MetricDataQueries.member.1.Id": {"a"}, "MetricDataQueries.member.1.Label": {"x"},
 			"MetricDataQueries.member.900.Expression": {"SEARCH('x')"}, "metricDataQueries.member.7.Id": {"b"}}.Encode(), 503, ""},
+		{"a form without a word before the numbers", formed, "Action=GetMetricData&MetricDataQueries.1.Id=a&MetricDataQueries.2.Id=b", 2, ""},
+		{"a form with other words before the numbers", formed, "Action=GetMetricData&MetricDataQueries.Member.1.Id=a&MetricDataQueries.Member.2.Id=b" +
+			"&MetricDataQueries.entry.1.Id=c&MetricDataQueries.entry.2.MetricStat.Stat=Sum&MetricDataQueries.entry.2.Id=d", 4, ""},
 		{"a form with a repeated expression", formed, "Action=GetMetricData&MetricDataQueries.member.1.Expression=1&MetricDataQueries.member.1.Expression=SELECT", 10_001, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
 
 // CloudWatch bills GetMetricData by the metrics that its queries read. A SEARCH reads at most 500 time
@@ -161,6 +163,9 @@ func inputOf(r *http.Request, body []byte) (tree, error) {
 	return treeOfForm(body)
 }
 
+// listNumber matches the beginning of the name of a list's entry, up to the number. The word before it differs between lists.
+var listNumber = lazy.Regexp(`^(?:[A-Za-z]+\.)?[0-9]*`)
+
 // treeOfForm decodes the query protocol: NAME.member.NUMBER.FIELD=VALUE.
 func treeOfForm(body []byte) (tree, error) {
 	form, err := url.ParseQuery(string(body))
@@ -176,8 +181,7 @@ func treeOfForm(body []byte) (tree, error) {
 				input.fields = append(input.fields, treeField{name, tree{text: value}})
 				continue
 			}
-			rest = strings.TrimPrefix(rest, "member.")
-			number, _, _ := strings.Cut(rest, ".")
+			number := listNumber().FindString(rest)
 			if lists[list] == nil {
 				lists[list] = map[string]*tree{}
 			}
