@@ -75,9 +75,9 @@ class _Collection:
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)
-        _, onset, _ = ctx.windows()
-        if ctx.is_onset_known:
-            found["onset"] = stamp(onset)
+        ctx.windows()
+        if ctx.onset:
+            found["onset"] = stamp(ctx.onset.at)
         found["changes"] = (found.get("trail") or {}).pop("list", [])
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():

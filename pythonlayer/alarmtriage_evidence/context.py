@@ -11,7 +11,7 @@ from alarmtriage_tool import place
 from alarmtriage_tool.trail import stamp
 from alarmtriage_tool.words import beginning
 
-__all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
+__all__ = ["Context", "Metric", "Observation", "Onset", "figure", "metrics_of", "number", "stamp"]
 
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}  # by partition
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
@@ -47,6 +47,13 @@ class Metric(NamedTuple):
     def is_of(self, namespace: str) -> bool:
         """Reports whether the metric is of this namespace of AWS, or a custom one. Other services use the same dimensions for resources of theirs."""
         return self.namespace == namespace or not self.namespace.startswith("AWS/")
+
+
+class Onset(NamedTuple):
+    """When the alarm's condition began, as a series shows it."""
+
+    at: datetime  # start of a period of the series
+    period: timedelta  # of the series: it does not show when in this period the condition began
 
 
 class Observation(NamedTuple):
@@ -85,8 +92,8 @@ class Context:
         self.query: Mapping[str, Any] = {}  # that of a log or PromQL alarm, when it is known
         self.metrics: List[Metric] = []  # what the alarm evaluates, when it is known
         self.series: Optional["Future[Any]"] = None  # the read of the alarm's own series, which finds the onset
-        self.onsets: List[datetime] = []  # of the alarm's series, when they have been read
-        self.is_onset_known = False  # whether `windows` took it from the alarm's series
+        self.onsets: List[Onset] = []  # of the alarm's series, when they have been read
+        self.onset: Optional[Onset] = None  # the one that `windows` found in the alarm's series
         self.notes: List[str] = []
         self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
@@ -258,9 +265,9 @@ class Context:
                 pass  # the collection reports it
         with self._lock:
             if self._windows is None:
-                found = [at for at in self.onsets if self.fired_at - MAX_ONSET <= at <= self.fired_at]
-                self.is_onset_known = bool(found)
-                onset = min(found, default=self.fired_at - self.evaluation() - self.period())
+                is_read = self.series is None or self.series.done()  # other series may show another onset
+                self.onset = min((one for one in self.onsets if is_read and self.fired_at - MAX_ONSET <= one.at <= self.fired_at), default=None)
+                onset = self.onset.at if self.onset else self.fired_at - self.evaluation() - self.period()
                 onset = max(onset, self.fired_at - MAX_ONSET).replace(second=0, microsecond=0)
                 end = min(self.now, self.fired_at + AROUND)
                 self._windows = onset - max(AROUND, end - onset), onset, end

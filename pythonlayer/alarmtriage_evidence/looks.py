@@ -180,11 +180,8 @@ def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> 
     when = when.astimezone(timezone.utc)
     if ctx.fired_at - BEFORE <= when <= ctx.fired_at:
         ago = int((ctx.fired_at - when).total_seconds() / 60)
-        _, onset, _ = ctx.windows()
-        is_late = ctx.is_onset_known and when >= onset + ctx.period()
-        order = "after" if is_late else "before" if when < onset else "in the same period as"
-        relation = f", {order} the onset at {stamp(onset)}" if ctx.is_onset_known else ""
-        most = AFTER_ONSET if is_late else LONG_BEFORE if ctx.is_onset_known and when < onset - EARLY else weight
+        order, most = _order(ctx, when)
+        relation = f", {order} the onset at {stamp(ctx.onset.at)}" if ctx.onset else ""
         yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm{relation}", min(weight, most), when)
 
 
@@ -195,6 +192,21 @@ def rose(ctx: Context, before: float, after: float, scale: float = 1) -> bool:
 
 def minutes(start: datetime, end: datetime) -> int:
     return max(1, round((end - start).total_seconds() / 60))
+
+
+def most_weight(ctx: Context, when: datetime) -> int:
+    """Returns the most weight of a change: one after the onset, or long before it, counts less than new errors."""
+    return _order(ctx, when)[1]
+
+
+def _order(ctx: Context, when: datetime) -> Tuple[str, int]:
+    """Returns whether a change was before the onset, in its period, or after it, and the most weight of such a change."""
+    ctx.windows()
+    if ctx.onset is None:
+        return "", 100
+    if when < ctx.onset.at:
+        return "before", LONG_BEFORE if when < ctx.onset.at - EARLY else 100
+    return ("in the same period as", 100) if when < ctx.onset.at + ctx.onset.period else ("after", AFTER_ONSET)
 
 
 def _text(value: Optional[float]) -> str:

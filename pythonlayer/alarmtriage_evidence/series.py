@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import cloudwatch
 
-from .context import AROUND, Context, number
+from .context import AROUND, Context, Onset, number
 
 MAX_POINTS = 240  # of one series
 MAX_SERIES = 12
@@ -142,7 +142,7 @@ def _series(
         if series in blamed:  # another one can have been in ALARM for hours
             first = onset_of(series, source, ctx.fired_at)
             if first is not None:
-                ctx.onsets.append(first)
+                ctx.onsets.append(Onset(first, timedelta(seconds=series["period"])))
     for series in ranked:  # a query with GROUP BY or SEARCH has several series
         several[series["id"]] = several.get(series["id"], 0) + 1
         if several[series["id"]] > 1:
@@ -229,7 +229,7 @@ def _distance(series: Mapping[str, Any], below: bool) -> float:
 def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     """Returns the metrics of a composite alarm's child alarms."""
     found: List[Dict[str, Any]] = []
-    fresh: List[datetime] = []  # onsets of alarms that did not change their states long before the composite alarm
+    fresh: List[Onset] = []  # onsets of alarms that did not change their states long before the composite alarm
     for position, source in enumerate(alarms):
         if len(found) >= MAX_SERIES:
             ctx.note(f"series: the metrics of {len(alarms) - position} child alarms were not read")
@@ -300,7 +300,7 @@ def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
     for (is_other, *_), one in zip(found, listed):
         first = None if blamed and is_other else onset_of(one, {"ComparisonOperator": operator}, ctx.fired_at)
         if first is not None:
-            ctx.onsets.append(first)
+            ctx.onsets.append(Onset(first, timedelta(seconds=one["period"])))
     return limited(ctx, listed)
 
 

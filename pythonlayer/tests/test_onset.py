@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
 from alarmtriage_evidence import collector, looks, series, text
-from alarmtriage_evidence.context import figure
+from alarmtriage_evidence.context import Onset as Began, figure, stamp
+from alarmtriage_evidence.services import lambda_functions
 
 from .fake_aws import FIRED, FakeAWS, context
 from .test_collection import collected
@@ -75,7 +76,7 @@ class Onset(unittest.TestCase):
             with self.subTest(contributor=contributor):
                 ctx = context(FakeAWS(answer(labels)), contributor=contributor)
                 self.assertEqual(first, series.of_metrics(ctx, source)[0]["label"])
-                self.assertEqual(want, [int((FIRED - at) / MINUTE) for at in ctx.onsets])
+                self.assertEqual(want, [int((FIRED - at) / MINUTE) for at, _ in ctx.onsets])
 
 
     def test_the_periods_are_those_of_the_alarm(self) -> None:
@@ -99,7 +100,7 @@ class Onset(unittest.TestCase):
                 found = series.of_metrics(ctx, {"Namespace": "AWS/SQS", "MetricName": "Age", "Dimensions": [], "Period": period, "Statistic": "Maximum",
                                                 "EvaluationPeriods": 1, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold"})
                 self.assertEqual({0.0}, {at % period for at, _ in found[0]["points"]})
-                self.assertEqual([began], ctx.onsets)
+                self.assertEqual([(began, timedelta(seconds=period))], ctx.onsets)
 
 
     def test_a_promql_query_shows_it(self) -> None:
@@ -115,7 +116,7 @@ class Onset(unittest.TestCase):
         for contributor, want in (({"pod": "a"}, [31]), (None, [40, 31])):
             ctx = context(FakeAWS({}), kind="promql", contributor=contributor, time=FIRED.timestamp() + 20)
             series.of_promql(ctx, {"text": "errors > 5", "interval": 60})
-            self.assertCountEqual(want, [int((FIRED - at) / MINUTE) for at in ctx.onsets])
+            self.assertCountEqual(want, [int((FIRED - at) / MINUTE) for at, _ in ctx.onsets])
 
     def test_the_comparison_of_a_promql_query(self) -> None:
         for query, want in (
@@ -134,7 +135,7 @@ class Onset(unittest.TestCase):
         ):
             ctx = context(FakeAWS({}))
             ctx.query, ctx.source = query, source
-            self.assertEqual((want, False), (int((FIRED - ctx.windows()[1]) / MINUTE), ctx.is_onset_known), query)
+            self.assertEqual((want, None), (int((FIRED - ctx.windows()[1]) / MINUTE), ctx.onset), query)
 
 
 class Windows(unittest.TestCase):
@@ -172,7 +173,7 @@ class Windows(unittest.TestCase):
         aws = FakeAWS({})
         ctx = context(aws)
         ctx.now = FIRED + 4 * MINUTE
-        ctx.onsets = [FIRED - 4 * MINUTE]
+        ctx.onsets = [Began(FIRED - 4 * MINUTE, MINUTE)]
         stamps = [FIRED + i * MINUTE for i in range(-30, 1)]
         aws.answers["cloudwatch.get_metric_data"] = {"MetricDataResults": [{"Id": "q0", "Timestamps": stamps, "Values": [40.0] * len(stamps)}]}
         seen = list(looks.metrics(ctx, "x", "AWS/Lambda", {}, (("invocations", "Invocations", "Sum", 80),)))
@@ -192,12 +193,12 @@ class Windows(unittest.TestCase):
     def test_without_a_series_the_evaluation_and_one_period_count(self) -> None:
         ctx = context(FakeAWS({}))
         self.assertEqual(FIRED - 2 * MINUTE, ctx.windows()[1])
-        self.assertFalse(ctx.is_onset_known)
+        self.assertIsNone(ctx.onset)
 
     def test_a_change_after_the_onset_or_long_before_it_counts_less_than_the_errors(self) -> None:
         for minutes, order, weight in ((36, "before", looks.LONG_BEFORE), (6, "before", 90), (4, "in the same period as", 90), (2, "after", looks.AFTER_ONSET)):
             ctx = context(FakeAWS({}))
-            ctx.onsets = [FIRED - 4 * MINUTE]
+            ctx.onsets = [Began(FIRED - 4 * MINUTE, MINUTE)]
             seen = list(looks.recent(ctx, "x", "code was modified", FIRED - minutes * MINUTE + timedelta(seconds=20)))
             self.assertTrue(seen[0].text.endswith(f"{order} the onset at 2026-08-04T12:32:00Z"), seen)
             self.assertEqual(weight, seen[0].weight)
@@ -218,3 +219,17 @@ class Text(unittest.TestCase):
         for value, want in ((1666.7, "1667"), (1234567.0, "1234567"), (12.345, "12.35"), (0.25, "0.25"), (0.0, "0"), (0.00001, "0.00001"), (1e12, "1000000000000"),
                             (-2500.0, "-2500"), (999.99, "1000"), (5.0, "5")):
             self.assertEqual(want, figure(value))
+    def test_the_period_of_the_series_decides_whether_a_change_was_after_the_onset(self) -> None:
+        for at, period, changed, order in ((FIRED - 10 * MINUTE, 300, FIRED - 7 * MINUTE, "in the same period as"), (FIRED - 10 * MINUTE, 300, FIRED - 5 * MINUTE, "after"),
+                                           (FIRED - timedelta(seconds=70), 10, FIRED - timedelta(seconds=90), "before")):
+            ctx = context(FakeAWS({}))
+            ctx.source, ctx.onsets = {"AlarmRule": "ALARM(child)"}, [Began(at, timedelta(seconds=period))]
+            seen = list(looks.recent(ctx, "x", "code was modified", changed))
+            self.assertTrue(seen[0].text.endswith(f"{order} the onset at {stamp(at)}"), seen)
+
+    def test_a_version_that_changed_after_the_onset_counts_less_than_the_errors(self) -> None:
+        ctx = context(FakeAWS({}))
+        ctx.onsets = [Began(FIRED - 40 * MINUTE, MINUTE)]
+        listed = [{"Version": "1", "CodeSha256": "a"}, {"Version": "2", "CodeSha256": "b", "LastModified": "2026-08-04T12:20:00.000+0000"}]
+        self.assertEqual([looks.AFTER_ONSET], [seen.weight for seen in lambda_functions._differences(ctx, "x", listed, ["2"])])
+

@@ -4,8 +4,10 @@ import unittest
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
-from alarmtriage_evidence.context import Context, Metric
-from alarmtriage_evidence.services import api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, lambda_functions, load_balancers, rds, s3, sns, step_functions
+from alarmtriage_evidence import looks
+from alarmtriage_evidence.context import Context, Metric, Onset
+from alarmtriage_evidence.services import (
+    api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, lambda_functions, load_balancers, log_metric_filters, rds, s3, sns, step_functions)
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -152,6 +154,6 @@ class Statements(unittest.TestCase):
                 results.append({"Id": query["Id"], "Timestamps": [datetime.fromtimestamp(t, timezone.utc) for t in times], "Values": [500.0] * len(times)})
             return {"MetricDataResults": results}
         ctx = context(fired=NOW - timedelta(minutes=5), fallback={"Period": 300, "EvaluationPeriods": 1}, cloudwatch=SimpleNamespace(get_metric_data=read))
-        ctx.onsets = [NOW.replace(minute=5)]
+        ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=5))]
         found = next(text for text in texts(ec2.numbers(ctx, "i-1")) if "bytes received" in text)
         self.assertEqual(found.count("(100 per minute)"), 2, found)

@@ -8,7 +8,7 @@ from alarmtriage_tool import logs as patterns
 
 from ..context import BEFORE, Context, Metric, Observation, stamp
 from ..difference import changed, changed_variables
-from ..looks import LOG_READS, log_errors, metrics, recent, stack_events
+from ..looks import LOG_READS, log_errors, metrics, most_weight, recent, stack_events
 
 KIND = "ECS service"
 READS = ("ecs:DescribeServices", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition", "ecs:DescribeClusters",
@@ -104,7 +104,8 @@ def difference(ctx: Context, name: str) -> Iterator[Observation]:
             found.append(f"container {container.get('name')}: {', '.join(parts)}")
     if found:
         yield Observation(f"{KIND} {name}", "change", f"task definition {after.get('family')}:{revision} differs from "
-                                                      f"{str(earlier).split('/')[-1]}: {'; '.join(found)}", 91, registered)
+                                                      f"{str(earlier).split('/')[-1]}: {'; '.join(found)}",
+                          min(91, most_weight(ctx, registered)), registered)
 
 
 def logs(ctx: Context, name: str) -> Iterator[Observation]:

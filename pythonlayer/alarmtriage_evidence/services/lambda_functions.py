@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..context import BEFORE, Context, Metric, Observation, figure, stamp
 from ..difference import changed, changed_variables
-from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, observed, recent, rose, stack_events
+from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, most_weight, observed, recent, rose, stack_events
 
 KIND = "Lambda function"
 READS = (
@@ -217,7 +217,8 @@ def _differences(ctx: Context, about: str, listed: List[Mapping[str, Any]], comp
             continue
         found = differences(by_name[earlier[-1]], by_name[name])
         if found:
-            yield Observation(about, "change", f"version {name} differs from version {earlier[-1]}: {', '.join(found)}", 87, changed)
+            yield Observation(about, "change", f"version {name} differs from version {earlier[-1]}: {', '.join(found)}",
+                              min(87, most_weight(ctx, changed)), changed)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
