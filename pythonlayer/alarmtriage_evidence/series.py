@@ -245,8 +245,8 @@ def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[
             series["label"] = f"{source['AlarmName']}: {series['label']}"
             found.append(series)
         changed = source.get("StateTransitionedTimestamp")
-        if isinstance(changed, datetime) and source.get("StateValue") != "ALARM" and changed < ctx.fired_at + timedelta(seconds=1):
-            del ctx.onsets[known:]  # it was not in ALARM, as in NOT ALARM(deploying)
+        if isinstance(changed, datetime) and (source.get("StateValue") == "ALARM") != (changed < ctx.fired_at + timedelta(seconds=1)):
+            del ctx.onsets[known:]  # it was not in ALARM at the transition, as in NOT ALARM(deploying), or it went to ALARM later
             continue
         if not isinstance(changed, datetime) or changed >= ctx.fired_at - AROUND:
             fresh += ctx.onsets[known:]

@@ -1,8 +1,10 @@
 """The onset: from the alarm's own series, and what is compared before and after it."""
 
 import unittest
+from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
+from unittest import mock
 
 from alarmtriage_evidence import collector, looks, series, text
 from alarmtriage_evidence.context import Onset as Began, figure, stamp
@@ -102,6 +104,27 @@ class Onset(unittest.TestCase):
                 self.assertEqual({0.0}, {at % period for at, _ in found[0]["points"]})
                 self.assertEqual([(began, timedelta(seconds=period))], ctx.onsets)
 
+
+    def test_a_child_alarm_that_went_to_alarm_after_the_composite_alarm_does_not_count(self) -> None:
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            ago = 4 if request["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"] == "first" else 20
+            listed = points([0.0, 1.0] * 20 + [9.0] * ago, 1)
+            return {"MetricDataResults": [{"Id": "m1", "Timestamps": [datetime.fromtimestamp(at, timezone.utc) for at, _ in listed], "Values": [value for _, value in listed]}]}
+
+        for state, changed, want in (("ALARM", FIRED + 2 * MINUTE, [4]), ("ALARM", FIRED, [4, 20]), ("OK", FIRED - MINUTE, [4]), ("OK", FIRED + 2 * MINUTE, [4, 20])):
+            ctx = context(FakeAWS({"cloudwatch.get_metric_data": answer}))
+            series.of_children(ctx, [
+                {"AlarmName": name, "Namespace": "Shop", "MetricName": name, "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 3, "Threshold": 5.0,
+                 "ComparisonOperator": "GreaterThanThreshold", "StateValue": value, "StateTransitionedTimestamp": at}
+                for name, value, at in (("first", "ALARM", FIRED), ("second", state, changed))])
+            self.assertEqual(want, [int((FIRED - at) / MINUTE) for at, _ in ctx.onsets], (state, changed))
+
+    def test_it_is_not_that_of_some_series_if_others_are_not_read_yet(self) -> None:
+        ctx = context(FakeAWS({}))
+        ctx.series, ctx.onsets = Future(), [Began(FIRED - 20 * MINUTE, MINUTE)]
+        with mock.patch("alarmtriage_evidence.context.SERIES_SECONDS", 0.01):
+            self.assertEqual(FIRED - 2 * MINUTE, ctx.windows()[1])
+        self.assertIsNone(ctx.onset)
 
     def test_a_promql_query_shows_it(self) -> None:
         def ask(query: str, start: datetime, end: datetime, step: int, region: str) -> Dict[str, Any]:
@@ -205,20 +228,6 @@ class Windows(unittest.TestCase):
         ctx = context(FakeAWS({}))
         self.assertTrue(list(looks.recent(ctx, "x", "code was modified", FIRED))[0].text.endswith("0 minutes before the alarm"))
 
-
-class Text(unittest.TestCase):
-    def test_the_beginning_of_a_rise_is_visible(self) -> None:
-        shown = list(text._series({"label": "age", "period": 60, "points": points([3.0, 4.0] * 60 + [10.0 * i for i in range(1, 61)])}))
-        self.assertLess(len(shown), 35)
-        joined = "\n".join(shown)
-        self.assertIn("2026-08-04T09:37:00Z to 2026-08-04T11:26:00Z: 3 to 4\n2026-08-04T11:27:00Z to 2026-08-04T11:37:00Z: 3 to 10", joined)
-        self.assertEqual("2026-08-04T12:22:00Z 460", shown[-15])  # the newest values are shown one by one
-        self.assertEqual("2026-08-04T12:36:00Z 600", shown[-1])
-
-    def test_numbers_are_no_powers_of_ten(self) -> None:
-        for value, want in ((1666.7, "1667"), (1234567.0, "1234567"), (12.345, "12.35"), (0.25, "0.25"), (0.0, "0"), (0.00001, "0.00001"), (1e12, "1000000000000"),
-                            (-2500.0, "-2500"), (999.99, "1000"), (5.0, "5")):
-            self.assertEqual(want, figure(value))
     def test_the_period_of_the_series_decides_whether_a_change_was_after_the_onset(self) -> None:
         for at, period, changed, order in ((FIRED - 10 * MINUTE, 300, FIRED - 7 * MINUTE, "in the same period as"), (FIRED - 10 * MINUTE, 300, FIRED - 5 * MINUTE, "after"),
                                            (FIRED - timedelta(seconds=70), 10, FIRED - timedelta(seconds=90), "before")):
@@ -233,3 +242,17 @@ class Text(unittest.TestCase):
         listed = [{"Version": "1", "CodeSha256": "a"}, {"Version": "2", "CodeSha256": "b", "LastModified": "2026-08-04T12:20:00.000+0000"}]
         self.assertEqual([looks.AFTER_ONSET], [seen.weight for seen in lambda_functions._differences(ctx, "x", listed, ["2"])])
 
+
+class Text(unittest.TestCase):
+    def test_the_beginning_of_a_rise_is_visible(self) -> None:
+        shown = list(text._series({"label": "age", "period": 60, "points": points([3.0, 4.0] * 60 + [10.0 * i for i in range(1, 61)])}))
+        self.assertLess(len(shown), 35)
+        joined = "\n".join(shown)
+        self.assertIn("2026-08-04T09:37:00Z to 2026-08-04T11:26:00Z: 3 to 4\n2026-08-04T11:27:00Z to 2026-08-04T11:37:00Z: 3 to 10", joined)
+        self.assertEqual("2026-08-04T12:22:00Z 460", shown[-15])  # the newest values are shown one by one
+        self.assertEqual("2026-08-04T12:36:00Z 600", shown[-1])
+
+    def test_numbers_are_no_powers_of_ten(self) -> None:
+        for value, want in ((1666.7, "1667"), (1234567.0, "1234567"), (12.345, "12.35"), (0.25, "0.25"), (0.0, "0"), (0.00001, "0.00001"), (1e12, "1000000000000"),
+                            (-2500.0, "-2500"), (999.99, "1000"), (5.0, "5")):
+            self.assertEqual(want, figure(value))
