@@ -323,11 +323,11 @@ class _Pacer:
             time.sleep(pause)
 
 
-def figure(value: float) -> str:
+def figure(value: float, digits: int = 4) -> str:
     """Returns a number for people: from 1,000 on without decimals, and never as a power of ten."""
     if abs(value) >= 1000:
         return f"{value:.0f}"
-    text = f"{value:.4g}"
+    text = f"{value:.{digits}g}"
     return f"{value:.8f}".rstrip("0").rstrip(".") if "e" in text else text
 
 

@@ -13,6 +13,7 @@ MAX_LINE = 800  # characters of one line
 SHOWN_POINTS = 30  # lines of each series
 SHOWN_RUNS = 15  # of these, the newest values, if there are more
 SHOWN_SPANS = 15  # of these, spans of older values
+SHOWN_GAPS = 5  # of each series, the newest
 SHOWN_CHANGES = 25
 SHOWN_HISTORY = 12
 SHOWN_OBSERVATIONS = 40
@@ -111,27 +112,32 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _series(series: Mapping[str, Any]) -> Iterator[str]:
-    """Returns one line for each run of equal values, so that a long flat line is short."""
+    """Returns one line for each run of equal values, so that a long flat line is short. A period without data ends a run."""
     points = series.get("points") or []
-    limit = f", threshold {figure(series['threshold'])}" if series.get("threshold") is not None else ""
+    limit = f", threshold {_exact(series['threshold'])}" if series.get("threshold") is not None else ""
     account = f", of account {series['account']}" if series.get("account") else ""
     yield _Heading(f"METRIC {series['label']} ({series.get('stat') or 'value'} per {series['period']} s{limit}{account}; {len(points)} points)")
     if not points:
         yield "no data points around the alarm"
         return
+    longest = 1.5 * (series.get("period") or 60)  # time between two points without a gap
+    gaps = [(before, after) for (before, _), (after, _) in zip(points, points[1:]) if after - before > longest]
+    if gaps:
+        more = f", and {len(gaps) - SHOWN_GAPS} earlier gaps" if len(gaps) > SHOWN_GAPS else ""
+        yield f"no data between {' and between '.join(f'{_clock(before)} and {_clock(after)}' for before, after in gaps[-SHOWN_GAPS:])}{more}"
     runs: List[List[Any]] = []  # first time, last time, value
     for at, value in points:
-        if runs and runs[-1][2] == value:
+        if runs and runs[-1][2] == value and at - runs[-1][1] <= longest:
             runs[-1][1] = at
         else:
             runs.append([at, at, value])
     if len(runs) > SHOWN_POINTS:
         values = [value for _, value in points]
-        yield f"lowest {figure(min(values))}, highest {figure(max(values))}; the older values in spans, with the lowest and highest of each:"
+        yield f"lowest {_exact(min(values))}, highest {_exact(max(values))}; the older values in spans, with the lowest and highest of each:"
         yield from _spans(points, runs[-SHOWN_RUNS][0])
         runs = runs[-SHOWN_RUNS:]
     for first, last, value in runs:
-        yield f"{_span(first, last)} {figure(value)}"
+        yield f"{_span(first, last)} {_exact(value)}"
 
 
 def _spans(points: List[Any], until: float) -> Iterator[str]:
@@ -141,7 +147,7 @@ def _spans(points: List[Any], until: float) -> Iterator[str]:
     shown: List[List[Any]] = []  # first time, last time, values
     for begin in range(0, len(older), size):
         group = older[begin:begin + size]
-        low, high = (figure(choose(value for _, value in group)) for choose in (min, max))
+        low, high = (_exact(choose(value for _, value in group)) for choose in (min, max))
         text = low if low == high else f"{low} to {high}"
         if shown and shown[-1][2] == text:
             shown[-1][1] = group[-1][0]
@@ -149,6 +155,11 @@ def _spans(points: List[Any], until: float) -> Iterator[str]:
             shown.append([group[0][0], group[-1][0], text])
     for first, last, text in shown:
         yield f"{_span(first, last)}: {text}"
+
+
+def _exact(value: float) -> str:
+    """Returns a value with so many digits that it differs from a threshold that it does not reach: 99.996 percent are not 100."""
+    return figure(value, 8)
 
 
 def _span(first: float, last: float) -> str:

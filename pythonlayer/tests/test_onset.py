@@ -244,6 +244,19 @@ class Windows(unittest.TestCase):
 
 
 class Text(unittest.TestCase):
+    def test_periods_without_data_are_visible(self) -> None:
+        for values in ([1.0] * 10 + [None] * 10 + [1.0] * 11, [1.0, 2.0] * 60 + [None] * 10 + [1.0] * 11):
+            shown = list(text._series({"label": "heartbeat", "period": 60, "points": points(values)}))
+            self.assertEqual("no data between 2026-08-04T12:15:00Z and 2026-08-04T12:26:00Z", shown[1])
+            self.assertEqual("2026-08-04T12:26:00Z to 2026-08-04T12:36:00Z 1", shown[-1])
+        shown = list(text._series({"label": "jobs", "period": 60, "points": points([1.0, None] * 20)}))
+        self.assertTrue(shown[1].endswith(", and 14 earlier gaps"), shown[1])
+
+    def test_a_value_is_not_shown_as_the_threshold_that_it_does_not_reach(self) -> None:
+        shown = list(text._series({"label": "availability", "period": 60, "threshold": 99.995, "points": points([100.0, 99.9949, 99.996])}))
+        self.assertIn("threshold 99.995;", shown[0])
+        self.assertEqual(["100", "99.9949", "99.996"], [line.split()[-1] for line in shown[1:]])
+
     def test_the_beginning_of_a_rise_is_visible(self) -> None:
         shown = list(text._series({"label": "age", "period": 60, "points": points([3.0, 4.0] * 60 + [10.0 * i for i in range(1, 61)])}))
         self.assertLess(len(shown), 35)

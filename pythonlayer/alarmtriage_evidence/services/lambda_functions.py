@@ -129,8 +129,8 @@ def failing_share(ctx: Context, name: str) -> Iterator[Observation]:
     if all(found["invocations"]) and found["errors"][1]:
         before, after = (min(100, 100 * (failed or 0) / count) for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
         start, onset, _ = ctx.windows()
-        yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after)} percent from {stamp(onset)} to {stamp(covered)}, "
-                                                      f"{figure(before)} percent in the {minutes(start, onset)} minutes before",
+        yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after, 6)} percent from {stamp(onset)} to {stamp(covered)}, "
+                                                      f"{figure(before, 6)} percent in the {minutes(start, onset)} minutes before",
                           62 if rose(ctx, before, after) else 58 if before else 40)
 
 
