@@ -213,13 +213,25 @@ class Context:
             pacer = self._pacers.setdefault(region, _Pacer(2, 0.5))
         pacer.wait()
 
+    def metric_data(self, what: str, **request: Any) -> Tuple[List[Any], Dict[str, str]]:
+        """Returns the results of GetMetricData, and by ID the status of those that are not complete. Its messages are noted."""
+        def read(**request: Any) -> Mapping[str, Any]:
+            answer = self.client("cloudwatch").get_metric_data(**request)
+            for message in [m for one in (answer, *(answer.get("MetricDataResults") or [])) for m in one.get("Messages") or []]:
+                self.note(f"{what}: {message.get('Code')}: {message.get('Value')}")
+            return answer
+
+        results = self.pages(what, read, "MetricDataResults", 1000, **request)
+        last = {(r["Id"], r.get("Label")): r.get("StatusCode") or "Complete" for r in results}  # that of the last page
+        return results, {id: status for (id, _), status in last.items() if status != "Complete"}
+
     def compare(
         self, namespace: str, wanted: Mapping[str, Tuple[str, str]], dimensions: Mapping[str, str], account: str = ""
     ) -> Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]:
         """Returns numbers before and after the onset, for each name of `wanted`, and the end of the minutes that they cover.
 
         `wanted` gives a metric and its statistic. Sums and counts are added up, of minimums the lowest value counts, and of all
-        other statistics the highest. None means that there is no data. The periods are those of `windows`, but the second
+        other statistics the highest. None means that there is no data, or that not all of it could be read. The periods are those of `windows`, but the second
         ends with the last datapoint of these metrics, because metrics arrive late.
         """
         start, middle, end = self.windows()
@@ -229,13 +241,13 @@ class Context:
                     {"Name": name, "Value": value} for name, value in dimensions.items()]}}}
             for i, (metric, stat) in enumerate(wanted.values())
         ]
-        results = self.pages(f"metrics of {namespace}", self.client("cloudwatch").get_metric_data, "MetricDataResults", 1000,
-                             MetricDataQueries=queries, StartTime=start, EndTime=end)
-        states = {r["Id"]: r.get("StatusCode") or "Complete" for r in results}  # that of the last page
+        results, states = self.metric_data(f"metrics of {namespace}", MetricDataQueries=queries, StartTime=start, EndTime=end)
         found = {}
         for i, (name, (metric, stat)) in enumerate(wanted.items()):
-            if states.get(f"q{i}", "Complete") != "Complete":
+            if f"q{i}" in states:
                 self.note(f"{metric} of {', '.join(dimensions.values())} is incomplete ({states[f'q{i}']})")
+                found[name] = (None, None)
+                continue
             halves: Tuple[List[float], List[float]] = ([], [])
             for result in results:
                 if result["Id"] == f"q{i}":

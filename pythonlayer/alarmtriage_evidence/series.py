@@ -97,7 +97,8 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     for (id, label), state in states.items():
         if state != "Complete":
             ctx.note(f"series: {label or id} is incomplete ({state})")
-    return results
+    # A result without data because CloudWatch could not read it, such as that of a metric of another account, is no series without data.
+    return [r for r in results if r.get("Timestamps") or states[(r["Id"], r.get("Label") or "")].startswith("Complete")]
 
 
 def _series(

@@ -11,7 +11,7 @@ from typing import Any, Dict, Tuple
 
 from alarmtriage_evidence import alarms, collect, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
-from alarmtriage_evidence.services import api_gateway, load_balancers, log_metric_filters
+from alarmtriage_evidence.services import api_gateway, lambda_functions, load_balancers, log_metric_filters
 
 from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, error, look, metric
 
@@ -106,6 +106,27 @@ class Partial(unittest.TestCase):
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "q0", "StatusCode": "InternalError"}]}}))
         ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})
         self.assertEqual(["NumberOfMessagesSent of orders is incomplete (InternalError)"], ctx.notes)
+
+    def test_the_numbers_of_an_incomplete_metric_are_left_out(self) -> None:
+        result = {"Id": "q0", "Label": "x", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [5.0], "Messages": [{"Code": "X", "Value": "too many"}]}
+        ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [result]}}))
+        self.assertEqual({"sent": (None, None)}, ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})[0])
+        self.assertEqual(["metrics of AWS/SQS: X: too many", "NumberOfMessagesSent of orders is incomplete (PartialData)"], ctx.notes)
+
+    def test_a_metric_that_cannot_be_read_is_no_series_without_data(self) -> None:
+        for status, want in (("Forbidden", 0), ("Complete", 1)):
+            answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": status, "Timestamps": [], "Values": []}]}}
+            found, text, _ = collected(answers, account=OTHER, fallback=lambda_alarm())
+            self.assertEqual((want, bool(want)), (len(found["series"]), "no data points" in text))
+            self.assertEqual(not want, "series: Errors is incomplete (Forbidden)" in found["problems"])
+
+    def test_an_incomplete_query_for_the_heaviest_functions_is_noted(self) -> None:
+        result = {"Id": "q0", "Label": "orders", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [5.0]}
+        message = {"Code": "MaxMetricsExceeded", "Value": "too many metrics"}
+        ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [result], "Messages": [message]}}))
+        lambda_functions._heaviest(ctx)
+        what = "functions with the most concurrent executions"
+        self.assertEqual([f"{what}: MaxMetricsExceeded: too many metrics", f"{what}: incomplete (PartialData)"], ctx.notes)
 
     def test_a_listing_of_the_newest_ends_at_the_searched_period(self) -> None:
         for minutes, notes in ((10, 1), (300, 0)):

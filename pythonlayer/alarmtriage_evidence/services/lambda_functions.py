@@ -314,8 +314,10 @@ def _heaviest(ctx: Context) -> Dict[str, float]:
     _, onset, end = ctx.windows()
     query = ('SELECT MAX(ConcurrentExecutions) FROM SCHEMA("AWS/Lambda", FunctionName) GROUP BY FunctionName ORDER BY MAX() DESC '
              f'LIMIT {MAX_HEAVY}')
-    results = ctx.pages("functions with the most concurrent executions", ctx.client("cloudwatch").get_metric_data, "MetricDataResults", 100,
-                        MetricDataQueries=[{"Id": "q0", "Expression": query, "Period": 60}], StartTime=onset, EndTime=end)
+    what = "functions with the most concurrent executions"
+    results, states = ctx.metric_data(what, MetricDataQueries=[{"Id": "q0", "Expression": query, "Period": 60}], StartTime=onset, EndTime=end)
+    for status in states.values():
+        ctx.note(f"{what}: incomplete ({status})")
     found: Dict[str, float] = {}
     for result in results:
         label = result.get("Label") or ""
