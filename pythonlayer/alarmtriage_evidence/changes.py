@@ -69,7 +69,8 @@ def changes(
     read = 0
     for (region, attribute, _), answer in reads:
         is_general = attribute is _WRITES and region is None
-        is_global = attribute is _WRITES and not is_general
+        is_elsewhere = region not in (None, ctx.region)
+        is_global = attribute is _WRITES and is_elsewhere
         try:
             found, complete = answer.result(timeout=max(0.0, ctx.remaining() - 1))
         except Exception as error:
@@ -91,7 +92,7 @@ def changes(
                 ctx.note(f"changes: of IAM and other global services, in {region}, only those since {since} were read")
             else:
                 ctx.note(f"changes: of the events of {attribute['AttributeValue']}, only those since {since} were read")
-        if is_global:
+        if is_elsewhere:  # roles belong to no Region: events of another Region name them as well
             found = [event for event in found if event.get("EventSource") in GLOBAL]
         read += len(found)
         for event in found:

@@ -70,7 +70,7 @@ class _Collection:
         else:
             looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
             late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below),
-                                        lambda: services.related(ctx, wanted), lambda event: services.is_other(wanted, event),
+                                        lambda: services.related(ctx, wanted), lambda event: services.is_other(wanted, event, [metric.namespace for metric in ctx.metrics]),
                                         lambda: services.addresses(ctx, wanted), [name for _, name in wanted])
         for name, part in {**early, **late}.items():
             self._take(name, part, found)

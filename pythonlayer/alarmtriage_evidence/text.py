@@ -97,7 +97,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first, then those of what they call or use)")
     listed = evidence.get("changes") or []
     if not listed:
-        yield "none" if trail.get("complete") else "none in what was read, which is not all (see WHAT COULD NOT BE SEEN)"
+        yield f"none in {ctx.region}" if trail.get("complete") else "none in what was read, which is not all (see WHAT COULD NOT BE SEEN)"
     for change in listed[:SHOWN_CHANGES]:
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
         # No word between the parts: a quote of them is then what AWS answered.

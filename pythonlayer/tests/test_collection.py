@@ -173,6 +173,14 @@ class Partial(unittest.TestCase):
         self.assertTrue(found["trail"]["complete"])
         self.assertIn("changes: of IAM and other global services, in us-east-1, only those since 2026-08-04T12:36:00Z were read", found["problems"])
 
+    def test_events_of_another_region_that_name_the_functions_role_are_not_listed(self) -> None:
+        events = [{"EventId": source, "EventName": f"Change{source}", "EventSource": f"{source}.amazonaws.com", "EventTime": FIRED - timedelta(minutes=5),
+                   "Resources": [{"ResourceName": "orders"}, {"ResourceName": "orders-role"}]} for source in ("lambda", "iam")]
+        found, _, _ = collected({"lambda.get_function_configuration": {"Role": f"arn:aws:iam::{ACCOUNT}:role/orders-role"},
+                                 "cloudtrail.lookup_events in eu-west-1": {"Events": []},
+                                 "cloudtrail.lookup_events in us-east-1": {"Events": events}}, fallback=lambda_alarm())
+        self.assertEqual([("Changeiam", True)], [(change["event"], change["own"]) for change in found["changes"]])
+
     def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
         from alarmtriage_tool.trail import ROUTINE
         events = [{"EventId": name, "EventName": name, "EventTime": FIRED} for name in ROUTINE]
@@ -222,10 +230,12 @@ class Texts(unittest.TestCase):
         self.assertNotIn("\n- Lambda function", text)
 
     def test_changes_that_could_not_be_read_are_not_called_none(self) -> None:
-        for answer, want in (({"Events": []}, "\nnone\n"), (error("AccessDeniedException"), "\nnone in what was read, which is not all")):
+        for answer, want in (({"Events": []}, "\nnone in eu-west-1\n"), (error("AccessDeniedException"), "\nnone in what was read, which is not all")):
             found, text, _ = collected({"cloudtrail.lookup_events": answer})
             self.assertIn(want, text)
         self.assertEqual("2026-08-04T12:36:00Z", found["trail"]["from"])
+        _, text, _ = collected({"cloudtrail.lookup_events in eu-west-1": {"Events": []}, "cloudtrail.lookup_events": error("AccessDeniedException")})
+        self.assertIn("\nnone in eu-west-1\n", text)  # nothing is known of the events of IAM in us-east-1
 
     def test_numbers_that_are_none_are_left_out(self) -> None:
         data = json.dumps({"threshold": float("inf"), "results": [{"timestamp": f"2026-08-04T12:3{i}:00.000+0000", "value": value} for i, value in enumerate((float("nan"), 5))]})

@@ -131,6 +131,14 @@ class Statements(unittest.TestCase):
             self.assertEqual([], self.own_changes(service, change), "a request without a cluster is about the cluster default")
             self.assertEqual([change["EventName"]], self.own_changes(definition("AWS/ECS", "X", {"ClusterName": "default", "ServiceName": "web"}), change))
 
+    def test_resources_that_no_collector_knows_are_of_the_service_of_their_metrics(self) -> None:
+        stream = definition("AWS/Firehose", "DeliveryToS3.Success", {"DeliveryStreamName": "orders"})
+        self.assertEqual(["UpdateDestination"], self.own_changes(
+            stream, event("UpdateFunctionCode", "lambda", {"functionName": "orders"}), event("UpdateDestination", "firehose", {"deliveryStreamName": "orders"})))
+        for namespace in ("AWS/ECS", "AWS/ECS/ManagedScaling"):
+            cluster = definition(namespace, "CPUReservation", {"ClusterName": "prod"})
+            self.assertEqual(["UpdateService"], self.own_changes(cluster, event("UpdateService", "ecs", {"cluster": "prod", "service": "web"})), namespace)
+
     def test_each_name_is_that_of_a_resource_of_its_own_service(self) -> None:
         machine = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"
         code = event("UpdateFunctionCode", "lambda", {"functionName": "orders", "s3Bucket": "artifacts"})

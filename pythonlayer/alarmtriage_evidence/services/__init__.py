@@ -136,13 +136,18 @@ def addresses(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str
     return found
 
 
-def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any]) -> bool:
-    """Reports whether an event with the name of one of these resources is about a resource of another service or ECS cluster."""
+def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any], namespaces: Iterable[str] = ()) -> bool:
+    """Reports whether an event with the name of one of these resources is about a resource of another service or ECS cluster.
+
+    If no collector knows the resources, the namespaces of the alarm's metrics show whose they are.
+    """
     service, texts = str(event.get("EventSource")).split(".")[0], trail.texts_of(event)
     last = {re.split("[/:]", text)[-1] for text in texts}
     named = [collector for collector, name in wanted if re.split("[ /:]", name)[-1] in last]
     own = {_SOURCES.get(collector) for collector in named or [collector for collector, _ in wanted]}
-    if service == "ecs" and service in own:
+    if not wanted:
+        own = {name.split("/")[1].lower() for name in namespaces if name.startswith("AWS/")}
+    elif service == "ecs" and service in own:
         cluster = _cluster_of(trail.parameters_of(event))
         return bool(cluster) and cluster not in {name.split(" ")[0] for collector, name in wanted if collector is ecs}
     if not own or None in own or service in own or service not in _OTHERS:
