@@ -20,6 +20,7 @@ LOG_READS = ("logs:FilterLogEvents", "kms:DescribeKey")  # of `log_errors`
 _KEY = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d+:key/[\w-]{10,60}")
 MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
+_MOMENT = timedelta(milliseconds=1)  # a period of FilterLogEvents includes its last millisecond
 
 
 def log_errors(
@@ -34,24 +35,30 @@ def log_errors(
     client = ctx.client("logs", region)
     where = f"its streams of {group}" if is_own else group
     after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), is_own)
-    before = logs.error_patterns(group, start, onset, client, is_access_log, ctx.remaining(), is_own)
+    before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), is_own)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
     if since > onset:
         ctx.note(f"log lines of {group}: those from {stamp(onset)} to {stamp(since)} were not read")
-    none = "none" if before["complete"] else "none of those that were read"
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
         weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"], minutes(since, end) / minutes(start, onset)) else 35
         yield Observation(about, "errors",
-                          f"{found['count']} log lines in {where} from {found['first']} to {found['last']}, {count or none} in the "
+                          f"{counted(found['count'], after)} log lines in {where} from {found['first']} to {found['last']}, {counted(count, before)} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
         yield Observation(about, "errors", f"no lines that look like errors in {where} around the transition, by words such as error, failed, and denied", 15)
     yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])
     yield from _new_warnings(ctx, about, group, client, where, is_own)
+
+
+def counted(count: int, read: Mapping[str, Any]) -> str:
+    """Returns how many lines of a pattern there are, as far as all lines of the period were read."""
+    if read["complete"]:
+        return str(count or "none")
+    return f"at least {count}" if count else "none of those that were read"
 
 
 def _new_warnings(
@@ -61,15 +68,17 @@ def _new_warnings(
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     after = logs.warning_patterns(group, since, end, client, ctx.remaining(), is_own)
+    if not after["complete"]:
+        ctx.note(f"log lines of {group}: not all warnings after {stamp(onset)} were read")
     if not after["patterns"]:
         return
-    before = logs.warning_patterns(group, start, onset, client, ctx.remaining(), is_own)
+    before = logs.warning_patterns(group, start, onset - _MOMENT, client, ctx.remaining(), is_own)
     if not before["complete"]:
         return  # what was not read may have them
     earlier = {found["pattern"] for found in before["patterns"]}
     new = [found for found in after["patterns"] if found["pattern"] not in earlier]
     for found in new[:MAX_WARNINGS]:
-        yield Observation(about, "errors", f"{found['count']} new warnings in {where} from {found['first']} to {found['last']}, none in the "
+        yield Observation(about, "errors", f"{counted(found['count'], after)} new warnings in {where} from {found['first']} to {found['last']}, none in the "
                                            f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", 65 if found["count"] >= FREQUENT else 30)
 
 
@@ -185,15 +194,6 @@ def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> 
         yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm{relation}", min(weight, most), when)
 
 
-def rose(ctx: Context, before: float, after: float, scale: float = 1) -> bool:
-    """Reports whether a number more than doubled at the onset. Totals are compared per minute: `scale` is the ratio of the periods."""
-    return after > 2 * before * scale
-
-
-def minutes(start: datetime, end: datetime) -> int:
-    return max(1, round((end - start).total_seconds() / 60))
-
-
 def most_weight(ctx: Context, when: datetime) -> int:
     """Returns the most weight of a change: one after the onset, or long before it, counts less than new errors."""
     return _order(ctx, when)[1]
@@ -207,6 +207,15 @@ def _order(ctx: Context, when: datetime) -> Tuple[str, int]:
     if when < ctx.onset.at:
         return "before", LONG_BEFORE if when < ctx.onset.at - EARLY else 100
     return ("in the same period as", 100) if when < ctx.onset.at + ctx.onset.period else ("after", AFTER_ONSET)
+
+
+def rose(ctx: Context, before: float, after: float, scale: float = 1) -> bool:
+    """Reports whether a number more than doubled at the onset. Totals are compared per minute: `scale` is the ratio of the periods."""
+    return after > 2 * before * scale
+
+
+def minutes(start: datetime, end: datetime) -> int:
+    return max(1, round((end - start).total_seconds() / 60))
 
 
 def _text(value: Optional[float]) -> str:

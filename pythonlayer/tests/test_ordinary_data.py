@@ -73,6 +73,26 @@ class Statements(unittest.TestCase):
         self.assertIn("2 tasks stopped, the last at 2026-01-15T11:36:00Z: ServiceSchedulerInitiated Scaling activity", planned.text)
         self.assertEqual(("errors", 86), (sick.topic, sick.weight))
 
+    def test_line_at_the_onset_is_not_one_before_it(self):
+        line = {"timestamp": int(NOW.replace(minute=5).timestamp() * 1000), "message": "ERROR: no connection"}
+        client = SimpleNamespace(filter_log_events=lambda **k: {"events": [line] if k["startTime"] <= line["timestamp"] <= k["endTime"] else []})
+        ctx = context(logs=client)
+        ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=1))]
+        self.assertIn("1 log lines in g from 2026-01-15T12:05:00Z to 2026-01-15T12:05:00Z, none in the 30 minutes before", texts(looks.log_errors(ctx, "x", "g"))[0])
+
+    def test_number_of_lines_that_were_not_all_read_is_a_least_one(self):
+        def read(**request):
+            page = int(request.get("nextToken") or 0)
+            return {"events": [{"timestamp": request["startTime"] + page, "message": "WARN: ERROR: no connection"}], "nextToken": str(page + 1)}
+        found = {"filterName": "f", "logGroupName": "g", "filterPattern": "ERROR", "metricTransformations": [{"metricValue": "1"}]}
+        ctx = context(logs=SimpleNamespace(filter_log_events=read, describe_metric_filters=lambda **k: {"metricFilters": [found]}))
+        self.assertRegex(texts(looks.log_errors(ctx, "x", "g"))[0], "^at least 8 log lines in g from .*, at least 8 in the 30 minutes before")
+        self.assertIn("log lines of g: not all warnings after 2026-01-15T12:10:00Z were read", ctx.notes)
+        self.assertRegex(texts(log_metric_filters.matching_lines(ctx, "Shop Errors"))[1], "^at least 8 lines that the alarm's metric counts")
+        failure = {"message": '{"delivery": {"destination": "q", "statusCode": 403}}'}
+        ctx = context(logs=SimpleNamespace(filter_log_events=lambda **k: {"events": [failure] * 1001}))
+        self.assertRegex(texts(sns.failures(ctx, "orders"))[0], "^at least 1000 failed deliveries")
+
     def test_deleted_subscription_is_not_one_to_confirm(self):
         listed = [{"SubscriptionArn": arn, "Protocol": "email", "Endpoint": f"{arn}@example.com"} for arn in ("Deleted", "PendingConfirmation")]
         client = SimpleNamespace(list_subscriptions_by_topic=lambda **k: {"Subscriptions": listed})

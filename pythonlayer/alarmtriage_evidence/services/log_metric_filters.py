@@ -5,7 +5,7 @@ from typing import Any, Iterator, List, Mapping
 from alarmtriage_tool import logs
 
 from ..context import Context, Metric, Observation, stamp
-from ..looks import MAX_LOGS, log_errors
+from ..looks import MAX_LOGS, counted, log_errors
 from . import lambda_functions
 
 KIND = "log metric"
@@ -35,8 +35,8 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
         transformed = ", after the log group's transformer changed them" if found.get("applyOnTransformedLogs") else ""
         yield Observation(about, "configuration", f"metric filter {found['filterName']} {work} lines that match {pattern or 'anything'}{selected}{transformed}", 20)
         since = max(onset, end - MAX_LOGS)
-        counted = logs.matching_patterns(group, since, end, pattern, ctx.client("logs"), ctx.remaining())
-        if not counted["complete"] or since > onset:
+        read = logs.matching_patterns(group, since, end, pattern, ctx.client("logs"), ctx.remaining())
+        if not read["complete"] or since > onset:
             ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
         what = f"lines that the alarm's metric {'reads' if measured else 'counts'}"
         if selected or transformed:  # FilterLogEvents neither selects fields nor transforms lines
@@ -44,8 +44,8 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
         if dimensions := next((m.dimensions for m in ctx.metrics if targets(m) == [name] and m.dimensions), ()):
             what = (f"lines that match the {'pattern of the ' if selected or transformed else ''}metric filter; of these, the alarm's metric "
                     f"{'reads' if measured else 'counts'} those with {', '.join(f'{key}={value}' for key, value in dimensions)}")
-        for line in counted["patterns"][:MAX_EXAMPLES]:
-            yield Observation(about, "errors", f"{line['count']} {what}, from {line['first']} to {line['last']}: {line['example']}", 86)
+        for line in read["patterns"][:MAX_EXAMPLES]:
+            yield Observation(about, "errors", f"{counted(line['count'], read)} {what}, from {line['first']} to {line['last']}: {line['example']}", 86)
 
 
 def other_errors(ctx: Context, name: str) -> Iterator[Observation]:
