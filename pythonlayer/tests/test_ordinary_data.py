@@ -73,6 +73,24 @@ class Statements(unittest.TestCase):
         self.assertIn("2 tasks stopped, the last at 2026-01-15T11:36:00Z: ServiceSchedulerInitiated Scaling activity", planned.text)
         self.assertEqual(("errors", 86), (sick.topic, sick.weight))
 
+    def test_variable_that_became_a_secret_is_not_removed(self):
+        def container(environment, secrets):
+            return {"name": "app", "environment": [{"name": name, "value": "x"} for name in environment],
+                    "secrets": [{"name": name, "valueFrom": f"arn:aws:ssm:us-east-1:1:parameter/{name}"} for name in secrets]}
+        definitions = {"td/web:4": container([], ["DB_HOST", "DB_PASSWORD"]), "web:3": container(["DB_HOST", "DB_PASSWORD"], [])}
+        client = SimpleNamespace(describe_services=lambda **k: {"services": [{"taskDefinition": "td/web:4"}]}, describe_task_definition=lambda taskDefinition: {"taskDefinition": {
+            "family": "web", "revision": 4, "registeredAt": NOW, "containerDefinitions": [definitions[taskDefinition]]}})
+        self.assertEqual(["task definition web:4 differs from web:3: container app: DB_HOST from arn:aws:ssm:us-east-1:1:parameter/DB_HOST (before: x), "
+                          "DB_PASSWORD (another value)"], texts(ecs.difference(context(ecs=client), "prod web")))
+
+    def test_variables_that_lambda_does_not_return_are_not_removed(self):
+        shown = {"Timeout": 3, "Environment": {"Variables": {"TABLE": "orders", "TOKEN": "x"}}}
+        hidden = {"Timeout": 9, "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "Lambda was unable to decrypt the variables"}}}
+        note = "environment variables not compared, because Lambda did not return them"
+        self.assertEqual(["Timeout 9 (before: 3)", note], lambda_functions.differences(shown, hidden))
+        self.assertEqual(["Timeout 3 (before: 9)", note], lambda_functions.differences(hidden, shown))
+        self.assertEqual([], lambda_functions.differences(hidden, hidden))
+
     def test_line_at_the_onset_is_not_one_before_it(self):
         line = {"timestamp": int(NOW.replace(minute=5).timestamp() * 1000), "message": "ERROR: no connection"}
         client = SimpleNamespace(filter_log_events=lambda **k: {"events": [line] if k["startTime"] <= line["timestamp"] <= k["endTime"] else []})

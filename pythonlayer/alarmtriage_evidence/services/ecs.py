@@ -99,13 +99,19 @@ def difference(ctx: Context, name: str) -> Iterator[Observation]:
         other = old.get(container.get("name"), {})
         parts = [text for key in ("image", "cpu", "memory", "memoryReservation", "command", "entryPoint")
                  for text in changed(key, other.get(key), container.get(key))]
-        parts += changed_variables(*({one["name"]: one.get("value") for one in c.get("environment") or []} for c in (other, container)))
+        parts += changed_variables(_variables(other), _variables(container))
         if parts:
             found.append(f"container {container.get('name')}: {', '.join(parts)}")
     if found:
         yield Observation(f"{KIND} {name}", "change", f"task definition {after.get('family')}:{revision} differs from "
                                                       f"{str(earlier).split('/')[-1]}: {'; '.join(found)}",
                           min(91, most_weight(ctx, registered)), registered)
+
+
+def _variables(container: Mapping[str, Any]) -> Dict[str, Any]:
+    """Returns the environment variables of a container. Of one with the value of a secret or a parameter, the value is where that is from."""
+    plain = {one["name"]: one.get("value") for one in container.get("environment") or []}
+    return {**plain, **{one["name"]: f"from {one.get('valueFrom')}" for one in container.get("secrets") or []}}
 
 
 def logs(ctx: Context, name: str) -> Iterator[Observation]:

@@ -230,8 +230,10 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str
                     ("SecurityGroupIds", lambda one: (one.get("VpcConfig") or {}).get("SecurityGroupIds")),
                     ("SubnetIds", lambda one: (one.get("VpcConfig") or {}).get("SubnetIds"))):
         found += changed(key, of(before) or None, of(after) or None)
-    variables = [(one.get("Environment") or {}).get("Variables") or {} for one in (before, after)]
-    return found + changed_variables(*variables)
+    environments = [one.get("Environment") or {} for one in (before, after)]
+    if any(one.get("Error") for one in environments):  # Lambda does not return the variables that it cannot decrypt for the caller
+        return [*found, "environment variables not compared, because Lambda did not return them"] if found else []
+    return found + changed_variables(*(one.get("Variables") or {} for one in environments))
 
 
 def event_sources(ctx: Context, name: str) -> Iterator[Observation]:
