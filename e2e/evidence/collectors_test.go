@@ -113,7 +113,7 @@ func TestCollectors_ReadWhatWasCreated(t *testing.T) {
 			"2 lines that the alarm's metric counts", ": payment declined by bank", ": ERROR no stock",
 		}},
 		{name: "account", want: []string{
-			"CodeDeploy: deployment ", " of shop to prod (Created) began at ", "AppConfig: shop/prod: version 1 of flags (BAKING) began at ",
+			"CodeDeploy: deployment ", " of shop to prod (Created) was created at ", "AppConfig: shop/prod: version 1 of flags (BAKING) began at ",
 			"AWS Health: open issue AWS_LAMBDA_OPERATIONAL_ISSUE of LAMBDA in us-east-1 since ",
 		}},
 		{name: "account without a support plan", notes: []string{"AWS Health: its API needs a Business or Enterprise support plan"}},

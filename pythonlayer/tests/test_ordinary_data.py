@@ -73,6 +73,12 @@ class Statements(unittest.TestCase):
         self.assertIn("2 tasks stopped, the last at 2026-01-15T11:36:00Z: ServiceSchedulerInitiated Scaling activity", planned.text)
         self.assertEqual(("errors", 86), (sick.topic, sick.weight))
 
+    def test_tasks_that_are_stopping_have_not_stopped(self):
+        for states, want in ((["DEACTIVATING", "RUNNING"], "2 tasks are stopping: "), (["STOPPED", "STOPPING"], "2 tasks stopped, or are stopping (1 of them): ")):
+            tasks = [{"lastStatus": state, "stoppedReason": "Task failed ELB health checks"} for state in states]
+            client = SimpleNamespace(list_tasks=lambda **k: {"taskArns": ["a"]}, describe_tasks=lambda **k: {"tasks": tasks})
+            self.assertEqual([f"{want}Task failed ELB health checks"], texts(ecs.stopped_tasks(context(ecs=client), "prod web")))
+
     def test_variable_that_became_a_secret_is_not_removed(self):
         def container(environment, secrets):
             return {"name": "app", "environment": [{"name": name, "value": "x"} for name in environment],
@@ -90,6 +96,21 @@ class Statements(unittest.TestCase):
         self.assertEqual(["Timeout 9 (before: 3)", note], lambda_functions.differences(shown, hidden))
         self.assertEqual(["Timeout 3 (before: 9)", note], lambda_functions.differences(hidden, shown))
         self.assertEqual([], lambda_functions.differences(hidden, hidden))
+
+    def test_suspended_scaling_keeps_no_capacity(self):
+        target = {"ScalableDimension": "dynamodb:table:WriteCapacityUnits", "MinCapacity": 5, "MaxCapacity": 50}
+        for state, want in ((None, "auto scaling keeps WriteCapacityUnits between 5 and 50"), ({"DynamicScalingOutSuspended": False}, "auto scaling keeps WriteCapacityUnits between 5 and 50"),
+                            ({"DynamicScalingOutSuspended": True, "ScheduledScalingSuspended": True},
+                             "auto scaling of WriteCapacityUnits between 5 and 50 is suspended for scaling out, scheduled scaling")):
+            client = SimpleNamespace(describe_scalable_targets=lambda **k: {"ScalableTargets": [{**target, **({"SuspendedState": state} if state else {})}]},
+                                     describe_scaling_activities=lambda **k: {"ScalingActivities": []})
+            self.assertEqual([want], texts(dynamodb.scaling(context(**{"application-autoscaling": client}), "orders")))
+
+    def test_function_of_another_account_is_named_with_its_account(self):
+        arn = "arn:aws:lambda:us-east-1:2:function:orders"
+        client = SimpleNamespace(get_rest_apis=lambda **k: {"items": [{"id": "abc", "name": "shop"}]}, get_resources=lambda **k: {"items": [
+            {"resourceMethods": {"GET": {"methodIntegration": {"uri": f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"}}}}]})
+        self.assertIn(arn, texts(api_gateway.integrations(context(apigateway=client), "shop prod"))[0])
 
     def test_line_at_the_onset_is_not_one_before_it(self):
         line = {"timestamp": int(NOW.replace(minute=5).timestamp() * 1000), "message": "ERROR: no connection"}

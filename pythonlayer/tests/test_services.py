@@ -663,7 +663,7 @@ class Account(Looks):
     def test_deployments_and_health_events(self) -> None:
         texts = self.see(account, "", self.answers)
         self.first(texts, "open issue AWS_LAMBDA_OPERATIONAL_ISSUE of LAMBDA in eu-west-1", "shop/prod: version 9 of flags (COMPLETE) began",
-                   "deployment d-1 of shop to prod (InProgress) began", "pipeline shop (Succeeded) began")
+                   "deployment d-1 of shop to prod (InProgress) was created", "pipeline shop (Succeeded) began")
 
     def test_an_account_without_support_plan_is_noted(self) -> None:
         aws = FakeAWS({**self.answers, "health.describe_events": fake_aws.error("SubscriptionRequiredException", "SubscriptionRequired")})

@@ -27,7 +27,7 @@ def codedeploy_deployments(ctx: Context, name: str) -> Iterator[Observation]:
                     createTimeRange={"start": ctx.fired_at - BEFORE, "end": ctx.fired_at})
     for found in client.batch_get_deployments(deploymentIds=ids).get("deploymentsInfo") or [] if ids else []:
         yield from recent(ctx, "CodeDeploy", f"deployment {found.get('deploymentId')} of {found.get('applicationName')} to "
-                                             f"{found.get('deploymentGroupName')} ({found.get('status')}) began", found.get("createTime"), 75)
+                                             f"{found.get('deploymentGroupName')} ({found.get('status')}) was created", found.get("createTime"), 75)
 
 
 def codepipeline_executions(ctx: Context, name: str) -> Iterator[Observation]:

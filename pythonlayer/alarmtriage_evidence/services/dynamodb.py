@@ -19,6 +19,7 @@ _NUMBERS = (
     ("read throttle events", "ReadThrottleEvents", "Sum", 85), ("write throttle events", "WriteThrottleEvents", "Sum", 85),
     ("provisioned read units", "ProvisionedReadCapacityUnits", "Maximum", 30),
     ("provisioned write units", "ProvisionedWriteCapacityUnits", "Maximum", 30))
+_SUSPENDED = (("DynamicScalingOutSuspended", "scaling out"), ("DynamicScalingInSuspended", "scaling in"), ("ScheduledScalingSuspended", "scheduled scaling"))
 
 
 def targets(metric: Metric) -> List[str]:
@@ -66,7 +67,10 @@ def scaling(ctx: Context, name: str) -> Iterator[Observation]:
     for target in ctx.pages(f"scalable targets of {name}", client.describe_scalable_targets, "ScalableTargets", 20,
                             ServiceNamespace="dynamodb", ResourceIds=[resource]):
         dimension = target["ScalableDimension"].split(":")[-1]
-        yield Observation(about, "limit", f"auto scaling keeps {dimension} between {target['MinCapacity']} and {target['MaxCapacity']}", 45)
+        off = [what for key, what in _SUSPENDED if (target.get("SuspendedState") or {}).get(key)]
+        limits = f"{dimension} between {target['MinCapacity']} and {target['MaxCapacity']}"
+        text = f"auto scaling of {limits} is suspended for {', '.join(off)}" if off else f"auto scaling keeps {limits}"
+        yield Observation(about, "limit", text, 80 if off else 45)
     for activity in ctx.pages(f"scaling activities of {name}", client.describe_scaling_activities, "ScalingActivities", 10,
                               newest_first="StartTime", ServiceNamespace="dynamodb", ResourceId=resource, MaxResults=10):
         yield from recent(ctx, about, f"auto scaling: {activity.get('Description')} ({activity.get('StatusCode')})", activity.get("StartTime"), 60)

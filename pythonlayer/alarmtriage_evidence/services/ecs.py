@@ -71,7 +71,9 @@ def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:
         times = [task["stoppedAt"] for task in group if task.get("stoppedAt")]
         until = f", the last at {stamp(max(times))}" if times else ""
         is_planned = all(str(task.get("stoppedReason")).startswith(_PLANNED) for task in group)
-        yield Observation(about, "change" if is_planned else "errors", f"{len(group)} tasks stopped{until}: {reason}", 35 if is_planned else 86)
+        stopping = sum(task.get("lastStatus") not in ("STOPPED", None) for task in group)
+        what = "are stopping" if stopping == len(group) else f"stopped{until}{f', or are stopping ({stopping} of them)' if stopping else ''}"
+        yield Observation(about, "change" if is_planned else "errors", f"{len(group)} tasks {what}: {reason}", 35 if is_planned else 86)
 
 
 def task_definition(ctx: Context, name: str) -> Iterator[Observation]:
