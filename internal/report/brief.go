@@ -61,6 +61,8 @@ func changed(rec *investigation.Record) string {
 		return fmt.Sprintf("%s, and %d more", changedLine(rec, *own), more)
 	case own != nil:
 		return changedLine(rec, *own)
+	case other != nil && trail != nil && !trail.Complete:
+		return "nothing found on the alarm's own resources, but CloudTrail was not read completely; elsewhere " + changedLine(rec, *other)
 	case other != nil:
 		return "nothing found on the alarm's own resources; elsewhere " + changedLine(rec, *other)
 	case trail != nil && trail.Complete:

@@ -95,6 +95,8 @@ func TestWhatChanged_IsTakenFromTheEvidence(t *testing.T) {
 			nil, "03:08 UTC UpdateFunctionCode by sam (4 min before), and 1 more"},
 		{"another resource", []investigation.Change{at(4*time.Minute, "PutRule", false)}, nil,
 			"nothing found on the alarm's own resources; elsewhere 03:08 UTC PutRule by sam (4 min before)"},
+		{"another resource, and not all was read", []investigation.Change{at(4*time.Minute, "PutRule", false)}, &investigation.Trail{From: alarm.Add(-time.Hour)},
+			"nothing found on the alarm's own resources, but CloudTrail was not read completely; elsewhere 03:08 UTC PutRule by sam (4 min before)"},
 		{"rejected or later", []investigation.Change{failed, at(-time.Minute, "CreateRole", true)}, &investigation.Trail{From: alarm.Add(-3 * time.Hour), Complete: true},
 			"nothing that CloudTrail lists in us-east-1 since 00:12 UTC"},
 		{"the day before", []investigation.Change{at(4*time.Hour, "PutRolePolicy", true)}, nil, "2026-01-14 23:12 UTC PutRolePolicy by sam (4 h before)"},
