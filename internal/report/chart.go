@@ -35,7 +35,8 @@ type chartView struct {
 	PlotUnits                float64
 	Rows                     []rowView
 	Times                    []timeView
-	Line, Band               string // points of polyline and polygon
+	Lines                    []string // points of polylines, between which there is no data
+	Band                     string   // points of a polygon
 	Dots                     []dotView
 	Threshold, Transition    *ruleView
 	WindowLeft, WindowWidth  float64 // of the evaluation window, in units of the plot; zero width: not known
@@ -155,18 +156,24 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	c := chartView{
 		Number: number, Label: cmp.Or(s.Label, s.ID, "metric"), Unit: unitOf(s),
 		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits,
-		Rows: rows(y), Times: times(x, transition.Location()), Line: path(s.Points, x, y, false),
+		Rows: rows(y), Times: times(x, transition.Location()),
+	}
+	runs := runsOf(s)
+	for _, run := range runs {
+		c.Lines = append(c.Lines, path(run, x, y, false))
 	}
 	if len(s.Upper) > 0 && len(s.Lower) > 0 {
 		c.Band = path(s.Upper, x, y, false) + " " + path(s.Lower, x, y, true)
 	}
-	for _, p := range s.Points {
-		breaches := s.Threshold != nil && rules.breaches(p.Value, *s.Threshold)
-		if breaches || len(s.Points) <= maxDots {
-			c.Dots = append(c.Dots, dotView{
-				Left: percent(x.at(unix(p.Time))), Y: plotTop + y.at(p.Value),
-				Radius: radius(breaches, len(s.Points)), Breaches: breaches,
-			})
+	for _, run := range runs {
+		for _, p := range run {
+			breaches := s.Threshold != nil && rules.breaches(p.Value, *s.Threshold)
+			if breaches || len(s.Points) <= maxDots || len(run) == 1 { // one point is no line
+				c.Dots = append(c.Dots, dotView{
+					Left: percent(x.at(unix(p.Time))), Y: plotTop + y.at(p.Value),
+					Radius: radius(breaches, len(s.Points)), Breaches: breaches,
+				})
+			}
 		}
 	}
 	legend := []string{"Times are " + zonesOf(x, transition.Location()) + "."}
@@ -190,12 +197,28 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 			legend = append(legend, windowLegend(rules.periods, s.Period))
 		}
 	}
+	if len(runs) > 1 {
+		legend = append(legend, "The line is interrupted where there is no data.")
+	}
 	if c.Band != "" {
 		legend = append(legend, "Tinted: expected range.")
 	}
 	c.Legend = strings.Join(legend, " ")
 	c.Description = describe(s, transition, rules)
 	return c
+}
+
+// runsOf splits the points of a series where a period has none: the metric did not have the value of a line across the gap.
+func runsOf(s investigation.Series) [][]investigation.Point {
+	var runs [][]investigation.Point
+	longest := time.Duration(s.Period) * time.Second * 3 / 2
+	for i, p := range s.Points {
+		if i == 0 || s.Period > 0 && p.Time.Sub(s.Points[i-1].Time) > longest {
+			runs = append(runs, nil)
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], p)
+	}
+	return runs
 }
 
 // windowLegend explains the shaded window.

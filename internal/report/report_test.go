@@ -508,6 +508,28 @@ func TestCharts_AcceptAnyNumbers(t *testing.T) {
 	}
 }
 
+// A line across periods without data would show values that the metric did not have.
+func TestCharts_TheLineIsInterruptedWhereThereIsNoData(t *testing.T) {
+	rec := sample(t)
+	for name, c := range map[string]struct{ minutes, lines []int }{
+		"no gap": {[]int{9, 8, 7, 6}, []int{4}}, "a gap": {[]int{30, 29, 28, 10, 9}, []int{3, 2}}, "one point": {[]int{30, 29, 10}, []int{2, 1}},
+	} {
+		s := investigation.Series{Label: "heartbeat", Period: 60}
+		for _, ago := range c.minutes {
+			s.Points = append(s.Points, investigation.Point{Time: rec.Alarm.Time.Add(-time.Duration(ago) * time.Minute), Value: 1})
+		}
+		rec.Evidence.Series = []investigation.Series{s}
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err, name)
+		var lines []int
+		for _, line := range regexp.MustCompile(`<polyline class="series" points="([^"]*)"`).FindAllStringSubmatch(string(page), -1) {
+			lines = append(lines, len(strings.Fields(line[1])))
+		}
+		assert.Equal(t, c.lines, lines, name)
+		assert.Equal(t, len(lines) > 1, strings.Contains(string(page), "The line is interrupted where there is no data."), name)
+	}
+}
+
 // The page draws few charts. What it does not draw must not look like what does not exist.
 func TestCharts_OtherMetricsHaveALine(t *testing.T) {
 	rec := sample(t)
