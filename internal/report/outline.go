@@ -119,7 +119,7 @@ var outline = []section{
 	},
 	{
 		title:    "Changes before the alarm",
-		contents: "write calls from CloudTrail, newest first; the page shows them in the timeline",
+		contents: "write calls from CloudTrail, those of the alarm's resources first, then the newest; the page shows them in the timeline",
 		forms:    inNotification | inText, content: changesOf,
 	},
 	{
