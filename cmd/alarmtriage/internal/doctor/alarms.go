@@ -46,6 +46,14 @@ type alarm struct {
 	name, arn string
 	actions   []string
 	enabled   bool
+	sends     *cwtypes.AlarmTagsPropagation // which of its tags events contain; nil: none
+}
+
+// isSent reports whether the events of an alarm contain its tag with this key.
+func (a alarm) isSent(key string) bool {
+	s := a.sends
+	return s != nil && aws.ToBool(s.Enabled) && !slices.Contains(s.ExcludedTagKeys, key) &&
+		(len(s.IncludedTagKeys) == 0 || slices.Contains(s.IncludedTagKeys, key))
 }
 
 // onlyScales reports whether an alarm has actions, and all of them are scaling policies.
@@ -218,19 +226,23 @@ func listTypes(ctx context.Context, client cloudwatch.DescribeAlarmsAPIClient, k
 		if err != nil {
 			return nil, err
 		}
-		add := func(name, arn *string, actions []string, enabled *bool) {
-			all = append(all, alarm{aws.ToString(name), aws.ToString(arn), actions, aws.ToBool(enabled)})
+		add := func(name, arn *string, actions []string, enabled *bool, configuration *cwtypes.ActionConfiguration) {
+			one := alarm{name: aws.ToString(name), arn: aws.ToString(arn), actions: actions, enabled: aws.ToBool(enabled)}
+			if configuration != nil {
+				one.sends = configuration.AlarmTagsPropagation
+			}
+			all = append(all, one)
 		}
 		if slices.Contains(kinds, cwtypes.AlarmTypeMetricAlarm) { // an API that does not know log alarms may return others
 			for _, one := range page.MetricAlarms {
-				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
+				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled, one.ActionConfiguration)
 			}
 			for _, one := range page.CompositeAlarms {
-				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
+				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled, one.ActionConfiguration)
 			}
 		}
 		for _, one := range page.LogAlarms {
-			add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
+			add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled, one.ActionConfiguration)
 		}
 	}
 	return all, nil
@@ -363,7 +375,7 @@ func (d *Doctor) patterns(ctx context.Context) ([]string, error) {
 // matches asks EventBridge whether one of the patterns fits the event of an alarm.
 func (d *Doctor) matches(ctx context.Context, one alarm, patterns []string) (bool, error) {
 	for _, pattern := range patterns {
-		event, err := d.event(ctx, one, strings.Contains(pattern, `"alarmTags"`))
+		event, err := d.event(ctx, one, one.sends != nil && strings.Contains(pattern, `"alarmTags"`))
 		if err != nil {
 			return false, err
 		}
@@ -389,7 +401,9 @@ func (d *Doctor) event(ctx context.Context, one alarm, withTags bool) (string, e
 		}
 		tags := map[string]string{}
 		for _, tag := range out.Tags {
-			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+			if key := aws.ToString(tag.Key); one.isSent(key) {
+				tags[key] = aws.ToString(tag.Value)
+			}
 		}
 		detail["alarmTags"] = tags
 	}

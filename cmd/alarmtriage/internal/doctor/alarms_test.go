@@ -9,12 +9,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/deployment"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // alarmsOf is CloudWatch with two pages of alarms. As AWS does, it only returns log alarms to a request for them alone.
@@ -123,4 +128,58 @@ func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *test
 	assert.Equal(t, "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names 'orders'", check.Remedy)
 	check = judgeAlarms(Alarms{Without: []string{"orders"}}, "eu-west-1")
 	assert.Contains(t, check.Remedy, "Attach alarms")
+}
+
+// withTagPropagation adds the tag propagation of alarms, by their names, to the answers of DescribeAlarms. moto does not keep it.
+func withTagPropagation(propagation map[string]*types.AlarmTagsPropagation) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TagPropagation", func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleInitialize(ctx, in)
+			if answer, isAlarms := out.Result.(*cloudwatch.DescribeAlarmsOutput); isAlarms {
+				for i, one := range answer.MetricAlarms {
+					if sends := propagation[*one.AlarmName]; sends != nil {
+						answer.MetricAlarms[i].ActionConfiguration = &types.ActionConfiguration{AlarmTagsPropagation: sends}
+					}
+				}
+			}
+			return out, metadata, err
+		}), middleware.Before)
+	}
+}
+
+// Events only contain the tags of an alarm whose tag propagation is on, so a rule that selects by tags misses the others.
+func TestAlarms_RuleByTagsSelectsAlarmsThatSendTheTag(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	propagation := map[string]*types.AlarmTagsPropagation{
+		"all tags":         {Enabled: aws.Bool(true)},
+		"this tag":         {Enabled: aws.Bool(true), IncludedTagKeys: []string{"team"}},
+		"another tag":      {Enabled: aws.Bool(true), IncludedTagKeys: []string{"owner"}},
+		"all but this tag": {Enabled: aws.Bool(true), ExcludedTagKeys: []string{"team"}},
+		"off":              {Enabled: aws.Bool(false)},
+		"not configured":   nil,
+	}
+	cfg := cloud.Config()
+	cfg.APIOptions = append(cfg.APIOptions, withTagPropagation(propagation))
+	orchestrator := "arn:aws:lambda:us-east-1:" + moto.Account + ":function:orchestrator"
+	d := New(cfg, moto.Account, &deployment.Deployment{ARN: orchestrator}, true)
+	_, err = d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("orders"),
+		EventPattern: aws.String(`{"source": ["aws.cloudwatch"], "detail": {"alarmTags": {"team": ["orders"]}}}`)})
+	require.NoError(t, err)
+	_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String("orders"),
+		Targets: []ebtypes.Target{{Id: aws.String("1"), Arn: &orchestrator}}})
+	require.NoError(t, err)
+	for name := range propagation {
+		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("orders")}}})
+		require.NoError(t, err)
+	}
+
+	found, check := d.alarms(t.Context())
+	require.NotNil(t, found, check.Detail)
+	assert.Equal(t, []string{"all tags", "this tag"}, found.ByRule)
+	assert.Equal(t, []string{"all but this tag", "another tag", "not configured", "off"}, found.Without)
 }
