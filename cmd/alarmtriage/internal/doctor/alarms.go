@@ -456,6 +456,9 @@ func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Ch
 		return warning(fmt.Sprintf("%s not confirmed, so nobody receives notifications through it: %s. Confirmed: %d.",
 			plural.Either(len(pending), "subscription is", "subscriptions are"), names(pending), len(confirmed)),
 			"Confirm it with the link that SNS sent. The link is valid for two days; then, send another one: "+again)
+	case len(confirmed) == 0 && topic == d.found.Config.CardTopicARN: // people can't read its messages
+		return problem("The topic of the chat cards has no subscription. No channel receives them.",
+			"Add the topic to the channel's configuration in Amazon Q Developer in chat applications, which subscribes to it.")
 	case len(confirmed) == 0:
 		return problem("The topic has no subscription. Nobody receives its messages.",
 			fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol email --notification-endpoint ADDRESS", d.region, topic))

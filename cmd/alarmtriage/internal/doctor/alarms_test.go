@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
@@ -182,4 +183,26 @@ func TestAlarms_RuleByTagsSelectsAlarmsThatSendTheTag(t *testing.T) {
 	require.NotNil(t, found, check.Detail)
 	assert.Equal(t, []string{"all tags", "this tag"}, found.ByRule)
 	assert.Equal(t, []string{"all but this tag", "another tag", "not configured", "off"}, found.Without)
+}
+
+// People can't read chat cards, so the remedy must not subscribe them.
+func TestSubscriptions_RemedyDependsOnTheTopic(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	found := &deployment.Deployment{}
+	d := New(cloud.Config(), moto.Account, found, true)
+	for name, arn := range map[string]*string{"oncall": &found.Config.TopicARN, "cards": &found.Config.CardTopicARN} {
+		topic, err := d.topics.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: &name})
+		require.NoError(t, err)
+		*arn = *topic.TopicArn
+	}
+
+	checks := d.subscriptions(t.Context())
+	require.Len(t, checks, 2)
+	for i, want := range []string{"--protocol email", "Amazon Q Developer in chat applications"} {
+		assert.Equal(t, selfcheck.StateProblem, checks[i].State)
+		assert.Contains(t, checks[i].Remedy, want)
+	}
+	assert.NotContains(t, checks[1].Remedy, "email")
 }
