@@ -370,8 +370,13 @@ func priceKeys(prices *map[string]*ModelPrice) pricing.Table {
 
 // instructions checks the instructions and the runbooks.
 func (l *problems) instructions(p *AlarmTriageProps) {
-	if text := p.Instructions; text != nil && !unresolved(text) && len([]rune(*text)) > maxInstructionsLength {
-		l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, len([]rune(*text)))
+	if text := p.Instructions; text != nil && !unresolved(text) {
+		if n := len([]rune(*text)); n > maxInstructionsLength {
+			l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, n)
+		}
+		if !isText(*text) {
+			l.add("Instructions must be a text in UTF-8 without NUL characters, because it is in the function's environment")
+		}
 	}
 	if p.InstructionsFile != nil && p.InstructionsObject != nil {
 		l.add("InstructionsFile can't be combined with InstructionsObject")
@@ -436,10 +441,13 @@ func (l *problems) text(prop, file string) {
 		l.add("%s must be the path of a text file: %v", prop, err)
 	case strings.TrimSpace(string(content)) == "":
 		l.add("%s must contain a text, and %q is empty: write the instructions, or omit %s", prop, file, prop)
-	case !utf8.Valid(content) || strings.Contains(string(content), "\x00"):
+	case !isText(string(content)):
 		l.add("%s must be a text in UTF-8, and %q is not: convert it, or use another file", prop, file)
 	}
 }
+
+// isText reports whether a text is valid UTF-8 without NUL characters.
+func isText(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 func isFolder(prefix string) bool {
 	return prefix != "" && !strings.HasPrefix(prefix, "/") && strings.HasSuffix(prefix, "/")
@@ -511,6 +519,11 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 			l.add("%s must be 1 to %d letters, digits, and inner hyphens, got %q", prop, maxPrefixLength, *value)
 		}
 	}
+	if p.ReportsBucket == nil && prefix != nil && !unresolved(prefix) {
+		if reserved := reservedBeginning(*prefix); reserved != "" {
+			l.add("ResourcePrefix must not begin with %q, which S3 reserves for names of buckets, got %q", reserved, *prefix)
+		}
+	}
 	namesBucket := p.ReportsBucket == nil && prefix != nil && suffix != nil && !unresolved(prefix) && !unresolved(suffix)
 	if namesBucket && len(*prefix)+len(*suffix) > maxAffixesLength {
 		l.add("ResourcePrefix and ResourceSuffix must have at most %d characters together, because a bucket's name contains both, "+
@@ -540,6 +553,17 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 			l.add("Tags must have values of at most 256 letters, digits, spaces, and characters of _.:/=+-@, got %q for %q", *value, key)
 		}
 	}
+}
+
+// reservedBeginning returns the reserved beginning of a bucket's name that a prefix has, or an empty string ("General purpose
+// bucket naming rules" of Amazon S3).
+func reservedBeginning(prefix string) string {
+	for _, reserved := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(strings.ToLower(prefix)+"-", reserved) {
+			return reserved
+		}
+	}
+	return ""
 }
 
 // storage checks the report bucket and the table.

@@ -98,6 +98,17 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a path", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("../etc/passwd") }, `TimeZone must be an IANA name`},
 		{"a zone of the machine", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("posix/Europe/Berlin") }, `TimeZone must be an IANA name`},
 		{"the machine's zone as a file", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("localtime") }, `TimeZone must be an IANA name`},
+		{"a beginning that S3 reserves", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("STHREE") },
+			`ResourcePrefix must not begin with "sthree-", which S3 reserves for names of buckets, got "STHREE"`},
+		{"a beginning that looks like a reserved one", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("sthreed") }, ""},
+		{"a reserved beginning without a new bucket", func(p *alarmtriage.AlarmTriageProps) {
+			p.ResourcePrefix = jsii.String("xn--shop")
+			p.ReportsBucket = awss3.Bucket_FromBucketName(p.NotificationTopic.Stack(), jsii.String("Bucket"), jsii.String("reports"))
+		}, ""},
+		{"instructions that no environment can contain", func(p *alarmtriage.AlarmTriageProps) { p.Instructions = jsii.String("a\x00b") },
+			"Instructions must be a text in UTF-8 without NUL characters"},
+		{"instructions in another encoding", func(p *alarmtriage.AlarmTriageProps) { p.Instructions = jsii.String("M\xfcnchen") },
+			"Instructions must be a text in UTF-8 without NUL characters"},
 		{"a pattern that only CloudFormation knows", func(p *alarmtriage.AlarmTriageProps) {
 			p.RedactPatterns = &[]*string{awscdk.NewCfnParameter(p.NotificationTopic.Stack(), jsii.String("Pattern"), nil).ValueAsString()}
 		}, "RedactPatterns must be known at synth"},
