@@ -67,7 +67,8 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 		stack := resources[0].Stack
 		return one(problem("Roles or policies are not as they were deployed: "+strings.Join(modified, "; ")+".",
 			fmt.Sprintf("Undo the change in IAM, or let CloudFormation undo it: aws cloudformation create-change-set --region %s --stack-name %s "+
-				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template --capabilities CAPABILITY_NAMED_IAM", d.region, stack)))
+				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template%s --capabilities CAPABILITY_NAMED_IAM", d.region, stack,
+				d.sameParameters(ctx, stack))))
 	case checked == 0:
 		return one(skipped(fmt.Sprintf("CloudFormation compared none of the roles and policies: %s.", names(unknown)), ""))
 	}
@@ -76,6 +77,20 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 		check.Notes = []string{fmt.Sprintf("CloudFormation could not compare: %s.", names(unknown))}
 	}
 	return one(check)
+}
+
+// sameParameters returns the option of the AWS CLI that keeps the parameters of a stack, which a change set otherwise sets to their
+// defaults. It is empty if the stack has none, or if they cannot be read.
+func (d *Doctor) sameParameters(ctx context.Context, stack string) string {
+	out, err := d.stacks.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
+	if err != nil || len(out.Stacks) == 0 || len(out.Stacks[0].Parameters) == 0 {
+		return ""
+	}
+	option := " --parameters"
+	for _, parameter := range out.Stacks[0].Parameters {
+		option += fmt.Sprintf(" ParameterKey=%s,UsePreviousValue=true", aws.ToString(parameter.ParameterKey))
+	}
+	return option
 }
 
 // describeDrift names a changed resource and what is different.
