@@ -35,6 +35,7 @@ type Alarms struct {
 	ByRule   []string `json:"by_rule"`   // whose events a rule of EventBridge sends to the orchestrator
 	Without  []string `json:"without"`   // that start no investigation, without those of Scaling
 	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
+	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
 	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
 }
 
@@ -67,7 +68,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The alarms cannot be read", err)
 	}
-	topics, err := d.subscribedTopics(ctx, all)
+	topics, closed, err := d.subscribedTopics(ctx, all)
 	if err != nil {
 		return nil, unread("The subscriptions of the alarms' topics cannot be read", err)
 	}
@@ -75,7 +76,8 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
-	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Scaling: []string{}}
+	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
+		Scaling: []string{}}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -95,6 +97,9 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 			if lists[i] == &sorted.Without {
 				continue
 			}
+		}
+		if lists[i] == &sorted.Without && slices.ContainsFunc(one.actions, func(action string) bool { return slices.Contains(closed, action) }) {
+			lists[i] = &sorted.Unknown
 		}
 		*lists[i] = append(*lists[i], one.name)
 	}
@@ -130,13 +135,13 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
 	scaling := slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
-	total := with + len(a.Without) + len(a.Disabled)
+	total := with + len(a.Without) + len(a.Disabled) + len(a.Unknown)
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage.", "Create an alarm, and attach it with AttachAlarms.")
-	case with == 0 && len(a.Disabled) == 0:
+	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0:
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:
 		judge := warning
@@ -148,12 +153,17 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	case len(scaling) > 0:
 		return warning(fmt.Sprintf("%s %s to ALARM when all is well: %s.", detail, plural.Either(len(scaling), "of them only scales something, and goes", "of them only scale something, and go"),
 			names(scaling)), `Exclude them from the rule, for example with ExceptNamePrefixes and the prefix "TargetTracking-", and deploy.`)
-	case len(a.Without) > 0:
-		check := fine("%s", detail)
-		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}
-		return check
 	}
-	return fine("%s", detail)
+	check := fine("%s", detail)
+	if len(a.Unknown) > 0 {
+		check = skipped(fmt.Sprintf("%s It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", detail,
+			plural.Either(len(a.Unknown), "more does", "more do"), names(a.Unknown)),
+			"Use credentials of the topic's account that allow sns:ListSubscriptionsByTopic to see whether it invokes the orchestrator.")
+	}
+	if len(a.Without) > 0 {
+		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}
+	}
+	return check
 }
 
 // maxEnabled is how many alarms one request may enable.
@@ -257,17 +267,20 @@ func (d *Doctor) isOrchestrator(action string) bool {
 const noFilter = ""
 
 // subscribedTopics returns those topics of the alarms to which the orchestrator is subscribed, with the filter policies of its
-// subscriptions as patterns of EventBridge, which has the same operators.
-func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string][]string, error) {
-	found := map[string][]string{}
+// subscriptions as patterns of EventBridge, which has the same operators, and the topics whose subscriptions it may not read.
+func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (found map[string][]string, closed []string, err error) {
+	found = map[string][]string{}
 	for _, one := range all {
 		for _, action := range one.actions {
 			if _, known := found[action]; known || !strings.Contains(action, ":sns:") {
 				continue
 			}
 			subscriptions, err := d.listSubscriptions(ctx, action)
-			if err != nil && !isNotFound(err) {
-				return nil, err
+			switch {
+			case err != nil && awsapi.Classify(err) == awsapi.ClassDenied:
+				closed = append(closed, action)
+			case err != nil && !isNotFound(err):
+				return nil, nil, err
 			}
 			found[action] = nil
 			for _, s := range subscriptions {
@@ -276,13 +289,13 @@ func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string]
 				}
 				filter, err := d.filterOf(ctx, s.arn)
 				if err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 				found[action] = append(found[action], filter)
 			}
 		}
 	}
-	return found, nil
+	return found, closed, nil
 }
 
 // filterOf returns the filter policy of a subscription as a pattern of an event whose detail is the message, or [noFilter]. One

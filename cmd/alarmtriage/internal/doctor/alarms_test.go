@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -205,4 +206,42 @@ func TestSubscriptions_RemedyDependsOnTheTopic(t *testing.T) {
 		assert.Contains(t, checks[i].Remedy, want)
 	}
 	assert.NotContains(t, checks[1].Remedy, "email")
+}
+
+// Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
+func TestAlarms_TopicThatCannotBeReadLeavesItsAlarmsUnknown(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	const central = "arn:aws:sns:us-east-1:999999999999:oncall"
+	response, err := http.Post(cloud.URL+"/alarmtriage/world", "application/json", strings.NewReader(`{"answers": [
+		{"call": "sns.list_subscriptions_by_topic", "when": {"TopicArn": "`+central+`"}, "error": {"code": "AuthorizationError", "message": "no"}}]}`))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	orchestrator := "arn:aws:lambda:us-east-1:" + moto.Account + ":function:orchestrator"
+	d := New(cloud.Config(), moto.Account, &deployment.Deployment{ARN: orchestrator}, true)
+	put := func(name string, enabled bool, actions ...string) {
+		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold, AlarmActions: actions, ActionsEnabled: &enabled})
+		require.NoError(t, err)
+	}
+	put("attached", true, central, orchestrator)
+	put("central", true, central)
+	put("silent", true)
+
+	found, check := d.alarms(t.Context())
+	require.NotNil(t, found, check.Detail)
+	assert.Equal(t, []string{"attached"}, found.ByAction)
+	assert.Equal(t, []string{"central"}, found.Unknown)
+	assert.Equal(t, []string{"silent"}, found.Without)
+	assert.Equal(t, selfcheck.StateSkipped, check.State, "what is not known is not healthy")
+	assert.Contains(t, check.Detail, "1 of 3 alarms start investigations: 1 by their action, 0 through a topic, 0 through a rule. "+
+		"It is not known whether 1 more does, because the subscriptions of a topic cannot be read: central.")
+
+	put("attached", false, central, orchestrator)
+	_, check = d.alarms(t.Context())
+	assert.Equal(t, selfcheck.StateProblem, check.State)
+	assert.Contains(t, check.Remedy, "enable-alarm-actions")
 }
