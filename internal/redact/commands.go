@@ -382,10 +382,11 @@ func (c *counter) replaceInDocuments(text string) string {
 			form, other = documentPair, documentPair
 		}
 		end := text[found[group]:found[group+1]]
+		isWhole := endsDocument(text[found[1]:], end)
 		for at, n := found[1], 0; at < len(text) && n < maxDocument; n++ {
 			line := text[at:lineEnd(text, at)]
 			secret := form().FindStringSubmatchIndex(line)
-			if secret == nil || strings.TrimSpace(line) == end || isProse(line) {
+			if secret == nil || strings.TrimSpace(line) == end || isProse(line) || !isWhole && strings.ContainsAny(strings.TrimSpace(line), " \t") {
 				break
 			}
 			if from, to := at+secret[2], at+secret[3]; from >= done && !isMarked(text[from:to]) {
@@ -398,6 +399,19 @@ func (c *counter) replaceInDocuments(text string) string {
 		}
 	}
 	return b.String() + text[done:]
+}
+
+// endsDocument reports whether the lines of a script end with a line that consists of its end mark. Without one, a line of several words
+// can be any line: somebody wrote "chpasswd <<EOF" into a log.
+func endsDocument(text, end string) bool {
+	for at, n := 0, 0; at < len(text) && n <= maxDocument; n++ {
+		stop := lineEnd(text, at)
+		if strings.TrimSpace(text[at:stop]) == end {
+			return true
+		}
+		at = stop + 1
+	}
+	return false
 }
 
 const readsDocument = `(?:\bchpasswd\b|-stdin\b|` + sudoStdin + `\b)`

@@ -170,6 +170,13 @@ func startOfLine(text string, name int, signs string) (line int, isFirst bool) {
 	return line, line == 0 || text[line-1] == '\n'
 }
 
+// isFirstOfLine reports whether a name is the first of its line, as in YAML. Whoever writes a name into a log line must not hide the
+// next lines, such as a stack trace.
+func isFirstOfLine(text string, name int) bool {
+	_, isFirst := startOfLine(text, name, " \t-\"'")
+	return isFirst
+}
+
 // isAmongSettings reports whether the line before or after a line is a setting or the beginning of settings.
 func (s *scanner) isAmongSettings(line, stop int) bool {
 	if line > 0 {
@@ -208,11 +215,31 @@ func (s *scanner) block(kind sensitivity, start, at int) bool {
 		end, next = stop, stop+1
 	}
 	s.ahead -= end - at
-	if end > from && (kind > unsure || looksRandom(strings.TrimSpace(text[from:lineEnd(text, from)]))) {
+	if end > from && isOneValue(strings.TrimRight(text[from:end], " \t\r\n")) && (kind > unsure || looksRandom(strings.TrimSpace(text[from:lineEnd(text, from)]))) {
 		s.replace(from, end, "secret")
 	}
 	return true
 }
+
+// isOneValue reports whether a text can be one secret: it is on one line, or one word on its own line, or its lines consist of base64.
+// Whoever writes the signs around a value into a log must not hide the lines between them.
+func isOneValue(text string) bool {
+	if !strings.Contains(text, "\n") {
+		return true
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) == 1 {
+		return !strings.ContainsAny(lines[0], " \t{")
+	}
+	for i, line := range lines {
+		if line = strings.TrimSpace(line); !encodedLine().MatchString(line) || i < len(lines)-1 && len(line) < minUnnamed {
+			return false
+		}
+	}
+	return true
+}
+
+var encodedLine = lazy.Regexp(`^[A-Za-z0-9+/=_-]+$`)
 
 // list looks at the values between brackets. It reports whether there is a list.
 func (s *scanner) list(kind sensitivity, at int) bool {
@@ -535,18 +562,31 @@ func isElement(text string, start int) bool {
 // cdata are the signs around the content of an XML element that is not parsed, also in JSON and in escapes of XML.
 var cdata = [][2]string{{"<![CDATA[", "]]>"}, {`\u003c![CDATA[`, `]]\u003e`}, {"&lt;![CDATA[", "]]&gt;"}}
 
-// content returns the content of an XML element from the position after its tag.
+// content returns the content of an XML element from the position after its tag. It is one value, and within the quotes around the element.
 func (s *scanner) content(at int) (from, to int, ok bool) {
+	from, to = s.contentOf(at)
+	if to <= from {
+		return from, to, false
+	}
+	s.ahead -= to - from
+	if around := s.around(at); around.isQuoted() {
+		if end := around.firstClose(s.text, from, to); end >= 0 {
+			to = end
+		}
+	}
+	return from, to, to > from && isOneValue(s.text[from:to])
+}
+
+// contentOf returns the text after a tag, up to the next one. It is empty if there is none.
+func (s *scanner) contentOf(at int) (from, to int) {
 	rest := s.text[at:min(len(s.text), at+maxQuoted)]
 	for _, signs := range cdata {
 		if first := skipSpace(s.text, at); first > at && strings.HasPrefix(s.text[first:], signs[0]) {
 			at, rest = first, s.text[first:min(len(s.text), first+maxQuoted)]
 		}
 		if inner, isData := strings.CutPrefix(rest, signs[0]); isData {
-			to = strings.Index(inner, signs[1])
-			s.ahead -= max(to, 0)
 			from = at + len(signs[0])
-			return from, from + to, to > 0
+			return from, from + strings.Index(inner, signs[1])
 		}
 	}
 	to = strings.IndexByte(rest, '<')
@@ -557,8 +597,7 @@ func (s *scanner) content(at int) (from, to int, ok bool) {
 			to = strings.Index(rest, sign)
 		}
 	}
-	s.ahead -= max(to, 0)
-	return at, at + to, to > 0
+	return at, at + to
 }
 
 // element looks at the content of an XML element.

@@ -181,6 +181,57 @@ func TestText_PlantedHereDocumentsHideNoOtherLines(t *testing.T) {
 	}
 }
 
+// What begins and ends a value of several lines can be in two lines of a log, or in two texts of a list.
+func TestText_PlantedValuesOfSeveralLinesHideNoOtherTexts(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := []string{"2026-11-26T22:17:03Z WARN orders OutOfMemoryError heap=512", "payments-worker-7 SIGKILL 137", `{"level":"error","code":"OOM_02"}`}
+	for _, planted := range [][2]string{
+		{"<password>", "</password>"}, {"<password>", "a<b"}, {"<password><![CDATA[", "]]></password>"}, {"&lt;password&gt;", "&lt;"}, {`\u003cpassword\u003e`, `\u003c`},
+		{"<key>password</key><string>", "<"}, {`<property name="password">`, "<"}, {`<property name="password"><value>`, "<"}, {"<td>password</td><td>", "<"},
+		{`"UserData": {`, "}"}, {`"UserData": {"a": "`, "}"}, {`"SecretString": {`, "}"}, {`password="""`, `"""`}, {"password='''", "'''"}, {"password: string = `", "`"},
+	} {
+		lines := "GET /" + planted[0] + " HTTP\n" + strings.Join(other, "\n") + "\nGET /" + planted[1] + "\n"
+		list := "['GET /" + planted[0] + "', '" + strings.Join(append(other, other...), "', '") + "', 'GET /" + planted[1] + "']"
+		for _, one := range other {
+			if clean, _ := r.Text(lines); !strings.Contains(clean, one) {
+				t.Errorf("between %q: %q", planted, clean)
+			}
+			if clean, _ := r.Text(list); strings.Count(clean, one) < 2 && !strings.Contains(planted[0], "'") {
+				t.Errorf("in a list between %q: %q", planted, clean)
+			}
+		}
+		single := "GET /" + planted[0] + "\n" + other[1] + "\n" + planted[1] + "\n"
+		if clean, _ := r.Text(single); !strings.Contains(clean, other[1]) {
+			t.Errorf("alone between %q: %q", planted, clean)
+		}
+	}
+}
+
+// What somebody sent can be at the end of an error's message, before the lines of its stack trace.
+func TestText_PlantedNamesHideNoIndentedLines(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, planted := range []string{"password: |", "token: >-", "password: !vault |", "password:", "credentials:", "kind: Secret data:", "chpasswd <<EOF", "sudo -S <<EOF"} {
+		for _, lines := range []string{
+			"\tat com.example.Foo.bar(Foo.java:12)\n\tat com.example.Foo.baz(Foo.java:99)\n", "    request: order 4711\n    reason: disk-full-9a on host 7\n", "    return self.orders[order_id]\n", "\"GET /a2Fk9 HTTP/1.1\" 200\n",
+		} {
+			text := "IllegalArgumentException: " + planted + "\n" + lines
+			if clean, _ := r.Text(text); clean != text {
+				t.Errorf("%q", clean)
+			}
+		}
+	}
+	const block = "db:\n  password: |\n    Kq8vN3xB6wZt9Qa2Lm4pRs7Yd1Fg5Hj3\n    Xc0Vb6Nm2Qw9Er5Ty\n  host: db"
+	if clean, _ := r.Text(block); strings.Contains(clean, "Kq8v") || strings.Contains(clean, "Xc0V") || !strings.Contains(clean, "host: db") {
+		t.Errorf("%q", clean)
+	}
+}
+
 // A message that ends with the name of a secret can be beside another message in a list.
 func TestAnswer_ShowsMessagesBesideMessagesAboutPasswords(t *testing.T) {
 	r, err := New(nil)

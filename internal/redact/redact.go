@@ -348,16 +348,12 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 var wholeMark = lazy.Regexp(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))
 
 // replaceGroup replaces the second group of each match of a shape.
-func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
+func (c *counter) replaceGroup(s *shape, text string) string {
 	return c.replaceAll(s.pattern(), text, func(g []string) string {
 		if isMarked(g[2]) {
 			return g[0]
 		}
-		mark := c.mark(s.kind, g[2])
-		if quoted {
-			mark = `"` + mark + `"`
-		}
-		return g[1] + mark
+		return g[1] + c.mark(s.kind, g[2])
 	})
 }
 

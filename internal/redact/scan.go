@@ -367,6 +367,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	if at >= len(text) || strings.HasPrefix(text[at:], strings.TrimSpace(markStart)) {
 		return
 	}
+	if op.newline && op.loose && !isFirstOfLine(text, start) { // the next line of a log
+		return
+	}
 	if op.equal {
 		end := s.valueEnd(at, false)
 		if value := text[at+1 : max(end, at+1)]; looksPassword(value) && !isHarmlessValue(value) || kind.looksPunctuated(value, true) {
@@ -382,7 +385,7 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 			return
 		}
 		prose := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 || // token: "unexpected end of input"
-			strings.Contains(text[from:to], "\n") && isProse(text[from:to]) // a comment in Python
+			!isOneValue(text[from:to]) // other lines, or a comment in Python
 		if !prose && (kind.matches(text[from:to]) || to == end && kind.looksPunctuated(text[from:to], true)) {
 			s.replace(from, to, "secret")
 		}
@@ -400,7 +403,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		at = next
 	}
 	if op.newline {
-		s.below(kind, start, op)
+		if isFirstOfLine(text, start) {
+			s.below(kind, start, op)
+		}
 		return
 	}
 	if tag := yamlTag().FindStringIndex(text[at:min(len(text), at+maxName)]); tag != nil && op.loose { // password: !vault value
@@ -410,7 +415,7 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	switch text[at] {
 	case '|', '>':
-		if s.block(kind, start, at) {
+		if isFirstOfLine(text, start) && s.block(kind, start, at) {
 			return
 		}
 	case '[':
@@ -522,7 +527,16 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 	} else if from, to, end = s.quoted(at); end == 0 {
 		return false
 	}
+	if to-from > maxShortValue { // see quotedWithin
+		around := s.around(at)
+		if end := around.firstClose(s.text, from, to); end >= 0 {
+			to = end
+		}
+	}
 	value := s.text[from:to]
+	if !isOneValue(value) {
+		return true
+	}
 	if isCall && looksPassword(value) && !isHarmlessValue(value) || !isCall && kind.matches(value) && !isProse(value) {
 		s.replace(from, to, "secret")
 	}

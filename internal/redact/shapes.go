@@ -71,16 +71,35 @@ var (
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
 	dataSource = newShape("password", `(\b[\w.-]+:)([^\s@"']{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
 	// Fields that contain scripts or keys.
-	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\{[^{}]*\})`,
+	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\{\s*["'][^{}\n]*\s*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
 )
 
-// replaceInFields replaces the values of fields in which AWS's answers contain secrets.
+// replaceInFields replaces the values of fields in which AWS's answers contain secrets. A value ends at the latest with the quotes around
+// the whole: whoever writes such a field into a log must not hide other events.
 func (c *counter) replaceInFields(text string) string {
 	if !c.wants(fields) {
 		return text
 	}
-	return c.replaceGroup(fields, text, true)
+	var b strings.Builder
+	var around structure
+	done := 0
+	for _, found := range fields.pattern().FindAllStringSubmatchIndex(text, -1) {
+		from, to := found[4], found[5]
+		around.read(text, from)
+		if end := around.firstClose(text, from, to); end >= 0 {
+			to = end
+		}
+		around.skip(text, from, to)
+		if to-from < minValue || isMarked(text[from:to]) {
+			continue
+		}
+		b.WriteString(text[done:from])
+		b.WriteString(`"` + c.mark(fields.kind, text[from:to]) + `"`)
+		done = to
+	}
+	b.WriteString(text[done:])
+	return b.String()
 }
 
 // replaceTokens replaces secrets that are recognized by their shape.
@@ -174,7 +193,7 @@ func (c *counter) replaceByContext(text string) string {
 		})
 	}
 	if c.wants(query) {
-		text = c.replaceGroup(query, text, false)
+		text = c.replaceGroup(query, text)
 	}
 	text = c.replaceInContexts(text)
 	return c.replaceInLines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })

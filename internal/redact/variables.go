@@ -18,7 +18,7 @@ func (s *scanner) region(name string, start int, op operator) {
 		if text[op.value] == '{' {
 			s.variables(op.value, func(string, string) bool { return true }, "secret")
 			s.flowValues(op.value)
-		} else if op.newline {
+		} else if op.newline && isFirstOfLine(text, start) {
 			s.yamlValues(start, op.value)
 		}
 	case secretFields[name] != "" && secretFields[name] != "environment variable":
