@@ -166,6 +166,25 @@ func (l *learner) add(secret string) {
 	}
 }
 
+// addFound stores a secret that was found in a text, also without what can be around a password there: a user, a line break of printf, and
+// signs.
+func (l *learner) addFound(secret string) {
+	for line := range strings.Lines(secret) { // private keys
+		line = strings.TrimSpace(line)
+		l.add(line)
+		for part := range strings.SplitSeq(line, `\n`) {
+			part = strings.TrimLeft(strings.Trim(part, "`*$.,;\"'"), "=")
+			l.add(part)
+			if login := loginLook().FindStringSubmatch(part); login != nil {
+				l.add(login[1])
+			}
+		}
+	}
+}
+
+// loginLook matches a user and a password, as curl takes them.
+var loginLook = lazy.Regexp(`^[\w.@-]+:([^\s/].*)$`)
+
 // unpack decompresses data, up to the limit of all decompressed data.
 func (l *learner) unpack(body []byte) []byte {
 	unpacked, err := gzip.NewReader(bytes.NewReader(body))
@@ -407,11 +426,7 @@ func (l *learner) searchText(text string) {
 		return
 	}
 	l.searched += len(text)
-	c := counter{until: l.until, found: func(secret string) {
-		for line := range strings.Lines(secret) { // private keys
-			l.add(strings.TrimSpace(line))
-		}
-	}}
+	c := counter{until: l.until, found: l.addFound}
 	l.redactor.text(&c, text)
 	l.isIncomplete = l.isIncomplete || c.expired
 }
@@ -475,7 +490,7 @@ func (l *learner) learnUserData(v any) {
 				l.add(word)
 			}
 		}
-		c := counter{until: l.until, found: l.add, wanted: keywordsOf(string(script))}
+		c := counter{until: l.until, found: l.addFound, wanted: keywordsOf(string(script))}
 		c.replaceNamed(c.replaceByContext(string(script)))
 	}
 }

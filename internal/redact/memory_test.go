@@ -87,6 +87,23 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 	}
 }
 
+// A command can have a user, quotes, or a line break around a password, and a text has other signs.
+func TestMemory_FindsPasswordsWithoutWhatIsAroundThem(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, message := range []string{
+		"curl -u app:¤ https://x", "curl --user=\"app:¤\" https://x", "curl -u 'app:¤' https://x", `printf 'app:¤\n' | chpasswd`, `printf "¤\n" | sudo -S ls`, `echo -e "¤\n¤" | passwd app`,
+		"password: `¤`", "password: **¤**", "set password=¤.", "const password = `¤`;", "CREATE USER app WITH PASSWORD $$¤$$", "credentials: app:¤",
+	} {
+		body, err := json.Marshal(map[string]any{"events": []any{map[string]string{"message": strings.ReplaceAll(message, "¤", randomA)}}})
+		require.NoError(t, err)
+		var m Memory
+		m.Observe(body, false)
+		clean, _ := m.Knowing(r).Text("value " + randomA + " of app")
+		assert.Equal(t, "value [redacted: secret] of app", clean, message)
+	}
+}
+
 func TestMemory_IgnoresHarmlessValues(t *testing.T) {
 	for _, value := range []string{
 		"orders", "true", "us-east-1", "orders-table-prod-2", "OrdersStack-Table4E51C2B1-1ABCDEFGHIJKL", "arn:aws:sqs:us-east-1:111122223333:orders",
