@@ -172,6 +172,8 @@ func TestText_ShowsWhatADiagnosisNeeds(t *testing.T) {
 		`Action: [secretsmanager:GetSecretValue, secretsmanager:ListSecretVersionIds]`,
 		"Action:\n- secretsmanager:GetSecretValue\n- ssm:GetParameter",
 		`"Action": "secretsmanager:GetSecretValue"`,
+		`{"Sid": "Route53LogsToCloudWatchLogs", "Effect": "Allow"}`, `{'Sid': 'AIOPSAPIGatewayAccess'}`, `"Sid": "stmt1469123904194"`, "- Sid: AllowKms2ForOrdersService",
+		`"Resource": ["arn:*:secretsmanager:*:*:secret:aws/ssm/3p/*"]`,
 		`cognito-idp:DescribeUserPoolClient and iam:CreateAccessKey are denied; sts:GetSessionToken is allowed`,
 		`WARN could not refresh credentials: SocketTimeoutException: connect timed out`,
 		`ERROR invalid token: ExpiredTokenException`, `token: JsonWebTokenError: jwt expired`, `secret: KeyError('value')`,

@@ -246,7 +246,7 @@ func isInARN(text string, at int) bool {
 	}
 	before := text[max(0, at-maxTag):at]
 	before = before[strings.LastIndexAny(before, " \t\n\"'")+1:]
-	return strings.Contains(before, "arn:aws")
+	return strings.Contains(before, "arn:aws") || strings.HasPrefix(before, "arn:*:") // in a policy
 }
 
 // couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
