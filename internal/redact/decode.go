@@ -495,7 +495,7 @@ func withoutSeparators(r rune) rune {
 }
 
 var (
-	separates  = bytesOf(" \t\r\n:-")
+	separates  = bytesOf(" \t\r\n:,-")
 	startsLine = bytesOf(" \t>|")
 	isHex      = bytesOf("0123456789abcdefABCDEF")
 	inEncoded  = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=")

@@ -400,7 +400,7 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		"base64.b64encode(s.encode()).decode()", "base64.urlsafe_b64encode(s.encode()).decode()", "base64.encodebytes(('user:' + s * 2).encode()).decode()", "repr(base64.encodebytes(s.encode()))",
 		"base64.encodebytes(('x' * 40 + s).encode()).decode().replace('\\n', '\\r\\n')", "json.dumps(base64.encodebytes(('y' * 41 + s).encode()).decode())",
 		"'\\n    '.join(filter(None, (base64.b64encode(s.encode()).decode()[i:i + 20] for i in range(0, 400, 20))))", "pprint.pformat({'key': base64.b64encode(s.encode())}, width=40)",
-		"s.encode().hex()", "s.encode().hex(':')", "s.encode().hex(' ')", "s.encode().hex('-').upper()", "s.encode().hex(' ', 2)", "repr(s.encode().hex(':'))",
+		"s.encode().hex()", "s.encode().hex(':')", "s.encode().hex(' ')", "s.encode().hex('-').upper()", "s.encode().hex(' ', 2)", "s.encode().hex(',')", "repr(s.encode().hex(':'))",
 		"shlex.quote(s)", "'\\'' + s.replace(\"'\", \"'\\\\''\") + '\\''", "s.replace(\"'\", \"''\")", "(lambda f: (csv.writer(f).writerow([s]), f.getvalue())[1])(io.StringIO(newline=''))",
 		"' '.join(split(4, base64.b64encode(s.encode()).decode()))", "' '.join(split(8, base64.b64encode(s.encode()).decode()))",
 		"'\\n'.join(split(8, base64.b64encode(s.encode()).decode()))", "'\\n'.join(split(10, base64.urlsafe_b64encode(s.encode()).decode()))",
