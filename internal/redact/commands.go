@@ -10,8 +10,9 @@ import (
 const (
 	echoed = `\b(?:echo|printf)\s+(?:-[neE-]+\s+)?(?:["']?%s(?:\\+n)?["']?\s+)?`
 	// The options of sudo, with their values, up to a command.
-	sudoOptions = `(?:-[A-Za-z-]+\s+(?:[^\s-]\S*\s+)??)*?`
-	sudoStdin   = `\bsudo\s+` + sudoOptions + `-[A-Za-z]*S`
+	sudoOptions   = `(?:-[A-Za-z-]+\s+(?:[^\s-]\S*\s+)??)*?`
+	sudoStdin     = `\bsudo\s+` + sudoOptions + `-[A-Za-z]*S`
+	passwdCommand = `(?:^|[\s;&|(]|bin/)(?:smb)?passwd\b`
 	// What reads a password from its standard input.
 	intoChpasswd = `\s*\|(?:[^\n|]*\|)?\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?chpasswd`
 	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
@@ -73,7 +74,7 @@ var contexts = []struct {
 		"stdin", "sudo", "passwd"), nil},
 	{newContext("password", `(`+echoed+`\\*")([^"$\n][^"\n]{3,}?)(?:\\+n)?\\*"`+intoPassword,
 		"stdin", "sudo", "passwd"), nil},
-	{newContext("password", `((?:-stdin\b|`+sudoStdin+`\b|\bchpasswd\b)[^\n|;]*?<<<\s*["']?(?:[\w.@-]+:)?)([^\s'"$]{4,})`,
+	{newContext("password", `((?:-stdin\b|`+sudoStdin+`\b|\bchpasswd\b|`+passwdCommand+`)[^\n|;]*?<<<\s*\$?["']?(?:[\w.@-]+:)?)([^\s'"$]{4,})`,
 		"<<<"), nil},
 	{newContext("password", `(\bsmbclient\s+["']?(?://|\\\\)\S+\s+["']?)([^\s'"-][^\s'"]*)`,
 		"smbclient"), looksPassword},
@@ -414,10 +415,10 @@ func endsDocument(text, end string) bool {
 	return false
 }
 
-const readsDocument = `(?:\bchpasswd\b|-stdin\b|` + sudoStdin + `\b)`
+const readsDocument = `(?:\bchpasswd\b|` + passwdCommand + `|-stdin\b|` + sudoStdin + `\b)`
 
 var (
-	documents = newShape("password", `(?:`+readsDocument+`[^\n]*<<-?[ \t]*\\?["']?(\w+)[^\n]*|<<-?[ \t]*\\?["']?(\w+)[^\n]*\|[^\n]*`+readsDocument+`[^\n]*)\n`, "chpasswd", "stdin", "sudo")
+	documents = newShape("password", `(?:`+readsDocument+`[^\n]*<<-?[ \t]*\\?["']?(\w+)[^\n]*|<<-?[ \t]*\\?["']?(\w+)[^\n]*\|[^\n]*`+readsDocument+`[^\n]*)\n`, "passwd", "stdin", "sudo")
 	// The lines of a script: a user with a password, the first line, which is the password, and others, which may be passwords.
 	documentPair      = lazy.Regexp(`^[ \t]*[A-Za-z_][\w.@-]*:([^\n]{4,}?)[ \t\r]*$`)
 	wholeDocumentLine = lazy.Regexp(`^[ \t]*(\S[^\n]{2,}\S)[ \t\r]*$`)

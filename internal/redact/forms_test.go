@@ -73,7 +73,7 @@ var forms = map[string][]string{
 	"pipes": {
 		"printf '¤' | docker login --password-stdin", "printf '%s' '¤' | docker login -u a --password-stdin x", "printf '%s\\n' ¤ | sudo -S true", "printf 'app:¤\\n' | chpasswd", "printf '%s\\n' 'app:¤' | sudo /usr/sbin/chpasswd",
 		"docker login -u a --password-stdin <<< ¤", "docker login -u a --password-stdin x <<<'¤'", "sudo -S true <<< \"¤\"", "chpasswd <<< 'app:¤'", "chpasswd <<EOF\napp:¤\nweb:~\nEOF", "sudo chpasswd -e <<-'END'\n\tapp:¤\n\tEND",
-		"docker login -u a --password-stdin <<EOF\n¤\nEOF", "cat <<EOF | sudo chpasswd\napp:¤\nEOF", "echo '¤' | sudo -kS true",
+		"docker login -u a --password-stdin <<EOF\n¤\nEOF", "cat <<EOF | sudo chpasswd\napp:¤\nEOF", "passwd app <<EOF\n¤\n¤\nEOF", "sudo passwd app <<'EOF'\n¤\n¤\nEOF", "smbpasswd -s -a app <<EOF\n¤\n¤\nEOF", "passwd app <<< $'¤\\n¤'", "passwd --stdin app <<< ¤", "echo '¤' | sudo -kS true",
 	},
 	"statements": {
 		"a1 login app ¤", "0012 Login \"app\" \"¤\"", `a1 LOGIN "app" "¤"`, `a1 LOGIN app "¤"`, "a1 LOGIN \"app user\" ¤", "SET PASSWORD FOR 'a'@'b' = '¤'", "SET PASSWORD = PASSWORD('¤')", "set password for app to '¤'", "ALTER LOGIN sa WITH PASSWORD=N'¤'", "ALTER LOGIN sa WITH PASSWORD = N'¤', CHECK_POLICY = OFF",

@@ -216,7 +216,7 @@ func TestText_PlantedNamesHideNoIndentedLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, planted := range []string{"password: |", "token: >-", "password: !vault |", "password:", "credentials:", "kind: Secret data:", "chpasswd <<EOF", "sudo -S <<EOF"} {
+	for _, planted := range []string{"password: |", "token: >-", "password: !vault |", "password:", "credentials:", "kind: Secret data:", "chpasswd <<EOF", "sudo -S <<EOF", "passwd app <<EOF"} {
 		for _, lines := range []string{
 			"\tat com.example.Foo.bar(Foo.java:12)\n\tat com.example.Foo.baz(Foo.java:99)\n", "    request: order 4711\n    reason: disk-full-9a on host 7\n", "    return self.orders[order_id]\n", "\"GET /a2Fk9 HTTP/1.1\" 200\n",
 		} {
