@@ -328,7 +328,9 @@ func (o *structure) endWithin(line string, from, to int) int {
 	if opening == from || to-from <= maxShortValue && strings.HasPrefix(strings.TrimLeft(line[to:], `\`), line[from-1:from]) {
 		return to
 	}
-	o.read(line, opening)
+	if o.read(line, opening); o.closes(line, opening) { // the quote opens nothing
+		return from
+	}
 	if n := o.firstClose(line, from, to); n >= 0 {
 		return n
 	}

@@ -232,6 +232,21 @@ func TestText_PlantedNamesHideNoIndentedLines(t *testing.T) {
 	}
 }
 
+// Python prints a text with a single quote in double quotes. The quote after it does not open an argument of a command.
+func TestText_PlantedQuotesOfCommandsHideNoLongTexts(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := "ERROR OrdersTable1A2B3C4D: timeout after 30s at 10.0.3.17 " + strings.Repeat("x y ", 30)
+	for _, planted := range []string{"curl -u 'a:", "wget --password '", "sp_password 'a', '", "mysql -p'", "redis-cli -a '", "ALTER USER a IDENTIFIED BY '"} {
+		text := `['ok', "GET / ` + planted + `", '` + other + `', '` + other + `', "'"]`
+		if clean, _ := r.Text(text); strings.Count(clean, other) != 2 {
+			t.Errorf("after %s: %q", planted, clean)
+		}
+	}
+}
+
 // A message that ends with the name of a secret can be beside another message in a list.
 func TestAnswer_ShowsMessagesBesideMessagesAboutPasswords(t *testing.T) {
 	r, err := New(nil)
