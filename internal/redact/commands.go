@@ -251,6 +251,9 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 			if name := lastName(line[from:to]); name >= 0 {
 				to = from + name
 			}
+			if to < len(line) && isShellQuote(line[to]) { // which can be escaped
+				to = from + len(strings.TrimRight(line[from:to], `\`))
+			}
 			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) {
 				b.WriteString(line[done:from])
 				b.WriteString(c.mark(s.kind, value))
@@ -314,8 +317,8 @@ func wholeArgument(line string, start, from, to int) (int, int) {
 	return from, to
 }
 
-// endWithin returns the end of the argument of a command between two positions. If it is long or its quote is not closed, it ends with what
-// a quote closes that was opened before the argument. It never goes on in the next line.
+// endWithin returns the end of the argument of a command between two positions. It ends with what a quote closes that was opened before the
+// argument, and never goes on in the next line.
 func (o *structure) endWithin(line string, from, to int) int {
 	if n := strings.Index(line[from:to], joinedLine); n >= 0 {
 		to = from + n
@@ -325,7 +328,7 @@ func (o *structure) endWithin(line string, from, to int) int {
 		for opening--; opening > 0 && line[opening-1] == '\\'; opening-- {
 		}
 	}
-	if opening == from || to-from <= maxShortValue && strings.HasPrefix(strings.TrimLeft(line[to:], `\`), line[from-1:from]) {
+	if opening == from {
 		return to
 	}
 	if o.read(line, opening); o.closes(line, opening) { // the quote opens nothing

@@ -495,11 +495,15 @@ func isName(text string) bool {
 	return true
 }
 
-// argument looks at the value of a flag of a command line: --password value, or "--password", "value" in a list.
-func (s *scanner) argument(at int) {
+// argument looks at the value of a flag of a command line: --password value, or "--password", "value" in a list. A text that only ends
+// with a flag, and a long one with blanks, are messages in a list.
+func (s *scanner) argument(flag, at int) {
 	text := s.text
 	quote := at + len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
 	if quote < len(text) && isShellQuote(text[quote]) { // in a list, or quoted
+		if flag == 0 || !isShellQuote(text[flag-1]) {
+			return
+		}
 		at = skipSpace(text, quote+1)
 		if at >= len(text) || text[at] != ',' && at == quote+1 {
 			return
@@ -507,7 +511,7 @@ func (s *scanner) argument(at int) {
 		if text[at] == ',' {
 			at = skipSpace(text, at+1)
 		}
-		if from, to, end := s.quotedWithin(at); end > 0 && likely.matches(text[from:to]) {
+		if from, to, end := s.quotedWithin(at); end > 0 && likely.matches(text[from:to]) && !isLongText(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		return
@@ -538,6 +542,11 @@ func (s *scanner) argument(at int) {
 		s.replace(value, whole, "secret")
 	}
 }
+
+// maxArgument is the length in bytes of an argument with blanks.
+const maxArgument = 100
+
+func isLongText(value string) bool { return len(value) > maxArgument && strings.Contains(value, " ") }
 
 // closesTag returns the length of the sign that closes an XML tag at a position: >, &gt;, or its form in JSON.
 func closesTag(text string, at int) int {

@@ -232,18 +232,36 @@ func TestText_PlantedNamesHideNoIndentedLines(t *testing.T) {
 	}
 }
 
-// Python prints a text with a single quote in double quotes. The quote after it does not open an argument of a command.
-func TestText_PlantedQuotesOfCommandsHideNoLongTexts(t *testing.T) {
+// A quote in a text, or the one that ends it, does not open a value that ends in another text.
+func TestText_PlantedQuotesHideNoOtherTexts(t *testing.T) {
 	r, err := New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := "ERROR OrdersTable1A2B3C4D: timeout after 30s at 10.0.3.17 " + strings.Repeat("x y ", 30)
-	for _, planted := range []string{"curl -u 'a:", "wget --password '", "sp_password 'a', '", "mysql -p'", "redis-cli -a '", "ALTER USER a IDENTIFIED BY '"} {
-		text := `['ok', "GET / ` + planted + `", '` + other + `', '` + other + `', "'"]`
+	check := func(planted any, text, other string) {
 		if clean, _ := r.Text(text); strings.Count(clean, other) != 2 {
-			t.Errorf("after %s: %q", planted, clean)
+			t.Errorf("after %q: %q", planted, clean)
 		}
+	}
+	for _, other := range []string{"disk-full on host 7", "ERROR OrdersTable1A2B3C4D: timeout after 30s at 10.0.3.17 " + strings.Repeat("x y ", 30)} {
+		for _, planted := range []string{
+			"curl -u 'a:", "wget --password '", "sp_password 'a', '", "mysql -p'", "redis-cli -a '", "ALTER USER a IDENTIFIED BY '", "'private KEY-----$",
+		} {
+			check(planted, `['ok', "GET / `+planted+`", '`+other+`', '`+other+`', "'"]`, other)
+		}
+		for _, planted := range [][2]string{
+			{`curl -u a:\"`, `\" x`}, {`password=\"`, `\"`}, {`'password': '`, "'"}, {"name: password value: '", "'"}, {`\"UserData\": '''`, "'''"}, {"password=&quot;", "&quot;"},
+			{"password%22%3A%22", "%22"}, {"mysql -ptoken", ""}, {"password: str = '", "'"}, {`redis-cli -a x\"\"\"<password>`, "</password>"},
+		} {
+			check(planted, `["ok", "GET / `+planted[0]+`", "`+other+`", "`+other+`", "`+planted[1]+`"]`, other)
+		}
+		for _, planted := range [][2]string{{`curl -u a:"`, `" x`}, {"curl -u a:'", "' x"}, {`"UserData": """`, `"""`}, {`--password """`, `"""`}} {
+			check(planted, "GET / "+planted[0]+"\n"+other+"\n"+other+"\nGET / "+planted[1], other)
+		}
+	}
+	list, _ := json.Marshal([]string{"--password", "ERROR OrdersTable1A2B3C4D: " + strings.Repeat("x y ", 30)})
+	if clean, _ := r.Document(string(list)); clean != string(list) {
+		t.Errorf("%q", clean)
 	}
 }
 

@@ -418,6 +418,9 @@ func (w *walk) value(name string, v any) any {
 			if isProse(text) { // a message about a password
 				flag = ""
 			}
+			if isLongText(text) {
+				flag = name
+			}
 			v[i] = w.value(flag, v[i])
 			flag = name
 			if strings.HasPrefix(text, "-") {

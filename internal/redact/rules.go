@@ -124,11 +124,20 @@ func containsAny(text string, words []string) bool {
 func (r *rule) replace(c *counter, text string) string {
 	var b strings.Builder
 	var around lines
+	var quotes structure
 	end := 0
 	for _, found := range r.compiled().FindAllStringSubmatchIndex(text, -1) {
 		from, to := r.secretIn(found)
-		if from < end || !r.looksSecret(text[from:to]) {
+		if from < end || !r.looksSecret(text[from:to]) || !isOneValue(text[from:to]) {
 			continue
+		}
+		if strings.ContainsAny(text[from:to], "\"'`") {
+			quotes.read(text, from)
+			if n := quotes.firstClose(text, from, to); n == from {
+				continue
+			} else if n > from {
+				to = n
+			}
 		}
 		if !around.contain(found[0], found[1]) {
 			around = r.linesAround(text, found[0], found[1])

@@ -160,6 +160,7 @@ func (s *scanner) look(start, end int) {
 		start += max(0, strings.IndexByte(text[start:end], 'm')+1)
 	}
 	isFlag := start < end && text[start] == '-' && (start == 0 || strings.IndexByte(" \t\n\"'[", text[start-1]) >= 0)
+	flag := start
 	nameEnd := start + len(strings.TrimRight(text[start:end], ".-"))
 	start += len(text[start:end]) - len(strings.TrimLeft(text[start:end], "-"))
 	if nameEnd-start < minName {
@@ -218,7 +219,7 @@ func (s *scanner) look(start, end int) {
 	}
 	switch kind := s.kind(name); {
 	case isFlag:
-		s.argument(end)
+		s.argument(flag, end)
 	case strings.IndexByte(",;", text[end]) >= 0:
 		s.row(start, end)
 	case strings.IndexByte("\"'`", text[end]) >= 0:
@@ -384,8 +385,7 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 			}
 			return
 		}
-		prose := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 || // token: "unexpected end of input"
-			!isOneValue(text[from:to]) // other lines, or a comment in Python
+		prose := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 // token: "unexpected end of input"
 		if !prose && (kind.matches(text[from:to]) || to == end && kind.looksPunctuated(text[from:to], true)) {
 			s.replace(from, to, "secret")
 		}
@@ -527,11 +527,9 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 	} else if from, to, end = s.quoted(at); end == 0 {
 		return false
 	}
-	if to-from > maxShortValue { // see quotedWithin
-		around := s.around(at)
-		if end := around.firstClose(s.text, from, to); end >= 0 {
-			to = end
-		}
+	around := s.around(at)
+	if end := around.firstClose(s.text, from, to); end >= 0 { // see quotedWithin
+		to = end
 	}
 	value := s.text[from:to]
 	if !isOneValue(value) {

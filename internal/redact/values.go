@@ -24,7 +24,9 @@ func (s *scanner) quoted(at int) (from, to, end int) {
 			if n := strings.Index(rest, mark); n >= 0 && !strings.Contains(rest[:n], "\n") {
 				return from, from + n, from + n + len(mark)
 			}
-			return from, from + bareLength(rest), from + bareLength(rest)
+			length := bareLength(rest)
+			length = len(strings.TrimRight(rest[:length], `\`)) // of an escaped quote
+			return from, from + length, from + length
 		}
 	}
 	if i >= len(text) || text[i] != '"' && text[i] != '\'' {
@@ -33,7 +35,7 @@ func (s *scanner) quoted(at int) (from, to, end int) {
 	from = i + 1
 	if triple := strings.Repeat(text[i:from], 3); i == at && strings.HasPrefix(text[i:], triple) { // a literal of Python or TOML
 		from = i + len(triple)
-		if n := strings.Index(text[from:min(len(text), from+maxQuoted)], triple); n > 0 {
+		if n := strings.Index(text[from:min(len(text), from+maxQuoted)], triple); n > 0 && isOneValue(text[from:from+n]) {
 			s.ahead -= n
 			return from, from + n, from + n + len(triple)
 		}
@@ -63,19 +65,19 @@ func lastName(value string) int {
 
 var otherName = lazy.Regexp(`[\s,;{(&]([A-Za-z_-][\w.-]+) ?(?:=>?|:=?|->)$`)
 
-// maxShortValue is the length in bytes of a quoted value that is not compared with the quotes around it.
-const maxShortValue = 100
-
-// quotedWithin is quoted for a value that ends, if it is long or not closed, with what a quote closes that was opened before it:
-// '{"password": "'. Otherwise a quote that somebody wrote into a log would hide the following texts.
+// quotedWithin is quoted for a value that ends with what a quote closes that was opened before it: '{"password": "'. Otherwise a quote that
+// somebody wrote into a log would hide the following texts.
 func (s *scanner) quotedWithin(at int) (from, to, end int) {
 	from, to, end = s.quoted(at)
-	if end == 0 || to < end && to-from <= maxShortValue {
+	if end == 0 {
 		return from, to, end
 	}
 	around := s.around(at)
 	if !around.isQuoted() {
 		return from, to, end
+	}
+	if s.text[at] != '\\' && !isQuote(s.text[at]) { // a prefix of a literal
+		at++
 	}
 	if around.closes(s.text, at) {
 		return from, from, from

@@ -24,7 +24,7 @@ func (s *scanner) region(name string, start int, op operator) {
 	case secretFields[name] != "" && secretFields[name] != "environment variable":
 		if text[op.value] == '{' {
 			s.variables(op.value, func(string, string) bool { return true }, secretFields[name])
-		} else if from, to, end := s.quotedWithin(op.value); end > 0 {
+		} else if from, to, end := s.quotedWithin(op.value); end > 0 && to-from >= minValue {
 			s.replace(from, to, secretFields[name])
 		}
 	case !holdsVariables(folded) || text[op.value] != '{' && text[op.value] != '[':
