@@ -331,7 +331,7 @@ func (o *structure) endWithin(line string, from, to int) int {
 	if opening == from {
 		return to
 	}
-	if o.read(line, opening); o.closes(line, opening) { // the quote opens nothing
+	if o.read(line, opening); o.closes(line, opening) && !isOneWord(line[from:to]) { // the quote opens nothing
 		return from
 	}
 	if n := o.firstClose(line, from, to); n >= 0 {

@@ -99,11 +99,12 @@ func (o *structure) closesQuote(text string, at, slashes int) int {
 	return -1
 }
 
-// closes reports whether a quote, or the backslashes before it, at a position close one that is open.
+// closes reports whether a quote, or the backslashes before it, at a position close one that is open. What follows must be the end of a text
+// in a list, because a password can begin with a sign, or have a quote before one.
 func (o *structure) closes(text string, at int) bool {
 	slashes := len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
 	quote := at + slashes
-	if quote >= len(text) || !isQuote(text[quote]) {
+	if quote >= len(text) || !isQuote(text[quote]) || quote+1 < len(text) && !followsText[text[quote+1]] {
 		return false
 	}
 	closed := o.closesQuote(text, quote, slashes)
@@ -173,6 +174,7 @@ func isQuote(c byte) bool        { return c == '"' || c == '\'' || c == '`' }
 func isAlphanumeric(c byte) bool { return isLetter(c) || isDigit(c) || c == '_' }
 
 var (
+	followsText  = bytesOf("\t\n\f\r \\\"'`,;:)]}")
 	isStructure  = bytesOf("\n\"'`()[]{}<>")
 	betweenWords = bytesOf("\t\n\f\r \"'`()[]{}<>&;,|")
 	maybeEnd     = bytesOf("\t\n\f\r \\\"'`()[]{}<>&;,|%")

@@ -79,7 +79,7 @@ func (s *scanner) quotedWithin(at int) (from, to, end int) {
 	if s.text[at] != '\\' && !isQuote(s.text[at]) { // a prefix of a literal
 		at++
 	}
-	if around.closes(s.text, at) {
+	if around.closes(s.text, at) && !isOneWord(s.text[from:to]) {
 		return from, from, from
 	}
 	s.ahead -= to - from
@@ -87,6 +87,11 @@ func (s *scanner) quotedWithin(at int) (from, to, end int) {
 		return from, close, close
 	}
 	return from, to, end
+}
+
+// isOneWord reports whether what is between two quotes is a word with letters and digits, and not what is between two texts in a list.
+func isOneWord(value string) bool {
+	return hasLetterAndDigit(value) && !strings.ContainsAny(value, " \t\n\"'`")
 }
 
 // closing finds the closing quote of a value that a quote with a number of backslashes opened. Quotes with more
