@@ -82,6 +82,24 @@ func TestText_RedactsWholePasswordsWithPunctuation(t *testing.T) {
 	}
 }
 
+// A value in brackets is a remark, such as (not set), only if it has no digits or several words.
+func TestText_RedactsPasswordsThatBeginWithABracket(t *testing.T) {
+	r, err := redact.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{`{"password": "(¤"}`, `{"password": "(¤)"}`, "password=(¤)", "<password>(¤</password>", "password: '(¤'"} {
+		if clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w")); strings.Contains(clean, "Kq8v") {
+			t.Errorf("%q", clean)
+		}
+	}
+	for _, text := range []string{`{"password": "(hidden)"}`, `{"password": "(not set)"}`, `{"token": "(attempt 3 of 5)"}`, "password=(none)"} {
+		if clean, _ := r.Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+}
+
 func TestText_RedactsPasswordsWithOneSign(t *testing.T) {
 	r, err := redact.New(nil)
 	require.NoError(t, err)
