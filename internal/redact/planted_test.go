@@ -120,7 +120,7 @@ func TestText_PlantedTextsUncoverNoSecrets(t *testing.T) {
 	for _, text := range []string{
 		"ua=password= X-Api-Key: ¤", "ua=password= --password ¤ -x", "ua=--password X-Api-Key: ¤", `ua="password":  X-Api-Key: ¤`,
 		`ua=password="} api_key = "¤"`, `ua=password="x DB_PASSWORD="¤" y`, `ua=curl -u"a:b DB_PASSWORD="¤" y`, "ua=curl -u'a:--password, password: '¤'",
-		`ua="x" " password="!¤" y`, `ua="x password="!¤" y`, "ua='x password='#¤' y", `GET /" api_key: "$¤"`, `ua="x curl -u app:"!¤" y`, "ua='x --password '-¤' y", `ua="x password=",¤" y`, "ua='x token=')¤' y", `ua="x mysql -p"!¤" y`,
+		`ua="x" " password="!¤" y`, `ua="x password="!¤" y`, "ua='x password='#¤' y", `GET /" api_key: "$¤"`, `ua="x curl -u app:"!¤" y`, "ua='x --password '-¤' y", `ua="x password=",¤" y`, `ua="""""UserData":  {"password": "!¤", "a": 1} y`, "ua='x token=')¤' y", `ua="x mysql -p"!¤" y`,
 		`ua=mysql -p"x api_key = "¤"`, `ua=Authorization: token DB_PASSWORD="¤" x`, "ua=mysql -pxyz\\\ndb_password;¤\n",
 		`{'ua': "'password=", 'password': '¤'}`, `{'ua': "'password: ", 'password': '¤'}`, `{'ua': "'api_key:", 'n': 1, 'password': '¤'}`,
 	} {

@@ -88,6 +88,9 @@ func (c *counter) replaceInFields(text string) string {
 		from, to := found[4], found[5]
 		around.read(text, from)
 		if end := around.firstClose(text, from, to); end >= 0 {
+			if text[from] == '{' { // the name of another secret can be in it
+				continue
+			}
 			to = end
 		}
 		around.skip(text, from, to)
