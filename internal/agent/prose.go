@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
@@ -37,7 +38,7 @@ var closingMarks = map[string]string{
 // because some chat templates write the opening tag themselves. Text without thoughts is returned unchanged.
 func splitThinking(text string) (answer, thought string) {
 	text, thought = splitChannels(text)
-	splitter := thinkingSplitter{text: text, lower: asciiLower(text), missing: map[string]bool{}}
+	splitter := thinkingSplitter{text: text, lower: asciiLower(text), last: '\n', pairs: map[string]*pairs{}, missing: map[string]bool{}, unclosed: map[int]bool{}}
 	splitter.run()
 	if splitter.thoughts == nil {
 		return text, thought
@@ -50,30 +51,33 @@ type thinkingSplitter struct {
 	text     string
 	lower    string // text with its ASCII letters in lower case; same length
 	answer   strings.Builder
+	last     rune // of the answer, without the blanks at its end; a line break if its last line is blank
 	thoughts []string
-	missing  map[string]bool // closing marks that do not occur in the rest of the text
+	pairs    map[string]*pairs // by closing mark
+	missing  map[string]bool   // closing marks that do not occur in the rest of the text
+	unclosed map[int]bool      // positions after which no mark closes thoughts
 }
 
 func (s *thinkingSplitter) run() {
 	for at := 0; at < len(s.text); {
 		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
 		if token == nil {
-			s.answer.WriteString(s.text[at:])
+			s.write(s.text[at:])
 			return
 		}
 		begin, end := at+token[0], at+token[1]
 		if beginsCallWithin(s.text[at:begin]) { // everything inside a call is its code
-			s.answer.WriteString(s.text[at:])
+			s.write(s.text[at:])
 			return
 		}
-		s.answer.WriteString(s.text[at:begin])
+		s.write(s.text[at:begin])
 		switch isOpening, isClosing := token[4] >= 0, token[6] >= 0; {
 		case isOpening:
 			at = s.open(begin, end)
 		case isClosing:
 			at = s.close(begin, end)
 		default: // code
-			s.answer.WriteString(s.text[begin:end])
+			s.write(s.text[begin:end])
 			at = end
 		}
 	}
@@ -94,37 +98,92 @@ func (s *thinkingSplitter) open(begin, end int) int {
 	inner, after, closed := s.block(begin, end)
 	switch {
 	case s.atBlockStart():
+		if !closed {
+			inner = s.nextCall(end)
+			after = inner
+		}
 		s.thoughts = append(s.thoughts, strings.TrimSpace(s.text[end:inner]))
 		return after
 	case closed: // content, together with its closing mark
-		s.answer.WriteString(s.text[begin:after])
+		s.write(s.text[begin:after])
 		return after
 	}
-	s.answer.WriteString(s.text[begin:end])
+	s.write(s.text[begin:end])
 	return end
 }
 
-// block returns where the content of a block ends and where the text after the block begins.
+// block returns where the content of a block ends and where the text after the block begins, if a mark closes the block.
 func (s *thinkingSplitter) block(begin, end int) (inner, after int, closed bool) {
 	opening := s.lower[begin:end]
 	closing, isMark := closingMarks[opening]
 	if !isMark {
 		closing = "</" + opening[1:]
 	}
-	depth := 1
-	for at := end; !s.missing[closing]; {
-		next := strings.Index(s.lower[at:], closing)
-		if next < 0 {
-			s.missing[closing] = depth == 1
-			break
+	if s.missing[closing] {
+		return s.nextClose(end)
+	}
+	if s.pairs[closing] == nil {
+		s.pairs[closing] = pairsIn(s.lower, opening, closing)
+	}
+	of := s.pairs[closing]
+	if begin, found := of.closing[end]; found {
+		return begin, begin + len(closing), true
+	}
+	s.missing[closing] = end >= of.lastOpen
+	return s.nextClose(end)
+}
+
+// pairs are the opening and closing marks of one kind.
+type pairs struct {
+	closing  map[int]int // beginning of the closing mark that belongs to an opening one, by the end of the latter
+	lastOpen int         // end of the last opening mark before the last closing one that has no closing mark
+}
+
+// pairsIn finds the pairs of a kind in one pass: an answer can have thousands of marks.
+func pairsIn(text, opening, closing string) *pairs {
+	found := &pairs{closing: map[int]int{}}
+	var open []int
+	nextOpen, nextClose := -1, -1
+	for at := 0; ; {
+		if nextOpen < at {
+			nextOpen = indexFrom(text, opening, at)
 		}
-		depth += strings.Count(s.lower[at:at+next], opening) - 1
-		at += next + len(closing)
-		if depth <= 0 {
-			return at - len(closing), at, true
+		if nextClose < at {
+			nextClose = indexFrom(text, closing, at)
+		}
+		switch {
+		case nextClose == len(text):
+			return found
+		case nextOpen < nextClose:
+			at = nextOpen + len(opening)
+			open = append(open, at)
+		default:
+			at = nextClose + len(closing)
+			if last := len(open) - 1; last >= 0 {
+				found.closing[open[last]] = nextClose
+				open = open[:last]
+			}
+			found.lastOpen = 0
+			if last := len(open) - 1; last >= 0 {
+				found.lastOpen = open[last]
+			}
 		}
 	}
-	for at := end; ; { // any other mark that closes thoughts
+}
+
+// indexFrom returns where a mark occurs at or after a position, or the length of the text.
+func indexFrom(text, mark string, from int) int {
+	if next := strings.Index(text[from:], mark); next >= 0 {
+		return from + next
+	}
+	return len(text)
+}
+
+// nextClose finds the first mark after a position that closes thoughts, of whatever kind. It remembers the positions after
+// which there is none, because an answer can have thousands of opening marks.
+func (s *thinkingSplitter) nextClose(from int) (begin, end int, found bool) {
+	for at := from; !s.unclosed[at]; {
+		s.unclosed[at] = true // if a mark is found, the text before it is not searched again
 		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
 		if token == nil {
 			break
@@ -134,10 +193,16 @@ func (s *thinkingSplitter) block(begin, end int) (inner, after int, closed bool)
 		}
 		at += token[1]
 	}
-	if call := callAtLineStart.FindStringIndex(s.text[end:]); call != nil {
-		return end + call[0], end + call[0], false
+	return 0, 0, false
+}
+
+// nextCall returns where the first call after a position begins that is written as text at the start of a line, or the end of
+// the text.
+func (s *thinkingSplitter) nextCall(from int) int {
+	if call := callAtLineStart.FindStringIndex(s.text[from:]); call != nil {
+		return from + call[0]
 	}
-	return len(s.text), len(s.text), false
+	return len(s.text)
 }
 
 // close handles a closing mark without an opening one and returns where to continue.
@@ -145,21 +210,26 @@ func (s *thinkingSplitter) close(begin, end int) int {
 	endsLine := end == len(s.text) || s.text[end] == '\n' || s.text[end] == '\r'
 	switch {
 	case !endsLine && !s.atBlockStart():
-		s.answer.WriteString(s.text[begin:end])
+		s.write(s.text[begin:end])
 	case s.thoughts == nil:
 		s.thoughts = append(s.thoughts, strings.TrimSpace(s.answer.String()))
 		s.answer.Reset()
+		s.last = '\n'
 	}
 	return end
 }
 
-// atBlockStart reports whether a mark at this position begins or ends a block of thoughts.
-func (s *thinkingSplitter) atBlockStart() bool {
-	answer := s.answer.String()
-	line := strings.TrimSpace(answer[strings.LastIndexByte(answer, '\n')+1:])
-	last, _ := utf8.DecodeLastRuneInString(line)
-	return line == "" || strings.ContainsRune(".!?…", last)
+// write adds a part of the text to the answer.
+func (s *thinkingSplitter) write(part string) {
+	s.answer.WriteString(part)
+	part = strings.TrimRightFunc(part, func(r rune) bool { return r != '\n' && unicode.IsSpace(r) })
+	if part != "" {
+		s.last, _ = utf8.DecodeLastRuneInString(part)
+	}
 }
+
+// atBlockStart reports whether a mark at this position begins or ends a block of thoughts.
+func (s *thinkingSplitter) atBlockStart() bool { return strings.ContainsRune("\n.!?…", s.last) }
 
 func asciiLower(text string) string {
 	lower := []byte(text)

@@ -46,6 +46,11 @@ var hostile = map[string]string{
 	"thoughts":      "<think>",
 	"ends":          "</think>",
 	"mixed":         "<think></thinking>",
+	"sentences":     "a <think> ",
+	"kinds":         "a <think> a <thinking> a [think] a <|channel>thought ",
+	"beside code":   "`a`<think>",
+	"closed code":   "a <think> `</thinking>` ",
+	"before calls":  "\n<think>\n<tool_call> a",
 	"fences":        "```json\n{",
 	"quotes":        "`<think>` \"",
 	"channels":      "<|channel|>analysis<|message|>",
@@ -66,6 +71,12 @@ func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 			assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
 		})
 	}
+	t.Run("a closing mark in code after many opening ones", func(t *testing.T) {
+		text := strings.Repeat("a <think> ", size/10) + "`</think>`"
+		answer, thought := agent.SplitThinking(text)
+		assert.Equal(t, text, answer)
+		assert.Empty(t, thought)
+	})
 }
 
 func FuzzReadCalls(f *testing.F) {
