@@ -28,22 +28,28 @@ const (
 	deliveryTakes = 2 * time.Minute
 )
 
+// elsewhere describes the investigations that explain a composite alarm: those of all its triggering alarms.
+type elsewhere struct {
+	of    string    // ARN of one of these alarms; empty: the composite alarm has its own investigation
+	began time.Time // when the earliest of the investigations began
+}
+
 // coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
-// events duplicates of this investigation. If all of them are already being investigated, it returns the
-// ARN of one of them, since the composite alarm adds nothing new. An alarm that is not in the list, or beyond
+// events duplicates of this investigation. If all of them are already being investigated, it returns these
+// investigations, since the composite alarm adds nothing new. An alarm that is not in the list, or beyond
 // MaxChildren, may be the news.
 func (t *Table) coverChildren(
 	ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
-) (elsewhere string, err error) {
+) (by elsewhere, err error) {
 	children := parent.Children[:min(len(parent.Children), MaxChildren)]
 	covered := make([]bool, len(children))
-	recent := make([]bool, len(children))
+	began := make([]time.Time, len(children))
 	var group errgroup.Group
 	group.SetLimit(parallelChildren)
 	for i, child := range children {
 		group.Go(func() error {
 			var err error
-			covered[i], recent[i], err = t.cover(ctx, child, parent, c, leaseUntil)
+			covered[i], began[i], err = t.cover(ctx, child, parent, c, leaseUntil)
 			covered[i] = covered[i] || err != nil // the write may have succeeded without an answer
 			return err
 		})
@@ -54,29 +60,29 @@ func (t *Table) coverChildren(
 		if covered[i] {
 			c.Covers = append(c.Covers, child)
 		}
-		if recent[i] {
-			elsewhere = child
+		if !began[i].IsZero() && (by.of == "" || began[i].Before(by.began)) {
+			by = elsewhere{of: child, began: began[i]}
 		}
-		all = all && recent[i]
+		all = all && !began[i].IsZero()
 	}
 	if err != nil { // those that are covered are settled or freed with the claim all the same
-		return "", fmt.Errorf("cover the triggering alarms: %w", err)
+		return elsewhere{}, fmt.Errorf("cover the triggering alarms: %w", err)
 	}
 	if !all || len(c.Covers) > 0 || c.Resumed {
-		return "", nil
+		return elsewhere{}, nil
 	}
-	return elsewhere, nil
+	return by, nil
 }
 
-// cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
-// investigation holds the lease, or began less than togetherFor ago and was reported. The investigation of a child
-// whose report is finished and not delivered, because that failed or the invocation was killed, is neither: the child's retry
-// delivers the report, and if there is none, perhaps nobody will ever read it. One that may still give way itself is not recent either:
+// cover tries to take the lease of one child. covered reports whether it did. began is when another investigation began, if it
+// holds the lease, or began less than togetherFor ago and was reported; otherwise it is zero. The investigation of a child
+// whose report is finished and not delivered, because that failed or the invocation was killed, does not count: the child's retry
+// delivers the report, and if there is none, perhaps nobody will ever read it. One that may still give way itself does not count either:
 // the rules of composite alarms can contain each other, and each of two could give way to the other. One that nobody works on is only taken over when its
 // window is over: a hand-over or a retry of it may wait, and it can be about another transition than the one that triggered the parent.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
-) (covered, recent bool, err error) {
+) (covered bool, began time.Time, err error) {
 	now := t.now()
 	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil, false)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
@@ -94,28 +100,27 @@ func (t *Table) cover(
 	v[":done"], v[":freed"], v[":recently"] = text(stateDone), text(stateFreed), millis(now.Add(-togetherFor))
 	_, err = t.db.UpdateItem(ctx, in)
 	if err == nil {
-		return true, false, nil
+		return true, time.Time{}, nil
 	}
 	old, failed := awsapi.ConditionFailed(err)
 	if !failed {
-		return false, false, err
+		return false, time.Time{}, err
 	}
 	i := item(old)
 	if len(i) == 0 {
 		if i, err = t.read(ctx, child); err != nil {
-			return false, false, err
+			return false, time.Time{}, err
 		}
 	}
 	isParked := len(i.bytes(attrParked)) > 0
 	delivering := i.time(attrDelivering)
 	isKilled := !delivering.IsZero() && !delivering.After(now.Add(-deliveryTakes))
-	switch i.text(attrState) {
-	case stateRunning:
-		return false, !isParked && !isKilled && !i.flag(attrUndecided) && i.time(attrUntil).After(now), nil
-	case stateDone:
-		return false, i.time(attrStarted).After(now.Add(-togetherFor)), nil
+	isRunning := i.text(attrState) == stateRunning && !isParked && !isKilled && !i.flag(attrUndecided) && i.time(attrUntil).After(now)
+	isReported := i.text(attrState) == stateDone && i.time(attrStarted).After(now.Add(-togetherFor))
+	if isRunning || isReported {
+		return false, i.time(attrStarted), nil
 	}
-	return false, false, nil
+	return false, time.Time{}, nil
 }
 
 // mayGiveWay reports whether the claim of the alarm can be settled with [Table.giveWay].
@@ -133,11 +138,14 @@ func (t *Table) decide(ctx context.Context, c *Claim) error {
 
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only
 // applies to this transition: its next one may have another cause, so the claim has no window. The latest of these transitions
-// stays recorded: the event of an earlier one, or of the alarm's return to OK before it, may arrive later.
-func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
+// stays recorded: the event of an earlier one, or of the alarm's return to OK before it, may arrive later. Another composite alarm
+// that this one triggers can give way, too, so the item has the time at which the investigation of the child began.
+func (t *Table) giveWay(ctx context.Context, c *Claim, by elsewhere) error {
 	return t.change(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
-		"SET #state = :done, covered_by = :elsewhere, window_until = :now, gave_way = :transition",
-		values{":done": text(stateDone), ":elsewhere": text(elsewhere), ":now": millis(t.now()), ":transition": text(c.latestGivenWay())})
+		"SET #state = :done, covered_by = :elsewhere, started_at = :began, window_until = :now, gave_way = :transition", values{
+			":done": text(stateDone), ":elsewhere": text(by.of), ":began": millis(by.began), ":now": millis(t.now()),
+			":transition": text(c.latestGivenWay()),
+		})
 }
 
 // latestGivenWay returns the latest transition of the alarm that gave way, if that of c does, too.

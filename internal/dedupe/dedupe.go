@@ -154,14 +154,14 @@ func (t *Table) Claim(
 	if claim == nil || claim.Earlier || len(alarm.Children) == 0 || claim.Key != alarm.ARN {
 		return claim, duplicate, err
 	}
-	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
-	if err != nil || elsewhere == "" {
+	by, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
+	if err != nil || by.of == "" {
 		return claim, nil, errors.Join(err, t.decide(ctx, claim))
 	}
-	if err := t.giveWay(ctx, claim, elsewhere); err != nil && !errors.Is(err, ErrLost) { // lost: its answer was, and the SDK repeated it
+	if err := t.giveWay(ctx, claim, by); err != nil && !errors.Is(err, ErrLost) { // lost: its answer was, and the SDK repeated it
 		return claim, nil, err
 	}
-	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
+	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: by.of}, nil
 }
 
 // ClaimOwn is like [Table.Claim] for an investigation that is finished and was not claimed at its start: it takes over no other

@@ -136,6 +136,16 @@ func TestComposite_OfACompositeThatGaveWayGivesWayToo(t *testing.T) {
 	b.mustInvestigate(t, "q2", stateChange("q", "ALARM", 20*time.Minute, "ALARM(p)", trigger("p", "ALARM")))
 }
 
+// a is explained, 14 minutes later p by a, and q another 14 minutes later by neither.
+func TestComposite_OfACompositeThatGaveWayLongAgoIsInvestigated(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.clock.advance(14 * time.Minute)
+	b.mustBeDuplicate(t, "p", stateChange("p", "ALARM", 14*time.Minute, "ALARM(a)", trigger("a", "ALARM")))
+	b.clock.advance(14 * time.Minute)
+	b.mustInvestigate(t, "q", stateChange("q", "ALARM", 28*time.Minute, "ALARM(p)", trigger("p", "ALARM")))
+}
+
 func TestComposite_IsInvestigatedIfTheReportOfItsTriggerWasNotDelivered(t *testing.T) {
 	for name, down := range map[string]func(b *harness) func(err error, calls int){
 		"SNS": func(b *harness) func(error, int) { return b.SNS.Fail },
