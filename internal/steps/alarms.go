@@ -16,8 +16,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// maxNames is how many alarms one answer of DescribeAlarms contains; its default is less than an alarm and its children.
-const maxNames = 100
+// MaxNames is how many alarms one answer of DescribeAlarms contains; its default is less than an alarm and its children.
+const MaxNames = 100
 
 // KnownAlarm is what CloudWatch knows about an alarm.
 type KnownAlarm struct {
@@ -46,7 +46,7 @@ type Moment struct {
 func DescribeAlarms(ctx context.Context, client awsapi.CloudWatch, names []string) (map[string]KnownAlarm, error) {
 	out, err := client.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
 		AlarmNames: names, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm},
-		MaxRecords: aws.Int32(maxNames),
+		MaxRecords: aws.Int32(MaxNames),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("describe the alarm: %w", err)
@@ -68,7 +68,7 @@ func DescribeAlarms(ctx context.Context, client awsapi.CloudWatch, names []strin
 		return alarms, nil
 	}
 	out, err = client.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
-		AlarmNames: missing, AlarmTypes: []types.AlarmType{types.AlarmTypeLogAlarm}, MaxRecords: aws.Int32(maxNames),
+		AlarmNames: missing, AlarmTypes: []types.AlarmType{types.AlarmTypeLogAlarm}, MaxRecords: aws.Int32(MaxNames),
 	})
 	switch {
 	case err == nil:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -129,7 +131,34 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 		return nil, at, fmt.Sprintf("the alarm changed its state at %s, which is longer ago than the investigation window of %s",
 			at.Format(time.RFC3339), h.Config.Window)
 	}
+	h.addRest(ctx, client, alarm, alarms)
 	return alarms, at, ""
+}
+
+// addRest adds the other alarms in the rule of a composite alarm to those that CloudWatch knows. A message can leave out a triggering
+// alarm, and the event of the composite alarm must not be a duplicate because of the ones that it names. If the others cannot be
+// read, one of them may be such an alarm.
+func (h *Handler) addRest(ctx context.Context, client awsapi.CloudWatch, alarm *alarmevent.Alarm, alarms map[string]steps.KnownAlarm) {
+	if len(alarm.Children) == 0 {
+		return
+	}
+	var names []string
+	for inRule := range alarmevent.NamesInRule(alarms[alarm.ARN].Rule) {
+		if name := alarmevent.NameInARN(inRule); !steps.HasName(alarms, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	most := min(len(names), steps.MaxNames)
+	rest, err := steps.DescribeAlarms(ctx, client, names[:most])
+	if err != nil || most < len(names) {
+		h.Log.Warn("alarms in the rule of the composite alarm not read", "alarm", alarm.Name, "error", err)
+		alarm.MoreChildren++
+	}
+	maps.Copy(alarms, rest)
 }
 
 // unreachable returns why CloudWatch could not be asked, and what to do.
@@ -193,8 +222,7 @@ func (h *Handler) confirmedChildren(alarm *alarmevent.Alarm, alarms map[string]s
 	inRule := alarmevent.NamesInRule(alarms[alarm.ARN].Rule)
 	var confirmed []string
 	for _, child := range alarm.Children {
-		inAlarm := alarms[child].State == string(alarmevent.StateAlarm) && alarms[child].ChangedBy(fired.Add(dedupe.SameTransition))
-		if inAlarm && (inRule[child] || inRule[alarmevent.NameInARN(child)]) {
+		if inAlarmBy(alarms[child], fired) && (inRule[child] || inRule[alarmevent.NameInARN(child)]) {
 			confirmed = append(confirmed, child)
 			continue
 		}
@@ -202,5 +230,16 @@ func (h *Handler) confirmedChildren(alarm *alarmevent.Alarm, alarms map[string]s
 		alarm.NotUnderstood = append(alarm.NotUnderstood, fmt.Sprintf(
 			"triggering alarms: CloudWatch does not confirm %.300q, which is therefore investigated on its own when it fires", child))
 	}
+	for arn, known := range alarms {
+		isOther := arn != alarm.ARN && !slices.Contains(alarm.Children, arn) && (inRule[arn] || inRule[alarmevent.NameInARN(arn)])
+		if isOther && inAlarmBy(known, fired) { // the message does not name it
+			alarm.MoreChildren++
+		}
+	}
 	return confirmed
+}
+
+// inAlarmBy reports whether an alarm is in ALARM since a composite alarm fired, or longer.
+func inAlarmBy(known steps.KnownAlarm, fired time.Time) bool {
+	return known.State == string(alarmevent.StateAlarm) && known.ChangedBy(fired.Add(dedupe.SameTransition))
 }

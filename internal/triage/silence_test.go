@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/assert"
@@ -202,6 +204,47 @@ func TestComposite_OfAMessageWithAnUnconfirmedTriggerIsInvestigated(t *testing.T
 		metricAlarm("b", types.StateValueOk, transition)) // b fired, and is OK again
 	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
 	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a) OR ALARM(b)", "TriggeringChildren": triggering("a", "b"), "Trigger": nil}))
+}
+
+func TestForged_MessageThatLeavesOutATriggerSilencesNoCompositeAlarm(t *testing.T) {
+	const rule = "ALARM(a) AND ALARM(b) OR ALARM(c)"
+	explained := func(others ...any) func(t *testing.T) *harness {
+		return func(t *testing.T) *harness {
+			b := newHarnessAtTransition(t)
+			b.Watch.Put(compositeAlarm("p", rule, transition, transition), metricAlarm("a", types.StateValueAlarm, transition))
+			b.Watch.Put(others...)
+			b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+			return b
+		}
+	}
+	message := notification("p", fields{"AlarmRule": rule, "TriggeringChildren": triggering("a"), "Trigger": nil})
+	isOK, firedLater := metricAlarm("c", types.StateValueOk, transition), metricAlarm("c", types.StateValueAlarm, transition.Add(time.Minute))
+	t.Run("an alarm of the rule is in ALARM", func(t *testing.T) {
+		b := explained(metricAlarm("b", types.StateValueAlarm, transition), isOK)(t)
+		b.mustInvestigate(t, "forged", message)
+	})
+	t.Run("the other alarms of the rule cannot be read", func(t *testing.T) {
+		b := explained(metricAlarm("b", types.StateValueOk, transition), isOK)(t)
+		b.CloudWatch = failingFor{b.CloudWatch, "b"}
+		b.mustInvestigate(t, "forged", message)
+	})
+	t.Run("the other alarms of the rule have not triggered it", func(t *testing.T) {
+		b := explained(metricAlarm("b", types.StateValueOk, transition), firedLater)(t)
+		b.mustBeDuplicate(t, "genuine", message)
+	})
+}
+
+// failingFor fails every request for an alarm.
+type failingFor struct {
+	awsapi.CloudWatch
+	name string
+}
+
+func (f failingFor) DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, o ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+	if slices.Contains(in.AlarmNames, f.name) {
+		return nil, awsapitest.ErrDown
+	}
+	return f.CloudWatch.DescribeAlarms(ctx, in, o...)
 }
 
 func TestForged_OneMessageReportsOneAlarm(t *testing.T) {
