@@ -148,7 +148,7 @@ func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (ha
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 		err = r.investigate(ctx, saver, nil)
 	}
-	if errors.Is(err, investigation.ErrHandOver) {
+	if errors.Is(err, investigation.ErrHandOver) && !r.takenOver {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, true
 		}

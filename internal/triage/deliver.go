@@ -27,8 +27,7 @@ const (
 // does what is missing. keep saves the finished investigation in the background; nil: it is saved already.
 func (r *attempt) deliver(ctx context.Context, keep func()) (Result, error) {
 	r.complete(ctx)
-	err := r.confirm(ctx)
-	isLost := errors.Is(err, dedupe.ErrLost)
+	isLost := r.takenOver || errors.Is(r.confirm(ctx), dedupe.ErrLost)
 	if keep != nil && !isLost { // after the table knows that a report is being delivered: see [dedupe.Table.Confirm]
 		keep()
 	}

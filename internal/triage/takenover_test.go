@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -160,4 +162,30 @@ func TestInvestigate_StopsWhenACopyOfTheEventTookOver(t *testing.T) {
 	assert.Less(t, w.tool.spent, 1.51)
 	assert.Len(t, w.sns.Published(w.h.Config.TopicARN), 1)
 	assert.Empty(t, errorLog.String(), "nothing went wrong")
+}
+
+func TestInvestigate_ReportsNothingAfterACopyTookOverAlthoughTheTableFails(t *testing.T) {
+	b := newHarness(t)
+	event := action("orders", 1)
+	var concluded []byte
+	b.agent.do = func(ctx context.Context, limits investigation.Limits, _ *investigation.Record, _ []byte) error {
+		b.agent.do = nil
+		b.mustInvestigate(t, "1", event)
+		concluded = b.S3.Object(bucket, b.checkpoint(t))
+		require.ErrorIs(t, limits.Checkpoint(ctx, []byte("{}")), dedupe.ErrLost)
+		b.DB.Fail(awsapitest.ErrDown, -1)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	b.mustBeDuplicate(t, "1", event)
+	assert.Len(t, b.notifications(), 1)
+	assert.Equal(t, concluded, b.S3.Object(bucket, b.checkpoint(t)))
+}
+
+// checkpoint returns the key of the only checkpoint.
+func (b *harness) checkpoint(t *testing.T) string {
+	t.Helper()
+	keys := b.S3.Keys("checkpoints/")
+	require.Len(t, keys, 1)
+	return strings.TrimPrefix(keys[0], bucket+"/")
 }
