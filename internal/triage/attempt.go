@@ -78,6 +78,7 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	} else if handedOver, done := r.askModel(ctx, saver, at.state); done {
 		return handedOver, nil
 	}
+	r.rec.NotSeen = append(r.rec.NotSeen, r.unread...)
 	finished := encodeCheckpoint(stageFinished, r.rec, nil)
 	return r.deliver(ctx, func() {
 		saver.put(finished)

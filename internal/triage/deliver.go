@@ -73,7 +73,6 @@ func (r *attempt) lost() Result {
 // spent after that, and a delivery that fails must not hide it. Both happen in the background where AWS is asked.
 func (r *attempt) complete(ctx context.Context) {
 	steps.End(r.rec, r.Now())
-	r.rec.NotSeen = append(r.rec.NotSeen, r.unread...)
 	spent := r.spentUSD()
 	r.background.Go(func() { r.countCost(ctx, spent) })
 	if r.claim != nil {

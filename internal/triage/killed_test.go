@@ -557,6 +557,18 @@ func TestKilled_SecondNotificationAfterAFailedRetrySaysSo(t *testing.T) {
 	}
 }
 
+func TestKilled_RetryStillReportsThatTheInstructionsWereNotRead(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.InstructionsURI = "s3://docs/gone.txt"
+	event := stateChange("orders", "ALARM", 0, "")
+	b.Topic = notify.New(dyingSNS{&b.SNS}, topicARN)
+	b.invokeAndKill(t, "1", event)
+	b.Topic = notify.New(&b.SNS, topicARN)
+	unread := b.record(t, b.mustInvestigate(t, "1", event)).NotSeen
+	require.Len(t, unread, 1)
+	assert.Equal(t, "the instructions s3://docs/gone.txt", unread[0].What)
+}
+
 // namesTheAlarm makes the agent conclude with the name of the alarm as its cause.
 func (b *harness) namesTheAlarm() {
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
