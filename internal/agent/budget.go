@@ -127,7 +127,7 @@ func (r *run) limitOutput() error {
 // whyNoRequest returns why the investigation ended without another request, for the reader.
 func (r *run) whyNoRequest(budget string) string {
 	input := r.projectedInput()
-	if len(r.rounds()) == 0 {
+	if len(r.rounds()) == 0 && len(r.rec.Fallbacks) == 0 {
 		return fmt.Sprintf("No model was asked: %s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
 	}
 	return fmt.Sprintf("The investigation ended without a conclusion of the model: %s does not allow another request, "+

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -153,6 +154,18 @@ func TestBudget_WithoutRoomForOneRequestNoModelIsAsked(t *testing.T) {
 	assert.Zero(t, m.requests)
 	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
 	assert.Contains(t, rec.OutcomeWhy, "No model was asked: the budget of $0.001 does not allow one request")
+}
+
+func TestBudget_WithoutRoomForTheNextModelTheFirstOneWasAsked(t *testing.T) {
+	m, rec := &awsapitest.Model{Answer: func(context.Context, *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
+		return nil, awsapitest.Denied("bedrock:InvokeModel")
+	}}, record("{}")
+	require.NoError(t, agent.Run(t.Context(), agent.Options{
+		Model: m, Tool: &fakeTool{}, Models: []string{"us.amazon.nova-2-lite-v1:0", "us.anthropic.claude-opus-4-1-20250805-v1:0"}, MaxRounds: 40, MaxCostUSD: 0.05,
+		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
+	}, rec, nil))
+	assert.Len(t, m.Asked(), 1)
+	assert.Contains(t, rec.OutcomeWhy, "The investigation ended without a conclusion of the model: the budget of $0.05 does not allow another request")
 }
 
 func TestRun_ConcludesAtOnceOrAsksNoModelIfALimitSaysSo(t *testing.T) {
