@@ -2,6 +2,8 @@ package tool
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -14,8 +16,10 @@ import (
 type cleaner struct {
 	redactor *redact.Redactor // nil: redaction is turned off
 	memory   *redact.Memory
-	deadline func() time.Time // of the current call
+	deadline func() time.Time // of the current call, from its first text on
 	knowing  *redact.Redactor // of the current call, from its first text on
+	end      time.Time        // of the searches of the current call, whether they are complete or not; zero: no end
+	late     bool             // a search of the current call did not end in time, and goes on
 }
 
 func newCleaner(s config.Tool) (*cleaner, error) {
@@ -44,7 +48,37 @@ func (c *cleaner) observer() func(body []byte, isCut bool) {
 // begin starts a call.
 func (c *cleaner) begin(ctx context.Context) {
 	c.knowing = nil
-	c.deadline = func() time.Time { return redact.Deadline(ctx, time.Now()) }
+	c.deadline = sync.OnceValue(func() time.Time { return redact.Deadline(ctx, time.Now()) })
+	c.end = time.Time{}
+	if deadline, ok := ctx.Deadline(); ok {
+		c.end = deadline.Add(-answerTime)
+	}
+}
+
+// answerTime is the time that an answer without its texts needs. A search usually ends earlier, at its deadline, but some of its steps
+// are not interrupted, and take long for a long text.
+const answerTime = 150 * time.Millisecond
+
+// within returns the result of a search. If the search does not end in time, within reports false, the search goes on, and the
+// process must exit.
+func within[T any](c *cleaner, search func() T) (result T, ended bool) {
+	if c.late {
+		return result, false
+	}
+	if c.end.IsZero() {
+		return search(), true
+	}
+	done := make(chan T, 1)
+	go func() { done <- search() }()
+	timer := time.NewTimer(time.Until(c.end))
+	defer timer.Stop()
+	select {
+	case result = <-done:
+		return result, true
+	case <-timer.C:
+		c.late = true
+		return result, false
+	}
 }
 
 // known returns the redactor that knows the secrets in AWS's answers to the call.
@@ -58,10 +92,17 @@ func (c *cleaner) known() *redact.Redactor {
 // text is the sandbox's Clean.
 func (c *cleaner) text(text string, isCut bool) string {
 	text = redact.ReplaceFakeMarks(text)
-	if isCut && c.redactor != nil {
-		text, _ = c.known().Text(text)
+	if !isCut || c.redactor == nil {
+		return text
 	}
-	return text
+	clean, ended := within(c, func() string {
+		clean, _ := c.known().Text(text)
+		return clean
+	})
+	if !ended {
+		clean, _ = c.redactor.Late().Text(text)
+	}
+	return clean
 }
 
 // whole replaces the secrets in a text of an answer of AWS as in the output of the code.
@@ -75,7 +116,14 @@ func (c *cleaner) whole(text string) string {
 
 // answer redacts the whole answer.
 func (c *cleaner) answer(a *toolcall.Answer) {
-	if c.redactor != nil {
-		c.known().Answer(a)
+	if c.redactor == nil {
+		return
 	}
+	clean := *a
+	clean.AWSCalls, clean.Notes = slices.Clone(a.AWSCalls), slices.Clone(a.Notes)
+	if _, ended := within(c, func() bool { c.known().Answer(&clean); return true }); ended {
+		*a = clean
+		return
+	}
+	c.redactor.Late().Answer(a)
 }

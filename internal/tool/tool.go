@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +19,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -102,14 +102,29 @@ func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 	bill(&answer, session)
 	h.clean.answer(&answer)
 	broker.Shorten(answer.AWSCalls)
-	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
+	answer.Observed = h.judge(answer.Output)
 	return answer, nil
 }
 
-// settle cleans up after a call. If the call affected more than itself, the process exits, and Lambda starts a
-// new one for the next invocation.
+// judge compares an output with AWS's answers, as long as there is time.
+func (h *Handler) judge(output string) *toolcall.Observed {
+	observed, ended := within(h.clean, func() *toolcall.Observed { return h.answers.Judge(output, h.clean.deadline()) })
+	if !ended {
+		return h.answers.Judge(output, time.Now())
+	}
+	return observed
+}
+
+var errLate = errors.New("a search of the answer takes too long")
+
+// settle cleans up after a call. If the call affected more than itself, or is still being searched, the process exits, and Lambda
+// starts a new one for the next invocation.
 func (h *Handler) settle() {
-	if err := h.python.Settle(); err != nil {
+	err := h.python.Settle()
+	if err == nil && h.clean.late {
+		err = errLate
+	}
+	if err != nil {
 		h.log.Warn("the tool restarts", "reason", err)
 		os.Exit(1)
 	}

@@ -104,6 +104,40 @@ func TestTool_ExitsAfterFailureOfTheSandbox(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond, "the process was replaced")
 }
 
+// Some steps of the search for secrets take seconds for a long text that is full of their keywords. The answer does not wait for them.
+func TestTool_AnswersThoughTheSearchForSecretsDoesNotEnd(t *testing.T) {
+	compiled, err := built()
+	require.NoError(t, err)
+	words := strings.Repeat("password=aB3xZ9qLm2 token: Xy7Kp1Rt5W secret api_key=Qw8Er4Ty6U AKIA ", 50_000)
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"nextToken": words}))
+	}))
+	t.Cleanup(aws.Close)
+	logged := &logbuffer.Buffer{}
+	host, err := lambdahost.New(lambdahost.Options{Log: logged})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = host.Close() })
+	function := compiled.Function("tool", aws.URL)
+	function.Timeout = 10 * time.Second // the shortest that the construct accepts
+	require.NoError(t, host.Add(function))
+
+	answer, err := host.Invoke(t.Context(), "tool", []byte(command(`import signal
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+print(boto3.client("logs").describe_log_groups()["nextToken"][:100_000], flush=True)
+while True: pass`)))
+	require.NoError(t, err)
+	a := decoded(t, answer)
+	assert.False(t, a.Success)
+	assert.NotContains(t, a.Output, "aB3xZ9qLm2")
+	assert.Contains(t, a.Output, "searching it for secrets took too long")
+	assert.Len(t, a.AWSCalls, 1)
+
+	answer, err = host.Invoke(t.Context(), "tool", []byte(command("1 + 1")))
+	require.NoError(t, err)
+	assert.True(t, decoded(t, answer).Success, "a new process serves the next call")
+	assert.Contains(t, logged.String(), "the tool restarts")
+}
+
 // The files of a call are gone when the next one is taken, though its answer did not wait for that.
 func TestTool_CleansUpBeforeTheNextCall(t *testing.T) {
 	scratch := filepath.Join(t.TempDir(), "scratch")
