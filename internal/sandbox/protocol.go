@@ -122,3 +122,12 @@ const (
 	kindFileLimit   failureKind = "FileLimit"
 	kindCrashed     failureKind = "Crashed"
 )
+
+// IsFailureKind reports whether a text is the kind of a failure that the supervisor reports.
+func IsFailureKind(text string) bool {
+	switch failureKind(text) {
+	case kindTimeLimit, kindMemoryLimit, kindOutputLimit, kindFileLimit, kindCrashed:
+		return true
+	}
+	return false
+}

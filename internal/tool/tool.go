@@ -100,7 +100,11 @@ func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 	}
 	answer.Unreadable = session.Unreadable()
 	bill(&answer, session)
+	kind := answer.ErrorType
 	h.clean.answer(&answer)
+	if sandbox.IsFailureKind(kind) { // which is no secret, although there may be no time to search it
+		answer.ErrorType = kind
+	}
 	broker.Shorten(answer.AWSCalls)
 	answer.Observed = h.judge(answer.Output)
 	return answer, nil
