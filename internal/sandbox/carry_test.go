@@ -59,6 +59,27 @@ func TestSupervisor_CallsShareNothing(t *testing.T) {
 	}
 }
 
+// Code that escapes from the audit hook can set flags, such as the one that excludes a directory from dumps.
+func TestSupervisor_RestoresFlagsOfTheScratchDirectory(t *testing.T) {
+	for _, configuration := range configurations {
+		t.Run(configuration.name, func(t *testing.T) {
+			w := startWorker(t, pythons(t)[0], configuration.role)
+			before := flagsOf(w.scratch)
+			// The numbers are FS_IOC_GETFLAGS, FS_NODUMP_FL, and FS_IOC_SETFLAGS.
+			left := w.run(disarm+`
+import fcntl
+fd = os.open("..", os.O_RDONLY)
+def change():
+    flags = int.from_bytes(fcntl.ioctl(fd, 0x80086601, bytes(8)), "little")
+    return fcntl.ioctl(fd, 0x40086602, (flags ^ 0x40).to_bytes(8, "little"))
+print(attempt(change))`, 20)
+			require.Contains(t, left.Stdout, "disarmed")
+			w.run("1", 20)
+			assert.Equal(t, before, flagsOf(w.scratch), left.Stdout)
+		})
+	}
+}
+
 // A file of another user in the scratch directory stays, but what the code puts in its place does not.
 func TestSupervisor_RemovesWhatReplacesAFileOfAnotherUser(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -38,6 +38,7 @@ func removeAll(path string, deadline time.Time) error {
 // attributes are what the code can change of the scratch directory, if it belongs to the code's user, and read in a later call.
 type attributes struct {
 	mode     uint32
+	flags    uint32          // that chattr(1) changes
 	extended map[string]bool // names of extended attributes
 }
 
@@ -48,7 +49,7 @@ const maxAttributes = 64 << 10 // bytes of the names of a file's extended attrib
 func attributesOf(path string) attributes {
 	var stat unix.Stat_t
 	_ = unix.Stat(path, &stat) // without it, mode is 0 and never restored
-	a := attributes{mode: stat.Mode & 0o7777, extended: map[string]bool{}}
+	a := attributes{mode: stat.Mode & 0o7777, flags: flagsOf(path), extended: map[string]bool{}}
 	buffer := make([]byte, maxAttributes)
 	n, _ := unix.Listxattr(path, buffer)
 	for name := range strings.SplitSeq(string(buffer[:max(n, 0)]), "\x00") {
@@ -59,11 +60,27 @@ func attributesOf(path string) attributes {
 	return a
 }
 
-// restore gives the directory its mode, the current time, and no more extended attributes than at start. It fails if the
+// flagsOf returns the flags of a directory that chattr(1) changes, or 0 if its file system has none.
+func flagsOf(path string) (flags uint32) {
+	onDirectory(path, func(fd int) { flags, _ = unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS) })
+	return flags
+}
+
+func onDirectory(path string, do func(fd int)) {
+	if fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+		do(fd)
+		unix.Close(fd)
+	}
+}
+
+// restore gives the directory its mode, its flags, the current time, and no more extended attributes than at start. It fails if the
 // directory belongs to another user, and then the code cannot have changed them.
 func (a attributes) restore(path string) {
 	now := attributesOf(path)
 	a.restoreMode(path)
+	if flagsOf(path) != a.flags {
+		onDirectory(path, func(fd int) { _ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(a.flags)) })
+	}
 	for name := range now.extended {
 		if !a.extended[name] {
 			_ = unix.Removexattr(path, name)
