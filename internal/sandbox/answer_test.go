@@ -1,10 +1,12 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,4 +67,22 @@ func TestDecodeResult_RefusesResultsThatCannotBeDecodedInAnAnswer(t *testing.T) 
 		assert.NoError(t, json.Unmarshal(encoded, &toolcall.Answer{}))
 	}
 	assert.Nil(t, decodeResult([]byte(`{"ok": true, "result": "1,2"}`)))
+}
+
+// After a call whose code ignores its time limit, the broker stops its queries, and the answer is searched for secrets.
+func TestSoftTime_LeavesTimeForTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		invocation, margin time.Duration
+	}{
+		{"the longest invocation", 15 * time.Minute, maxMargin},
+		{"the shortest timeout of a tool", 10 * time.Second, maxMargin},
+		{"a short invocation", 5 * time.Second, time.Second},
+		{"a very short invocation", 2 * time.Second, minMargin},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), c.invocation)
+		assert.InDelta(t, (c.invocation - c.margin).Seconds(), softTime(ctx).Seconds(), 0.5, c.name)
+		cancel()
+	}
+	assert.Zero(t, softTime(t.Context()), "without a deadline")
 }

@@ -26,9 +26,10 @@ const (
 	MaxProcesses = 128                    // threads and processes of a call
 	HardDelay    = 500 * time.Millisecond // from the soft deadline, which Python enforces, to the kill
 
-	maxMargin = 2 * time.Second        // of the invocation, reserved for the kill and the answer
-	minMargin = 700 * time.Millisecond // a little more than HardDelay
-	minTime   = 50 * time.Millisecond  // that every call gets, however late it starts
+	maxMargin   = 2 * time.Second        // of the invocation, reserved for the kill, running queries, the search for secrets, and the answer
+	minMargin   = 700 * time.Millisecond // a little more than HardDelay
+	marginShare = 5                      // the part of the invocation that is reserved between them, so that 10 s have all of maxMargin
+	minTime     = 50 * time.Millisecond  // that every call gets, however late it starts
 )
 
 // Session serves the AWS requests of one call.
@@ -421,7 +422,7 @@ func softTime(ctx context.Context) time.Duration {
 		return 0
 	}
 	left := time.Until(deadline)
-	keep := min(max(left/10, minMargin), maxMargin)
+	keep := min(max(left/marginShare, minMargin), maxMargin)
 	return max(left-keep, minTime)
 }
 

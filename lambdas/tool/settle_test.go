@@ -118,7 +118,7 @@ func TestTool_AnswersThoughTheSearchForSecretsDoesNotEnd(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = host.Close() })
 	function := compiled.Function("tool", aws.URL)
-	function.Timeout = 10 * time.Second // the shortest that the construct accepts
+	function.Timeout = 5 * time.Second
 	require.NoError(t, host.Add(function))
 
 	answer, err := host.Invoke(t.Context(), "tool", []byte(command(`import signal
