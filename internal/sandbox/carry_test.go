@@ -1,10 +1,14 @@
 package sandbox
 
 import (
+	"bufio"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -179,4 +183,39 @@ result = [open("b").read(), open("d/c").read(), open("f/d/c").read(), os.path.ex
 			assert.JSONEq(t, `["123", "123", "123", true, false, true]`, string(answer.Result))
 		})
 	}
+}
+
+// The kernel removes keys some time after they are released. Keys that were still there when the supervisor started must not hide one
+// that a call leaves.
+func TestSupervisor_NoticesKeysAfterOthersDisappeared(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a user keys before the supervisor starts")
+	}
+	python := pythons(t)[0]
+	uid := nextUID.Load() + 1
+	holder := exec.Command(python.interpreter, "-S", "-c", fmt.Sprintf(`
+import ctypes, platform
+libc, add_key, ring = ctypes.CDLL(None), 248 if platform.machine() == "x86_64" else 217, -2
+libc.setfsuid(%d) # the user of the key, not of this process, which the supervisor would end
+print([libc.syscall(ctypes.c_long(add_key), b"user", b"held%%d" %% n, b"data", ctypes.c_long(4), ctypes.c_long(ring)) for n in range(9)], flush=True)
+input()`, uid))
+	release, err := holder.StdinPipe()
+	require.NoError(t, err)
+	out, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	serials, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.NotContains(t, serials, "-1")
+
+	w := startWorker(t, python, roleRefuse)
+	require.Equal(t, int(uid), w.uid)
+	w.run("1", 10) // now the supervisor has started
+	before := keys(w.uid)
+	_, err = release.Write([]byte("\n"))
+	require.NoError(t, err)
+	require.NoError(t, holder.Wait())
+	require.Eventually(t, func() bool { return keys(w.uid) < before }, 10*time.Second, 10*time.Millisecond)
+	w.run(intrude+`print(call((248, 217), b"user", b"left", b"data", 4, -4))`, 10)
+	assert.Equal(t, traceShared, w.spent, w.detail)
 }

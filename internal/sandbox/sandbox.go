@@ -277,6 +277,7 @@ func (s *Supervisor) Run(ctx context.Context, command string, at Place) (toolcal
 	if err := s.settle(); err != nil {
 		return toolcall.Answer{}, err
 	}
+	s.keys = min(s.keys, keys(os.Getuid())) // the kernel removes released keys later
 	answer, err := s.runCall(ctx, command, at)
 	if err != nil {
 		s.spend(&SpentError{traceHarness, err.Error()})
