@@ -212,6 +212,13 @@ var promQL = lazy.Regexp(`^https?://[^/]*/api/v1/`)
 // Forget drops the exchanges, and remembers their requests.
 func (r *Recorder) Forget() { r.take() }
 
+// Succeeded returns the number of requests of the call that AWS answered successfully.
+func (r *Recorder) Succeeded() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.succeeded
+}
+
 // taken is what a recorder kept of one call.
 type taken struct {
 	exchanges []exchange
