@@ -227,9 +227,13 @@ func TestText_PlantedNamesHideNoIndentedLines(t *testing.T) {
 			}
 		}
 	}
-	const block = "db:\n  password: |\n    Kq8vN3xB6wZt9Qa2Lm4pRs7Yd1Fg5Hj3\n    Xc0Vb6Nm2Qw9Er5Ty\n  host: db"
-	if clean, _ := r.Text(block); strings.Contains(clean, "Kq8v") || strings.Contains(clean, "Xc0V") || !strings.Contains(clean, "host: db") {
-		t.Errorf("%q", clean)
+	for _, block := range []string{
+		"db:\n  password: |\n    Kq8vN3xB6wZt9Qa2Lm4pRs7Yd1Fg5Hj3\n    Xc0Vb6Nm2Qw9Er5Ty\n  host: db", "- password: |\n    Kq8vN3xB6wZt\n  host: db",
+		"users:\n  - password: >-\n      Kq8vN3xB6wZt\n    host: db\n  - password: |\n      Xc0Vb6Nm2Qw9",
+	} {
+		if clean, _ := r.Text(block); strings.Contains(clean, "Kq8v") || strings.Contains(clean, "Xc0V") || !strings.Contains(clean, "host: db") {
+			t.Errorf("%q", clean)
+		}
 	}
 }
 

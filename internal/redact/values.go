@@ -160,7 +160,7 @@ func (s *scanner) indent(at int) int {
 	line := strings.LastIndexByte(s.text[:at], '\n') + 1
 	s.ahead -= at - line
 	indent := 0
-	for line+indent < at && (s.text[line+indent] == ' ' || s.text[line+indent] == '\t') {
+	for line+indent < at && (strings.IndexByte(" \t", s.text[line+indent]) >= 0 || strings.HasPrefix(s.text[line+indent:], "- ")) {
 		indent++
 	}
 	return indent
