@@ -82,7 +82,7 @@ func TestText_RedactsWholePasswordsWithPunctuation(t *testing.T) {
 	}
 }
 
-// A value in brackets is a remark, such as (not set), only if it has no digits or several words.
+// A value in brackets is a remark, such as (not set), only if it is a number or a mask, or has no digits or several words.
 func TestText_RedactsPasswordsThatBeginWithABracket(t *testing.T) {
 	r, err := redact.New(nil)
 	if err != nil {
@@ -93,7 +93,8 @@ func TestText_RedactsPasswordsThatBeginWithABracket(t *testing.T) {
 			t.Errorf("%q", clean)
 		}
 	}
-	for _, text := range []string{`{"password": "(hidden)"}`, `{"password": "(not set)"}`, `{"token": "(attempt 3 of 5)"}`, "password=(none)"} {
+	for _, text := range []string{`{"password": "(hidden)"}`, `{"password": "(not set)"}`, `{"token": "(attempt 3 of 5)"}`, "password=(none)",
+		`{"token": "(attempt 3/5)"}`, `{"token": "(expired 2026-11-26T22:17:03Z)"}`, `{"token": "(code=403, msg=denied)"}`, `{"token": "(403)"}`, `{"password": "(***)"}`} {
 		if clean, _ := r.Text(text); clean != text {
 			t.Errorf("%q", clean)
 		}
