@@ -543,7 +543,7 @@ func (s *scanner) argument(flag, at int) {
 	}
 }
 
-// maxArgument is the length in bytes of an argument with blanks.
+// maxArgument is the largest length in bytes of a secret argument with blanks.
 const maxArgument = 100
 
 func isLongText(value string) bool { return len(value) > maxArgument && strings.Contains(value, " ") }

@@ -99,8 +99,8 @@ func (o *structure) closesQuote(text string, at, slashes int) int {
 	return -1
 }
 
-// closes reports whether a quote, or the backslashes before it, at a position close one that is open. What follows must be the end of a text
-// in a list, because a password can begin with a sign, or have a quote before one.
+// closes reports whether a quote, or the backslashes before it, at a position close one that is open. The next byte must be one that can follow
+// a text in a list. Before another sign, the quote can belong to a password, or open one that begins with the sign.
 func (o *structure) closes(text string, at int) bool {
 	slashes := len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
 	quote := at + slashes

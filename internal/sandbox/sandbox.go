@@ -28,7 +28,7 @@ const (
 
 	maxMargin   = 2 * time.Second        // of the invocation, reserved for the kill, running queries, the search for secrets, and the answer
 	minMargin   = 700 * time.Millisecond // a little more than HardDelay
-	marginShare = 5                      // the part of the invocation that is reserved between them, so that 10 s have all of maxMargin
+	marginShare = 5                      // a fifth of the invocation is reserved, within these limits: 2 s of a tool's shortest timeout, 10 s
 	minTime     = 50 * time.Millisecond  // that every call gets, however late it starts
 )
 
