@@ -229,7 +229,7 @@ func isOneValue(text string) bool {
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if len(lines) == 1 {
-		return !strings.ContainsAny(lines[0], " \t{")
+		return !strings.ContainsAny(lines[0], " \t") && !strings.HasPrefix(lines[0], "{")
 	}
 	for i, line := range lines {
 		if line = strings.TrimSpace(line); !encodedLine().MatchString(line) || i < len(lines)-1 && len(line) < minUnnamed {

@@ -101,6 +101,19 @@ func TestText_RedactsPasswordsThatBeginWithABracket(t *testing.T) {
 	}
 }
 
+// A word on its own line can be a password with brackets, but not a log line in JSON.
+func TestText_RedactsPasswordsWithBracketsOnTheirOwnLine(t *testing.T) {
+	r, err := redact.New(nil)
+	require.NoError(t, err)
+	for _, text := range []string{"<password>\n  ¤\n</password>", "<password><![CDATA[\n¤\n]]></password>", "password = \"\"\"\n¤\n\"\"\""} {
+		clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8v{N3x}B6wZt"))
+		assert.NotContains(t, clean, "Kq8v")
+		other := strings.ReplaceAll(text, "¤", `{"level":"error","code":"OOM_02"}`)
+		clean, _ = r.Text(other)
+		assert.Equal(t, other, clean)
+	}
+}
+
 func TestText_RedactsPasswordsWithOneSign(t *testing.T) {
 	r, err := redact.New(nil)
 	require.NoError(t, err)
