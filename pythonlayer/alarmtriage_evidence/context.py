@@ -11,7 +11,7 @@ from alarmtriage_tool import place
 from alarmtriage_tool.trail import stamp
 from alarmtriage_tool.words import beginning
 
-__all__ = ["Context", "Metric", "Observation", "Onset", "figure", "metrics_of", "number", "stamp"]
+__all__ = ["Context", "Metric", "Observation", "Onset", "figure", "metrics_of", "number", "rounded", "stamp"]
 
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}  # by partition
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
@@ -335,10 +335,13 @@ class _Pacer:
             time.sleep(pause)
 
 
-def figure(value: float, digits: int = 4) -> str:
+def figure(value: float) -> str:
     """Returns a number for people: from 1,000 on without decimals, and never as a power of ten."""
-    if abs(value) >= 1000:
-        return f"{value:.0f}"
+    return f"{value:.0f}" if abs(value) >= 1000 else rounded(value, 4)
+
+
+def rounded(value: float, digits: int) -> str:
+    """Returns a number with this many significant digits. If that would be a power of ten, it has up to 8 decimals."""
     text = f"{value:.{digits}g}"
     return f"{value:.8f}".rstrip("0").rstrip(".") if "e" in text else text
 

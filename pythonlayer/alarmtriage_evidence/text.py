@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 
 from alarmtriage_tool.words import beginning
 
-from .context import Context, figure
+from .context import Context, rounded
 
 MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
 MAX_LINE = 800  # characters of one line
@@ -158,8 +158,8 @@ def _spans(points: List[Any], until: float) -> Iterator[str]:
 
 
 def _exact(value: float) -> str:
-    """Returns a value with so many digits that it differs from a threshold that it does not reach: 99.996 percent are not 100."""
-    return figure(value, 8)
+    """Returns a value with so many digits that it differs from a threshold that it does not reach: 99.996 percent are not 100, and 1999.7 ms are not 2000."""
+    return rounded(value, 8)
 
 
 def _span(first: float, last: float) -> str:

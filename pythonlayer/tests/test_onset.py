@@ -253,9 +253,10 @@ class Text(unittest.TestCase):
         self.assertTrue(shown[1].endswith(", and 14 earlier gaps"), shown[1])
 
     def test_a_value_is_not_shown_as_the_threshold_that_it_does_not_reach(self) -> None:
-        shown = list(text._series({"label": "availability", "period": 60, "threshold": 99.995, "points": points([100.0, 99.9949, 99.996])}))
-        self.assertIn("threshold 99.995;", shown[0])
-        self.assertEqual(["100", "99.9949", "99.996"], [line.split()[-1] for line in shown[1:]])
+        for threshold, values in ((99.995, (100.0, 99.9949, 99.996)), (2000.0, (1999.7, 2000.0, 2000.4)), (5e8, (499999999.5, 5e8))):
+            shown = list(text._series({"label": "availability", "period": 60, "threshold": threshold, "points": points(values)}))
+            self.assertIn(f"threshold {threshold:.15g};", shown[0])
+            self.assertEqual([f"{value:.15g}" for value in values], [line.split()[-1] for line in shown[1:]])
 
     def test_the_beginning_of_a_rise_is_visible(self) -> None:
         shown = list(text._series({"label": "age", "period": 60, "points": points([3.0, 4.0] * 60 + [10.0 * i for i in range(1, 61)])}))

@@ -5,7 +5,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..context import BEFORE, Context, Metric, Observation, figure, stamp
+from ..context import BEFORE, Context, Metric, Observation, figure, rounded, stamp
 from ..difference import changed, changed_variables
 from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, most_weight, observed, recent, rose, stack_events
 
@@ -129,8 +129,8 @@ def failing_share(ctx: Context, name: str) -> Iterator[Observation]:
     if all(found["invocations"]) and found["errors"][1]:
         before, after = (min(100, 100 * (failed or 0) / count) for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
         start, onset, _ = ctx.windows()
-        yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after, 6)} percent from {stamp(onset)} to {stamp(covered)}, "
-                                                      f"{figure(before, 6)} percent in the {minutes(start, onset)} minutes before",
+        yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {rounded(after, 6)} percent from {stamp(onset)} to {stamp(covered)}, "
+                                                      f"{rounded(before, 6)} percent in the {minutes(start, onset)} minutes before",
                           62 if rose(ctx, before, after) else 58 if before else 40)
 
 
