@@ -139,7 +139,7 @@ var changing = func() map[string]bool {
 		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
 		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted " +
 		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled " +
-		"estimated predicted forecast forecasted projected recommended reserved stale obsolete incomplete insecure insufficient inconsistent") {
+		"estimated predicted forecast forecasted projected recommended stale obsolete incomplete insecure insufficient inconsistent") {
 		words[word] = true
 	}
 	return words
@@ -148,12 +148,16 @@ var changing = func() map[string]bool {
 // negated matches other words with a prefix that negates: unencrypted, nonCompliant.
 var negated = lazy.Regexp(`^(?:non[a-z]{3}|un(?:[a-hj-z]|in)[a-z]{2})`)
 
+// notNegated are words that [negated] matches, without which the other words mean the same: the cost of UnblendedCost, or the
+// time of LockedUntil.
+var notNegated = map[string]bool{"unblended": true, "until": true}
+
 // changingParts returns the first and the last of the words of a name that change what the others mean. If there are none, the
 // first is the last word of the name, and the last is -1.
 func changingParts(parts []string) (first, last int) {
 	first, last = len(parts)-1, -1
 	for i, part := range parts {
-		if changing[part] || negated().MatchString(part) {
+		if changing[part] || negated().MatchString(part) && !notNegated[part] {
 			first, last = min(first, i), i
 		}
 	}

@@ -300,10 +300,10 @@ func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 
 func TestJudge_NegatedOrEstimatedNamesCountWithThatWord(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","unencryptedVolumes":5701,"EstimatedErrors":57,"unassociatedAddresses":31,"uninstalledAgents":12,` +
-		`"forecastedSpend":99,"nonconformantPacks":8,"unitCount":44,"uniqueUsers":45}]}`
+		`"forecastedSpend":99,"nonconformantPacks":8,"unitCount":44,"uniqueUsers":45,"LockedUntil":"2026-08-04","UnblendedCost":{"Amount":"57.31"}}]}`
 	for _, honest := range []string{
 		"orders unencrypted volumes: 5701", "orders unencryptedVolumes=5701", "orders estimated errors 57", "orders unassociated addresses 31", "orders uninstalled: 12",
-		"orders count 44", "orders users 45",
+		"orders count 44", "orders users 45", "orders locked: 2026-08-04", "orders locked until 2026-08-04", "orders cost: 57.31", "orders UnblendedCost 57.31",
 	} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
