@@ -43,7 +43,7 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		rest := glued.ReplaceAllString(firstWords(text[start:]), "$1 $2")
+		rest := glued.ReplaceAllString(closingTags.ReplaceAllString(firstWords(text[start:]), " "), "$1 $2")
 		effect, isJudged := judged[judgment{program, rest}]
 		if !isJudged {
 			effect = effectInSentence(program, rest)
@@ -60,9 +60,14 @@ func Find(sentence string) []Found {
 	return found
 }
 
-// glued matches an operator of the shell that directly follows a word. It can also be the border of a cell in a table, or a tag
-// after the command: <code>terraform destroy</code>.
+// glued matches an operator of the shell that directly follows a word. It can also be the border of a cell in a table.
 var glued = regexp.MustCompile(`([^\s|;&<>])([|;&<])`)
+
+// closingTags matches tags of HTML after a command: <code>terraform destroy</code>. A shell would read a file such as /code, which
+// does not exist, so it would not run the command.
+var closingTags = regexp.MustCompile(`</(?:` + htmlTags + `)>(?:</?(?:` + htmlTags + `)>)*`)
+
+const htmlTags = `code|pre|kbd|samp|tt|b|i|em|strong|li|p|td`
 
 // judgment identifies what [effectInSentence] judges.
 type judgment struct{ program, text string }

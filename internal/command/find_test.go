@@ -257,6 +257,7 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		"The file deploy.sh --verbose was called by cron.", "main.go -race failed.", "See app.node, handler.py, and x.tar -v.", "https://example.com/rm is a page.", "arn:aws:iam::123456789012:role/x.",
 		"Die Funktion für git schlug fehl.", "L'état de git a été modifié.", "El año: make -1.", "ユーザーはdocker のイメージを更新した。", "关于git 的问题。", "数据库mysql 已停止。", "使用kubectl 查看。",
 		"MySQL stop times differ.", "Python 3.9 was removed.", "Kill 9 pods? No.", "Timeout=3000 ms", "image:python 3.12", "The function runs python 3.12, and node 18.2.", "Python 3.9 fails.", "Status:free memory is low.", "a=top of the list",
+		"Run <code>aws s3 ls</code> first.", "<li>aws sts get-caller-identity</li><li>aws s3 ls</li>", "<b>kubectl get pods</b> shows it.",
 		"The cdk app and the sam template differ.", "Roll back the deployment, delete the table, and stop the instance.",
 	} {
 		for _, found := range Find(sentence) {
