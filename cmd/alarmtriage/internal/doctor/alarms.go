@@ -98,7 +98,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 				continue
 			}
 		}
-		if lists[i] == &sorted.Without && slices.ContainsFunc(one.actions, func(action string) bool { return slices.Contains(closed, action) }) {
+		if lists[i] == &sorted.Without && one.enabled && slices.ContainsFunc(one.actions, func(action string) bool { return slices.Contains(closed, action) }) {
 			lists[i] = &sorted.Unknown
 		}
 		*lists[i] = append(*lists[i], one.name)

@@ -230,14 +230,15 @@ func TestAlarms_TopicThatCannotBeReadLeavesItsAlarmsUnknown(t *testing.T) {
 	put("attached", true, central, orchestrator)
 	put("central", true, central)
 	put("silent", true)
+	put("paused", false, central)
 
 	found, check := d.alarms(t.Context())
 	require.NotNil(t, found, check.Detail)
 	assert.Equal(t, []string{"attached"}, found.ByAction)
 	assert.Equal(t, []string{"central"}, found.Unknown)
-	assert.Equal(t, []string{"silent"}, found.Without)
+	assert.Equal(t, []string{"paused", "silent"}, found.Without, "disabled actions notify no topic")
 	assert.Equal(t, selfcheck.StateSkipped, check.State, "what is not known is not healthy")
-	assert.Contains(t, check.Detail, "1 of 3 alarms start investigations: 1 by their action, 0 through a topic, 0 through a rule. "+
+	assert.Contains(t, check.Detail, "1 of 4 alarms start investigations: 1 by their action, 0 through a topic, 0 through a rule. "+
 		"It is not known whether 1 more does, because the subscriptions of a topic cannot be read: central.")
 
 	put("attached", false, central, orchestrator)
