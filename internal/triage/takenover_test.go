@@ -165,21 +165,28 @@ func TestInvestigate_StopsWhenACopyOfTheEventTookOver(t *testing.T) {
 }
 
 func TestInvestigate_ReportsNothingAfterACopyTookOverAlthoughTheTableFails(t *testing.T) {
-	b := newHarness(t)
-	event := action("orders", 1)
-	var concluded []byte
-	b.agent.do = func(ctx context.Context, limits investigation.Limits, _ *investigation.Record, _ []byte) error {
-		b.agent.do = nil
-		b.mustInvestigate(t, "1", event)
-		concluded = b.S3.Object(bucket, b.checkpoint(t))
-		require.ErrorIs(t, limits.Checkpoint(ctx, []byte("{}")), dedupe.ErrLost)
-		b.DB.Fail(awsapitest.ErrDown, -1)
-		<-ctx.Done()
-		return context.Cause(ctx)
+	for name, end := range map[string]func(ctx context.Context) error{
+		"after a round":    func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) },
+		"at its hand-over": func(context.Context) error { return investigation.ErrHandOver },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarness(t)
+			event := action("orders", 1)
+			var concluded []byte
+			b.agent.do = func(ctx context.Context, limits investigation.Limits, _ *investigation.Record, _ []byte) error {
+				b.agent.do = nil
+				b.mustInvestigate(t, "1", event)
+				concluded = b.S3.Object(bucket, b.checkpoint(t))
+				require.ErrorIs(t, limits.Checkpoint(ctx, []byte("{}")), dedupe.ErrLost)
+				b.DB.Fail(awsapitest.ErrDown, -1)
+				return end(ctx)
+			}
+			b.mustBeDuplicate(t, "1", event)
+			assert.Equal(t, 2, b.agent.calls, "the loser asks no model again")
+			assert.Len(t, b.notifications(), 1)
+			assert.Equal(t, concluded, b.S3.Object(bucket, b.checkpoint(t)))
+		})
 	}
-	b.mustBeDuplicate(t, "1", event)
-	assert.Len(t, b.notifications(), 1)
-	assert.Equal(t, concluded, b.S3.Object(bucket, b.checkpoint(t)))
 }
 
 // checkpoint returns the key of the only checkpoint.
