@@ -50,7 +50,7 @@ def integrations(ctx: Context, name: str) -> Iterator[Observation]:
     if len(found) > MAX_INTEGRATIONS:
         ctx.note(f"integrations of {name}: only {MAX_INTEGRATIONS} of {len(found)} are listed")
     for uri in found[:MAX_INTEGRATIONS]:
-        function = lambda_functions.name_of(ctx, uri)  # of another account or Region, the URI says whose it is
+        function = lambda_functions.name_of(ctx, uri)  # if it belongs to another account or Region, the URI says to which
         yield Observation(f"{KIND} {name}", "dependency", f"it calls {'Lambda function ' + function if function else uri}", 35)
 
 

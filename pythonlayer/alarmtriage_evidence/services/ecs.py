@@ -111,7 +111,7 @@ def difference(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def _variables(container: Mapping[str, Any]) -> Dict[str, Any]:
-    """Returns the environment variables of a container. Of one with the value of a secret or a parameter, the value is where that is from."""
+    """Returns the environment variables of a container. If the value is that of a secret or a parameter, only its source is known."""
     plain = {one["name"]: one.get("value") for one in container.get("environment") or []}
     return {**plain, **{one["name"]: f"from {one.get('valueFrom')}" for one in container.get("secrets") or []}}
 
