@@ -33,6 +33,7 @@ const InSentence = Dangerous | MayChangeState | NotUnderstood
 // meaning in English (sam, make) is no reason to leave out a command that can be copied.
 func Find(sentence string) []Found {
 	text := strings.ReplaceAll(unfolded(sentence), "](", " (") // the text of a link may be a command
+	words, places := separated(closingTags.ReplaceAllStringFunc(text, func(tags string) string { return strings.Repeat(" ", len(tags)) }))
 	var found []Found
 	judged := map[judgment]Effect{} // a text can repeat the same command many times
 	for _, at := range pieces.FindAllStringIndex(text, -1) {
@@ -43,7 +44,7 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		rest := glued.ReplaceAllString(closingTags.ReplaceAllString(firstWords(text[start:]), " "), "$1 $2")
+		rest := firstWords(words[places[start]:])
 		effect, isJudged := judged[judgment{program, rest}]
 		if !isJudged {
 			effect = effectInSentence(program, rest)
@@ -60,8 +61,21 @@ func Find(sentence string) []Found {
 	return found
 }
 
-// glued matches an operator of the shell that directly follows a word. It can also be the border of a cell in a table.
-var glued = regexp.MustCompile(`([^\s|;&<>])([|;&<])`)
+// separated returns a text with a blank before each operator of the shell that directly follows a word, and where each byte of the
+// text is in the result. Such an operator can also be the border of a cell in a table.
+func separated(text string) (spaced string, places []int) {
+	const operators = "|;&<"
+	var b strings.Builder
+	places = make([]int, len(text))
+	for i := range len(text) {
+		if i > 0 && strings.IndexByte(operators, text[i]) >= 0 && strings.IndexByte(operators+"> \t\r\n\f", text[i-1]) < 0 {
+			b.WriteByte(' ')
+		}
+		places[i] = b.Len()
+		b.WriteByte(text[i])
+	}
+	return b.String(), places
+}
 
 // closingTags matches tags of HTML after a command: <code>terraform destroy</code>. A shell would read a file such as /code, which
 // does not exist, so it would not run the command.
