@@ -89,17 +89,23 @@ func isMapOfCBOR(body []byte) bool {
 	return false
 }
 
+// closingQuote returns the index of the quote that closes the string of JSON that begins at i. Without one, it is len(text) or more.
+func closingQuote[T ~string | ~[]byte](text T, i int) int {
+	for i++; i < len(text) && text[i] != '"'; i++ {
+		if text[i] == '\\' {
+			i++
+		}
+	}
+	return i
+}
+
 // hasSeveral reports whether a body is a sequence of objects or lists of JSON, such as one on each line.
 func hasSeveral(body []byte) bool {
 	depth := 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '"':
-			for i++; i < len(body) && body[i] != '"'; i++ {
-				if body[i] == '\\' {
-					i++
-				}
-			}
+			i = closingQuote(body, i)
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -118,11 +124,7 @@ func countObjects(text string, most int) (count int) {
 	for i := 0; i < len(text) && count < most; i++ {
 		switch text[i] {
 		case '"':
-			for i++; i < len(text) && text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
+			i = closingQuote(text, i)
 		case '{', '[':
 			if text[i] == '{' && depth == 0 {
 				count++
