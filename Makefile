@@ -72,7 +72,7 @@ unit: ## run the Go tests except those in e2e and integ
 
 # cmd/alarmtriage is a module of its own: the users of the construct do not get its dependencies.
 command: ## test the command alarmtriage
-	cd cmd/alarmtriage && $(GO_TEST) -timeout 10m ./...
+	cd cmd/alarmtriage && $(GO_TEST) -timeout 15m ./...
 
 python: ## run the tests of the Python layer on every interpreter found
 	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
