@@ -33,7 +33,7 @@ const (
 // of complete values of one record, such as one log event, in any order: code selects fields. The first value
 // may lack its beginning, and the last one its end. A name of a field counts only before a value of that
 // field. Values of different records never make one part, so code cannot make a statement of pieces that AWS
-// did not return together. An object in a list of a record is a record of its own (see node).
+// did not return together. An object in a list of a record is a separate record (see node).
 type matcher struct {
 	output  string
 	normal  normalText // of the output

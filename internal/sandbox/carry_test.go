@@ -189,7 +189,7 @@ result = [open("b").read(), open("d/c").read(), open("f/d/c").read(), os.path.ex
 // that a call leaves.
 func TestSupervisor_NoticesKeysAfterOthersDisappeared(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can give a user keys before the supervisor starts")
+		skip(t, "only root can give a user keys before the supervisor starts")
 	}
 	python := pythons(t)[0]
 	uid := nextUID.Load() + 1

@@ -155,7 +155,7 @@ func (h *Handler) addRest(ctx context.Context, client awsapi.CloudWatch, alarm *
 	most := min(len(names), steps.MaxNames)
 	rest, err := steps.DescribeAlarms(ctx, client, names[:most])
 	if err != nil || most < len(names) {
-		h.Log.Warn("alarms in the rule of the composite alarm not read", "alarm", alarm.Name, "error", err)
+		h.Log.Warn("alarms in the rule of the composite alarm not read", "alarm", alarm.Name, "names", len(names), "read", len(rest), "error", err)
 		alarm.MoreChildren++
 	}
 	maps.Copy(alarms, rest)

@@ -46,23 +46,13 @@ func run(m *testing.M) int {
 // tool starts the deployed function with these settings. Its AWS answers every request.
 func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *logbuffer.Buffer) {
 	t.Helper()
-	compiled, err := built()
-	require.NoError(t, err)
-	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host, logged := hosted(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
 			io.WriteString(w, `{"queryId": "q-1", "statistics": {"bytesScanned": 3e9}, "status": "Running"}`)
 			return
 		}
 		io.WriteString(w, "<Answer/>")
-	}))
-	t.Cleanup(aws.Close)
-	function := compiled.Function("tool", aws.URL)
-	maps.Copy(function.Env, settings)
-	logged = &logbuffer.Buffer{}
-	host, err := lambdahost.New(lambdahost.Options{Log: logged})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = host.Close() })
-	require.NoError(t, host.Add(function))
+	}, func(function *lambdahost.Function) { maps.Copy(function.Env, settings) })
 	return func(payload string) lambdahost.Answer {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -71,6 +61,23 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 		require.NoError(t, err)
 		return answer
 	}, logged
+}
+
+// hosted starts the deployed function, changed by change, with answers as those of AWS.
+func hosted(t *testing.T, answers http.HandlerFunc, change func(*lambdahost.Function)) (*lambdahost.Host, *logbuffer.Buffer) {
+	t.Helper()
+	compiled, err := built()
+	require.NoError(t, err)
+	aws := httptest.NewServer(answers)
+	t.Cleanup(aws.Close)
+	logged := &logbuffer.Buffer{}
+	host, err := lambdahost.New(lambdahost.Options{Log: logged})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = host.Close() })
+	function := compiled.Function("tool", aws.URL)
+	change(&function)
+	require.NoError(t, host.Add(function))
+	return host, logged
 }
 
 func command(code string) string {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
 
 // children returns the process IDs of this process's children.
@@ -39,24 +37,14 @@ func children(t *testing.T) (pids []int) {
 
 // If the process is killed, the answer with its list of AWS calls is lost. The log still lists them.
 func TestTool_AuditTrailSurvivesKilledProcess(t *testing.T) {
-	compiled, err := built()
-	require.NoError(t, err)
-	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host, logged := hosted(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeMetricFilters") {
 			for _, pid := range children(t) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
 		io.WriteString(w, "{}")
-	}))
-	t.Cleanup(aws.Close)
-	logged := &logbuffer.Buffer{}
-	host, err := lambdahost.New(lambdahost.Options{Log: logged})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = host.Close() })
-	function := compiled.Function("tool", aws.URL)
-	function.Env["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
-	require.NoError(t, host.Add(function))
+	}, func(function *lambdahost.Function) { function.Env["AWS_LAMBDA_LOG_FORMAT"] = "JSON" })
 
 	answer, err := host.Invoke(t.Context(), "tool", []byte(command(`c = boto3.client("logs")
 c.describe_log_groups(); c.describe_metric_filters()`)))
@@ -106,20 +94,10 @@ func TestTool_ExitsAfterFailureOfTheSandbox(t *testing.T) {
 
 // Some steps of the search for secrets take seconds for a long text that is full of their keywords. The answer does not wait for them.
 func TestTool_AnswersThoughTheSearchForSecretsDoesNotEnd(t *testing.T) {
-	compiled, err := built()
-	require.NoError(t, err)
 	words := strings.Repeat("password=aB3xZ9qLm2 token: Xy7Kp1Rt5W secret api_key=Qw8Er4Ty6U AKIA ", 50_000)
-	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	host, logged := hosted(t, func(w http.ResponseWriter, _ *http.Request) {
 		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"nextToken": words}))
-	}))
-	t.Cleanup(aws.Close)
-	logged := &logbuffer.Buffer{}
-	host, err := lambdahost.New(lambdahost.Options{Log: logged})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = host.Close() })
-	function := compiled.Function("tool", aws.URL)
-	function.Timeout = 5 * time.Second
-	require.NoError(t, host.Add(function))
+	}, func(function *lambdahost.Function) { function.Timeout = 5 * time.Second })
 
 	answer, err := host.Invoke(t.Context(), "tool", []byte(command(`import signal
 signal.signal(signal.SIGALRM, signal.SIG_IGN)
