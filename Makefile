@@ -6,7 +6,8 @@ SHELL := /bin/bash
 
 BUILD  := $(CURDIR)/.build
 VENV   := $(BUILD)/venv
-PYTHON ?= python3
+# The interpreter of the virtual environment. If it is empty, scripts/python.sh chooses one.
+PYTHON ?=
 GO     ?= go
 
 export ALARMTRIAGE_VENV := $(VENV)
@@ -31,9 +32,9 @@ help: ## list the targets
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons ## install the tools that the other targets need
 	@echo "The tools are installed in .build and node_modules."
 
-$(VENV)/.done: requirements-dev.txt
+$(VENV)/.done: requirements-dev.txt scripts/python.sh
 	@mkdir -p $(BUILD)
-	$(PYTHON) -m venv --system-site-packages $(VENV)
+	python="$(PYTHON)"; python=$${python:-$$(bash scripts/python.sh requirements-dev.txt)} && "$$python" -m venv --clear --system-site-packages $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
