@@ -245,7 +245,7 @@ func ask(t *testing.T, question, result any) {
 	t.Helper()
 	text, err := json.Marshal(question)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(moto.Root(), "e2e", "permissions", "simulate.mjs"))
 	var answer, complaints bytes.Buffer
