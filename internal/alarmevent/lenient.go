@@ -223,11 +223,20 @@ func folded(name string) string {
 
 // reader reads fields and records those whose values it could not use.
 type reader struct {
+	redact        func(text string) (clean string, secrets int) // [Parser.Redact]
 	notUnderstood []string
+	redactions    int // number of secrets in texts that notUnderstood quotes
 }
 
-// note records that a field was not understood.
+// note records that a field was not understood. It redacts the texts that the format truncates.
 func (r *reader) note(field, format string, args ...any) {
+	for i, arg := range args {
+		isListed := len(r.notUnderstood) < maxNotUnderstood
+		if text, isText := arg.(string); isText && isListed && r.redact != nil {
+			clean, secrets := r.redact(text)
+			args[i], r.redactions = clean, r.redactions+secrets
+		}
+	}
 	r.notUnderstood = append(r.notUnderstood, field+": "+fmt.Sprintf(format, args...))
 }
 

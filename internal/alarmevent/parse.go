@@ -42,13 +42,14 @@ type Parser struct {
 
 // delivery is how an event was delivered.
 type delivery struct {
-	source Source // empty: derived from the format of the event
-	topic  string // ARN of the SNS topic or subscription
+	source Source                          // empty: derived from the format of the event
+	topic  string                          // ARN of the SNS topic or subscription
+	redact func(text string) (string, int) // [Parser.Redact]
 }
 
 // Parse is like the function [Parse], with redaction.
 func (p Parser) Parse(raw []byte) ([]Alarm, error) {
-	alarms, err := parse(raw, delivery{})
+	alarms, err := parse(raw, delivery{redact: p.Redact})
 	for i := range alarms {
 		alarms[i].tidy(p.Redact)
 	}
@@ -83,15 +84,17 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 		if via.source == SourceSNS { // one message could otherwise report any number of alarms
 			return nil, errors.New("an SNS message must contain the event of one alarm, got SNS records")
 		}
-		return parseRecords(list(e.get("Records")))
+		return parseRecords(list(e.get("Records")), via.redact)
 	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
-		return asList(parseState(e, detail, cmp.Or(via.source, eventSource(e))))
+		via.source = cmp.Or(via.source, eventSource(e))
+		return asList(parseState(e, detail, via))
 	case e.get("alarmData") != nil:
-		return asList(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
+		via.source = cmp.Or(via.source, SourceAction)
+		return asList(parseState(e, object(e.get("alarmData")), via))
 	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
-		return asList(parseNotification(e, via.topic))
+		return asList(parseNotification(e, via))
 	}
 	return nil, fmt.Errorf("unknown event: expected an alarm action (with alarmData), "+
 		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
@@ -134,7 +137,7 @@ func asList(alarm Alarm, err error) ([]Alarm, error) {
 
 // parseRecords returns the alarms of the valid records, and the errors of the others. [ErrIgnored] is only among them if no
 // record has an alarm or another error.
-func parseRecords(records []any) ([]Alarm, error) {
+func parseRecords(records []any, redact func(string) (string, int)) ([]Alarm, error) {
 	var alarms []Alarm
 	var problems, ignored []error
 	for i, r := range records {
@@ -146,7 +149,7 @@ func parseRecords(records []any) ([]Alarm, error) {
 			continue
 		}
 		topic := cmp.Or(sns.text("TopicArn"), record.text("EventSubscriptionArn"))
-		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic})
+		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic, redact: redact})
 		if err == nil {
 			err = checkFiltered([]byte(message), found)
 		}
@@ -213,8 +216,8 @@ var (
 
 // parseState parses the alarmData of an alarm action or the detail of an EventBridge event, which have the
 // same fields.
-func parseState(e, body members, source Source) (Alarm, error) {
-	var r reader
+func parseState(e, body members, via delivery) (Alarm, error) {
+	r := reader{redact: via.redact}
 	state, previous := object(body.get("state")), object(body.get("previousState"))
 	configuration := object(body.get("configuration"))
 	a := Alarm{
@@ -223,7 +226,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 		Account:       account(e.text("accountId", "account")),
 		Region:        e.text("region"),
 		Description:   configuration.text("description"),
-		Source:        source,
+		Source:        via.source,
 		State:         stateOf(state.get("value")),
 		PreviousState: r.previousState("previousState", previous.get("value")),
 		Reason:        state.text("reason"),
@@ -252,7 +255,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 	if inState := unrecognized(state, stateMembers); len(inState) > 0 {
 		rest["state"] = map[string]any(inState)
 	}
-	if source == SourceAction {
+	if via.source == SourceAction {
 		maps.Copy(rest, unrecognized(e, envelopeMembers))
 	}
 	r.readReasonData(&a)
@@ -300,8 +303,8 @@ func (r *reader) metric(m members) Metric {
 // parseNotification parses the message that CloudWatch publishes to an SNS topic. The message contains the
 // display name of the Region, such as "US East (N. Virginia)". The Region therefore comes from the ARN of
 // the topic, since an alarm can only notify topics in its Region.
-func parseNotification(n members, topic string) (Alarm, error) {
-	var r reader
+func parseNotification(n members, via delivery) (Alarm, error) {
+	r := reader{redact: via.redact}
 	a := Alarm{
 		Name:          n.text("AlarmName"),
 		ARN:           firstAlarmARN([]any{n.get("AlarmArn")}),
@@ -324,7 +327,7 @@ func parseNotification(n members, topic string) (Alarm, error) {
 	r.describe(&a, object(n.get("Trigger")))
 	r.readConfiguration(&a, n.get("Trigger"))
 	r.readRest(&a, unrecognized(n, snsMembers))
-	r.completeByTopic(&a, topic, n.text("Region"))
+	r.completeByTopic(&a, via.topic, n.text("Region"))
 	return r.complete(a)
 }
 
@@ -375,7 +378,7 @@ func (r *reader) previousState(field string, v any) State {
 	case "", StateOK, StateAlarm, StateInsufficientData:
 		return state
 	default:
-		r.note(field, "%.60q is not a state of an alarm", state)
+		r.note(field, "%.60q is not a state of an alarm", string(state))
 		return ""
 	}
 }
@@ -485,7 +488,7 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 	default:
 		return Alarm{}, fmt.Errorf("the state of alarm %q must be ALARM, OK, or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
 	}
-	a.NotUnderstood = r.notUnderstood
+	a.NotUnderstood, a.Redactions = r.notUnderstood, r.redactions
 	return a, nil
 }
 

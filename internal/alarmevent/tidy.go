@@ -53,7 +53,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	a.NotUnderstood = nil
 	t.fields(reflect.ValueOf(a).Elem())
 	a.NotUnderstood = t.texts(append(notes, t.omitted...))
-	a.Redactions = t.count
+	a.Redactions += t.count
 }
 
 // fields redacts and truncates the texts of a struct.

@@ -74,6 +74,30 @@ func TestParse_RedactsTheErrorOfAnEvent(t *testing.T) {
 	assert.ErrorIs(t, err, alarmevent.ErrIgnored)
 }
 
+// The end of such a secret shows what it is.
+func TestParse_RedactsWhatCouldNotBeReadBeforeTruncation(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	const secret = "postgres://admin:Tr0ub4dor-and-3-horses-and-a-long-staple-x9@db.example.com:5432/orders"
+	const state = `"alarmData":{"state":{"value":"ALARM","timestamp":"`
+	for _, raw := range []string{
+		`{"alarmArn":"` + forgedARN + `",` + state + secret + `"}}}`,
+		`{"alarmArn":"` + forgedARN + `",` + state + `"},"configuration":{"metrics":["` + secret + `"]}}}`,
+		`{"alarmArn":"` + forgedARN + `",` + state + `"},"configuration":{"metrics":[{"id":"m1","accountId":"` + secret + `","period":"x"}]}}}`,
+		`{"alarmArn":"` + forgedARN + `",` + state + `"},"configuration":{"metrics":[{"id":"m1","period":"` + secret + `"}]}}}`,
+		`{"alarmArn":"` + forgedARN + `",` + state + `"},"previousState":{"value":"` + secret + `"}}}`,
+		record(`{"AlarmName":"a","AWSAccountId":"123456789012","AlarmArn":"`+secret+`","NewStateValue":"ALARM"}`, "arn:aws:sns:us-east-1:123456789012:t"),
+		record(`{"AlarmName":"a","AlarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a","NewStateValue":"ALARM","TriggeringChildren":[{"Arn":"`+
+			strings.Repeat("word ", 8)+secret+`"}]}`, "t"),
+	} {
+		alarms, err := alarmevent.Parser{Redact: redactor.Document}.Parse([]byte(raw))
+		require.NoError(t, err, raw)
+		require.NotEmpty(t, alarms[0].NotUnderstood, raw)
+		assert.NotContains(t, strings.ToLower(string(mustMarshal(alarms))), "tr0ub4dor", raw)
+		assert.Positive(t, alarms[0].Redactions, raw)
+	}
+}
+
 func TestParse_SaysHowManyFieldsAreNotListed(t *testing.T) {
 	metrics := strings.TrimSuffix(strings.Repeat(`"no query",`, 30), ",")
 	alarms, err := alarmevent.Parse([]byte(`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"metrics":[` + metrics + `]}}}`))
