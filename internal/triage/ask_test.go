@@ -467,6 +467,11 @@ func TestOrders_RejectionsAreRedactedAndShort(t *testing.T) {
 			assert.NotEmpty(t, problem)
 		}
 	}
+	for _, begin := range []string{"s3://other/", "reports/"} { // the end of the secret shows what it is
+		address := begin + strings.Repeat("x", 140) + " postgres://admin:hunter2-and-3-horses-and-a-long-staple@db.example.com:5432/orders"
+		assert.NotContains(t, b.ask(t, "request-2", askEvent(t, address, "a")).Problem, "hunter2")
+		assert.NotContains(t, b.judge(t, feedbackEvent(t, map[string]any{"report": address, "verdict": "right"})).Problem, "hunter2")
+	}
 	assert.NotContains(t, logs.String(), "hunter2")
 	assert.NotContains(t, logs.String(), strings.Repeat("long ", 300))
 	assert.Contains(t, logs.String(), "question rejected")
