@@ -88,7 +88,8 @@ func AnswerKeys(keys report.Keys, number int) (asJSON, asText string) {
 	return base + ".json", base + ".txt"
 }
 
-// Answers returns the answers to earlier questions about a report, oldest first.
+// Answers returns the answers to earlier questions about a report, oldest first, without their rounds: those of all answers
+// together may not fit into memory.
 func (s *Store) Answers(ctx context.Context, keys report.Keys) ([]investigation.Answer, error) {
 	var answers []investigation.Answer
 	for number := 1; number <= MaxAnswers; number++ {
@@ -104,6 +105,7 @@ func (s *Store) Answers(ctx context.Context, keys report.Keys) ([]investigation.
 		if err := json.Unmarshal(raw, &answer); err != nil {
 			return answers, fmt.Errorf("read %s: %w", s.URI(key), err)
 		}
+		answer.Rounds = nil
 		answers = append(answers, answer)
 	}
 	return answers, nil

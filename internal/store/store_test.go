@@ -75,3 +75,19 @@ func TestText_ReadsAnyBucketUpToLimit(t *testing.T) {
 		assert.ErrorContains(t, err, "want s3://bucket/key", uri)
 	}
 }
+
+func TestAnswers_HaveNoRounds(t *testing.T) {
+	s := store.New(&awsapitest.S3{}, "bucket")
+	keys := store.KeysFor(&investigation.Record{ID: "0123456789ab", Alarm: alarmevent.Alarm{Name: "orders"}})
+	for _, text := range []string{"first", "second"} {
+		answer := &investigation.Answer{Text: text, Rounds: []investigation.Round{{Number: 1, Text: "a long text"}}}
+		require.NoError(t, s.PutAnswer(t.Context(), keys, answer, 1, func() string { return text }))
+		assert.Len(t, answer.Rounds, 1)
+	}
+	answers, err := s.Answers(t.Context(), keys)
+	require.NoError(t, err)
+	require.Len(t, answers, 2)
+	assert.Equal(t, []string{"first", "second"}, []string{answers[0].Text, answers[1].Text})
+	assert.Empty(t, answers[0].Rounds)
+	assert.Empty(t, answers[1].Rounds)
+}
