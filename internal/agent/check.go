@@ -20,10 +20,10 @@ const minQuote = 6
 // confirmed only with such a finding. subject is what the confidence of the report is about.
 func check(report *investigation.Report, rec *investigation.Record, subject string) {
 	var verified, confirmed, computed int
-	quotes := newChecker(rec)
+	problems := newChecker(rec).checkAll(report)
 	for i := range report.Findings {
 		finding := &report.Findings[i]
-		finding.Verified, finding.Problem = quotes.checkAll(finding.Evidence)
+		finding.Verified, finding.Problem = isVerified(finding.Evidence, problems)
 		isComputed := finding.IsComputed()
 		if finding.Confidence == investigation.Confirmed && (!finding.Verified || isComputed) {
 			finding.Confidence = investigation.Likely
@@ -40,7 +40,7 @@ func check(report *investigation.Report, rec *investigation.Record, subject stri
 	}
 	for i := range report.RuledOut {
 		refuted := &report.RuledOut[i]
-		refuted.Verified, refuted.Problem = quotes.checkAll(refuted.Evidence)
+		refuted.Verified, refuted.Problem = isVerified(refuted.Evidence, problems)
 	}
 	if report.FreeText != "" {
 		report.Confidence = investigation.Unknown
@@ -65,32 +65,80 @@ func check(report *investigation.Report, rec *investigation.Record, subject stri
 
 // checker checks the quotes of a report.
 type checker struct {
-	rec     *investigation.Record
-	outputs map[int]*provenance.Text // by number of the tool call
-	code    map[int]string           // by number of the tool call: the words of its code
+	rec  *investigation.Record
+	last *checkedCall   // whose quotes were checked last
+	code map[int]string // by number of the tool call: the words of its code
+}
+
+// checkedCall is what a search for quotes needs of one tool call. It takes many times the memory of the output.
+type checkedCall struct {
+	call   *investigation.ToolCall
+	output *provenance.Text
+	code   string                 // in its normal form
+	longer map[toolcall.Span]bool // parts of the output that AWS answered: whether they are more than a part of the code
 }
 
 func newChecker(rec *investigation.Record) *checker {
-	return &checker{rec: rec, outputs: map[int]*provenance.Text{}, code: map[int]string{}}
+	return &checker{rec: rec, code: map[int]string{}}
 }
 
-// output returns the output of a call.
-func (c *checker) output(call *investigation.ToolCall) *provenance.Text {
-	text := c.outputs[call.Number]
-	if text == nil {
-		text = provenance.NewText(call.Answer.Text())
-		c.outputs[call.Number] = text
+// open returns what the search in a call needs. It drops that of the call before.
+func (c *checker) open(call *investigation.ToolCall) *checkedCall {
+	if c.last == nil || c.last.call != call {
+		c.last = nil
+		c.last = &checkedCall{
+			call: call, output: provenance.NewText(call.Answer.Text()), code: provenance.Normal(call.Command), longer: map[toolcall.Span]bool{},
+		}
 	}
-	return text
+	return c.last
 }
 
-// checkAll checks the quotes of one statement. It returns whether they verify it and, if they do not, why.
-func (c *checker) checkAll(evidence []investigation.Citation) (verified bool, problem string) {
+// isInCode reports whether the code contains a text, in any encoding.
+func (c *checkedCall) isInCode(text string) bool {
+	return strings.Contains(c.code, strings.TrimSpace(provenance.Normal(text)))
+}
+
+// isLonger reports whether a part of the output is not only a part of the code.
+func (c *checkedCall) isLonger(part toolcall.Span) bool {
+	isLonger, isKnown := c.longer[part]
+	if !isKnown {
+		isLonger = !c.isInCode(c.call.Answer.Text()[part.From:part.To])
+		c.longer[part] = isLonger
+	}
+	return isLonger
+}
+
+// checkAll checks the quotes of a report, and returns why some of them prove nothing. It checks those of one call after another.
+func (c *checker) checkAll(report *investigation.Report) (problems map[*investigation.Citation]string) {
+	var all []*investigation.Citation
+	add := func(evidence []investigation.Citation) {
+		for i := range evidence {
+			all = append(all, &evidence[i])
+		}
+	}
+	for i := range report.Findings {
+		add(report.Findings[i].Evidence)
+	}
+	for i := range report.RuledOut {
+		add(report.RuledOut[i].Evidence)
+	}
+	slices.SortStableFunc(all, func(a, b *investigation.Citation) int { return a.Call - b.Call })
+	problems = map[*investigation.Citation]string{}
+	for _, cited := range all {
+		if problem := c.check(cited); problem != "" {
+			problems[cited] = problem
+		}
+	}
+	return problems
+}
+
+// isVerified reports whether its evidence verifies a statement and, if it does not, why.
+func isVerified(evidence []investigation.Citation, problems map[*investigation.Citation]string) (verified bool, problem string) {
 	if len(evidence) == 0 {
 		return false, "no evidence is cited"
 	}
 	for i := range evidence {
-		if why := c.check(&evidence[i]); why != "" {
+		if why := problems[&evidence[i]]; why != "" {
 			problem = why
 		}
 	}
@@ -107,12 +155,12 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 	if len(strings.ReplaceAll(provenance.Normal(cited.Quote), " ", "")) < minQuote {
 		return "the quote is too short to prove anything"
 	}
-	output := c.output(call)
-	found := output.Find(cited.Quote, isCut(cited.Quote))
+	checked := c.open(call)
+	found := checked.output.Find(cited.Quote, isCut(cited.Quote))
 	switch {
 	case len(found) == 0:
 		return fmt.Sprintf("the quote is not in the output of tool call %d", cited.Call)
-	case call.Number != 0 && provenance.Contains(call.Command, cited.Quote) && !isWithinAnswer(call, output, found):
+	case call.Number != 0 && checked.isInCode(cited.Quote) && !checked.isWithinAnswer(found):
 		// Code that prints its own text proves nothing about AWS. The code of call 0, the evidence, is not the
 		// model's.
 		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", cited.Call)
@@ -126,7 +174,7 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		return "" // numbers that occur everywhere, or text that the model's code contains
 	}
 	for _, place := range found {
-		if output.IsObserved(place, call.Answer.Observed) {
+		if checked.output.IsObserved(place, call.Answer.Observed) {
 			cited.Source = investigation.SourceAWS
 			break
 		}
@@ -136,11 +184,9 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 
 // isWithinAnswer reports whether one of the places of a quote that the code contains is within a longer text that AWS answered
 // and the code does not contain, such as a log line that the code searched for by these words.
-func isWithinAnswer(call *investigation.ToolCall, output *provenance.Text, found []provenance.Match) bool {
+func (c *checkedCall) isWithinAnswer(found []provenance.Match) bool {
 	return slices.ContainsFunc(found, func(place provenance.Match) bool {
-		return slices.ContainsFunc(output.Around(place, call.Answer.Observed), func(text string) bool {
-			return !provenance.Contains(call.Command, text)
-		})
+		return slices.ContainsFunc(c.output.Around(place, c.call.Answer.Observed), c.isLonger)
 	})
 }
 
@@ -183,11 +229,11 @@ func isAnswered(answer *toolcall.Answer) bool {
 // listMisquotes lists the quotes that prove nothing, for the model.
 func listMisquotes(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
-	quotes := newChecker(rec)
+	problems := newChecker(rec).checkAll(&report)
 	add := func(name string, number int, evidence []investigation.Citation) {
-		for _, citation := range evidence {
-			if problem := quotes.check(&citation); problem != "" {
-				fmt.Fprintf(&b, "- %s %d, quote %q: %s\n", name, number, truncate.Bytes(citation.Quote, 120), problem)
+		for i := range evidence {
+			if problem := problems[&evidence[i]]; problem != "" {
+				fmt.Fprintf(&b, "- %s %d, quote %q: %s\n", name, number, truncate.Bytes(evidence[i].Quote, 120), problem)
 			}
 		}
 	}

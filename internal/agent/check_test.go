@@ -2,6 +2,8 @@ package agent_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -249,6 +252,66 @@ func TestRecord_OfAnOlderVersionIsRead(t *testing.T) {
 	assert.Nil(t, rec.Call(1).Answer.Observed)
 	assert.False(t, rec.Report.Findings[0].IsComputed())
 	assert.Equal(t, investigation.Source(""), rec.Report.Findings[0].Evidence[0].Source)
+}
+
+// The search in an output takes many times its memory, and an investigation can have the outputs of hundreds of calls.
+func TestCheck_KeepsTheSearchInOneOutputOnly(t *testing.T) {
+	rec := record("nothing")
+	var report investigation.Report
+	for number := 1; number <= 40; number++ {
+		quote := fmt.Sprintf("this is call %d of them", number)
+		output := strings.Repeat("a b ", 25_000) + quote
+		rec.Rounds = append(rec.Rounds, investigation.Round{Calls: []investigation.ToolCall{{Number: number, Answer: &toolcall.Answer{
+			Success: true, Output: output,
+			Observed: &toolcall.Observed{Answers: 1, Spans: []toolcall.Span{{From: 0, To: len(output)}}},
+		}}}})
+		report.Findings = append(report.Findings, investigation.Finding{Evidence: []investigation.Citation{{Call: number, Quote: quote}}})
+	}
+	report.RuledOut = []investigation.Refuted{{Evidence: []investigation.Citation{{Call: 1, Quote: "this is call 1 of them"}}}}
+	before := heap()
+	kept := agent.CheckQuotes(&report, rec)
+	assert.Less(t, heap()-before, int64(8<<20), "bytes")
+	runtime.KeepAlive(kept)
+	for _, finding := range report.Findings {
+		assert.Equal(t, investigation.SourceAWS, finding.Evidence[0].Source)
+	}
+	assert.Equal(t, investigation.SourceAWS, report.RuledOut[0].Evidence[0].Source)
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// A quote can be at many places of an output, and the code can be long.
+func TestCheck_ReadsTheCodeOfACallOnce(t *testing.T) {
+	const quote = "alpha beta gamma"
+	var output strings.Builder
+	var spans []toolcall.Span
+	for range 100 {
+		output.WriteString("## ")
+		from := output.Len()
+		output.WriteString(quote)
+		spans = append(spans, toolcall.Span{From: from, To: output.Len()})
+	}
+	rec := record("nothing")
+	code := quote + strings.Repeat(" abcdefgh", 10_000)
+	rec.Rounds = []investigation.Round{{Calls: []investigation.ToolCall{{Number: 1, Command: code, Answer: &toolcall.Answer{
+		Success: true, Output: output.String(), Observed: &toolcall.Observed{Answers: 1, Spans: spans},
+	}}}}}
+	var report investigation.Report
+	for range 25 {
+		report.Findings = append(report.Findings, investigation.Finding{Evidence: []investigation.Citation{{Call: 1, Quote: quote}}})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	agent.CheckQuotes(&report, rec)
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*len(code)), "bytes")
+	assert.False(t, report.Findings[0].Evidence[0].Found)
 }
 
 func TestCheck_TextOfEarlierCodeIsComputed(t *testing.T) {

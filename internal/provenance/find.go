@@ -66,11 +66,6 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 // Words returns the words of a text, each between blanks, without the punctuation between them.
 func Words(text string) string { return joinedWords(Normal(text)) }
 
-// Contains reports whether a text contains a quote, in any encoding.
-func Contains(text, quote string) bool {
-	return strings.Contains(Normal(text), strings.TrimSpace(Normal(quote)))
-}
-
 // splits reports whether a position of the output is inside a word, or between a number or a word and a sign that belongs
 // to it.
 func (t *Text) splits(at int) bool {
@@ -226,17 +221,18 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	return ok && containsAny(observed.Spans, inner)
 }
 
-// Around returns the longest texts that AWS answered and that contain a quote. They can contain words that the code sent.
-func (t *Text) Around(quote Match, observed *toolcall.Observed) (texts []string) {
+// Around returns the longest parts of the output that AWS answered and that contain a quote. They can contain words that the
+// code sent.
+func (t *Text) Around(quote Match, observed *toolcall.Observed) (parts []toolcall.Span) {
 	if observed == nil || observed.Answers == 0 {
 		return nil
 	}
 	for _, span := range observed.Spans {
 		if contains(span, quote.Span) && 0 <= span.From && span.To <= len(t.original) {
-			texts = append(texts, t.original[span.From:span.To])
+			parts = append(parts, span)
 		}
 	}
-	return texts
+	return parts
 }
 
 func containsAny(spans []toolcall.Span, part toolcall.Span) bool {
