@@ -146,10 +146,10 @@ type AlarmTriageProps struct {
 	// Claude Sonnet 5.5; below that, the model concludes without reading anything, or is not asked (docs/cost.md). 10,000 or
 	// more. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// The highest estimated cost of the models of one investigation in US dollars. The input of one request can exceed it
-	// by what it has more than projected. An investigation with one round needs about $0.15 with Claude Sonnet 5.5;
-	// below that, the model concludes without reading anything, or is not asked (docs/cost.md). More than 0. Each model
-	// must have a known price, either built in or in ModelPrices. Default: no limit except MaxRounds.
+	// The highest estimated cost of the models of one investigation in US dollars. One request can exceed it if its input
+	// has more tokens than projected. An investigation with one round needs about $0.15 with Claude Sonnet 5.5; below that,
+	// the model concludes without reading anything, or is not asked (docs/cost.md). More than 0. Each model must have a known
+	// price, either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
 	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
