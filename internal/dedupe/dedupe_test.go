@@ -578,3 +578,25 @@ func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {
 	assert.Equal(t, 1, wins)
 	assert.Equal(t, events-1, losses)
 }
+
+// A composite alarm that gives way has no report, and its next transition may give way, too, so that nothing would follow the recovery.
+func TestRecovered_CompositeAlarmThatMayStillGiveWayIsNotNotified(t *testing.T) {
+	db, name := newTable(t)
+	simultaneous := &interleaved{DynamoDB: db}
+	b := newHarness(t)
+	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	var early *dedupe.Recovery
+	simultaneous.other = func() {
+		var err error
+		early, err = b.Recovered(t.Context(), composite("p", 3), "ok-1")
+		require.NoError(t, err)
+	}
+	b.mustBeDuplicate(t, composite("p", 2, "a"), "request-2")
+	assert.Nil(t, early)
+
+	b.mustClaim(t, composite("p", 4, "b"), "request-3")
+	r, err := b.Recovered(t.Context(), composite("p", 5), "ok-2")
+	require.NoError(t, err)
+	assert.NotNil(t, r, "a composite alarm that keeps its claim")
+}

@@ -41,7 +41,7 @@ func (t *Table) ClaimParked(ctx context.Context, alarm *alarmevent.Alarm, owner 
 
 // Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
 // not investigated, its recovery was already recorded and it did not fire since, it has fired again since it was OK, it
-// recovered [MaxRecoveries] times, or another alarm's investigation covered it. Until [Table.FollowedUp], an owner that calls
+// recovered [MaxRecoveries] times, or another alarm's investigation covered it, or may still do. Until [Table.FollowedUp], an owner that calls
 // it again gets the same recovery: the owner may have been killed before it notified.
 func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*Recovery, error) {
 	at := t.timeOf(alarm)
@@ -59,9 +59,13 @@ func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner st
 		UpdateExpression: aws.String("SET recovery_of = investigation_id, recovered_at = :at, follow_up_owner = :owner ADD recoveries :one"),
 		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
 			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id) AND " +
-			"(attribute_not_exists(recoveries) OR recoveries < :max)"),
-		ExpressionAttributeValues: values{":at": millis(at), ":one": whole(1), ":max": whole(MaxRecoveries), ":owner": text(owner)},
-		ReturnValues:              types.ReturnValueAllNew,
+			"(attribute_not_exists(recoveries) OR recoveries < :max) AND " +
+			"(attribute_not_exists(undecided) OR undecided <> :true OR #state <> :running)"),
+		ExpressionAttributeNames: map[string]string{"#state": attrState},
+		ExpressionAttributeValues: values{
+			":at": millis(at), ":one": whole(1), ":max": whole(MaxRecoveries), ":owner": text(owner), ":true": flag(true), ":running": text(stateRunning),
+		},
+		ReturnValues: types.ReturnValueAllNew,
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
