@@ -272,6 +272,18 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 }
 
+func TestClassify_LongPathOfFieldsTakesNoMoreThanOnePass(t *testing.T) {
+	command := "aws s3 ls | jq '" + strings.Repeat(".a", 2000) + "'"
+	assert.Equal(t, ReadsAWS, Classify(command))
+	assert.Less(t, testing.AllocsPerRun(1, func() { Classify(command) }), 1000.0)
+	for _, program := range []string{"..env", ".a|env", ".a[env]", `."a"|env.b`, ".a.b | .c.d | env"} {
+		assert.True(t, Classify("aws s3 ls | jq '"+program+"'").has(ShowsSecrets), program)
+	}
+	for _, program := range []string{".env", ".a.env", ".a.b.env.ENV", ".[].env", ".[0].env", ".a|.env"} {
+		assert.Equal(t, ReadsAWS, Classify("aws s3 ls | jq '"+program+"'"), program)
+	}
+}
+
 // The value of an option can become several words, and the second one is a file.
 func TestClassify_ValuesOfFiltersThatBecomeSeveralWordsAreNotUnderstood(t *testing.T) {
 	for _, filter := range []string{"column -s *", "sort -k *", "grep -e *", "head -n $N", "jq --arg a * .x", "date -d *"} {

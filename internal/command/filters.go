@@ -121,7 +121,7 @@ func grepEffect(args []word) Effect {
 var (
 	jqPlain = regexp.MustCompile(`^-(?:[rcsneSMCjaR]+|-(?:raw-output|compact-output|slurp|null-input|exit-status|sort-keys|` +
 		`monochrome-output|color-output|join-output|ascii-output|raw-input|tab|unbuffered|stream|seq))$`)
-	jqFields = regexp.MustCompile(`(^|[^.\w])\.[A-Za-z_]\w*`) // .env is a field, env is the environment
+	jqFields = regexp.MustCompile(`(^|[^.\w])(?:\.[A-Za-z_]\w*)+`) // .env and .a.env are fields, env is the environment
 	jqNames  = regexp.MustCompile(`\b(?:env|ENV)\b`)
 	jqFiles  = regexp.MustCompile(`\b(?:import|include|input_filename|modulemeta|get_search_list)\b`)
 )
@@ -163,10 +163,7 @@ func jqEffect(args []word) Effect {
 
 func jqProgramEffect(program string) Effect {
 	effect := Effect(0)
-	for rest := ""; rest != program; { // .a.env has two fields
-		rest = program
-		program = jqFields.ReplaceAllString(program, "$1")
-	}
+	program = jqFields.ReplaceAllString(program, "$1")
 	if jqNames.MatchString(program) {
 		effect |= ShowsSecrets
 	}
