@@ -272,6 +272,25 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 }
 
+// Plain text indents the lines of a command, and drops the blanks at their ends.
+func TestClassify_WhatTheMarginOfALineChangesIsNotUnderstood(t *testing.T) {
+	for _, command := range []string{
+		"aws s3 sync s3://a s3://b\\\n--delete",
+		"curl -s https://x.example/\\\n-XDELETE",
+		"aws s3 sync s3://a s3://b\\ \necho --delete",
+		"aws s3 sync s3://a s3://b\\ \t\necho --delete",
+		"aws s3 ls $(aws s3 sync s3://a s3://b\\\n--delete)",
+	} {
+		assert.True(t, Classify(command).has(NotUnderstood), "%q", command)
+	}
+	for _, command := range []string{
+		"aws s3 ls \\\n--recursive", "aws s3 ls\\\n  --recursive", "aws s3 ls\\\n\t--recursive", "aws logs tail 'a\nb'", "aws s3 ls s3://a/b\\ c\naws s3 ls",
+	} {
+		assert.True(t, Classify(command).has(ReadsAWS), "%q", command)
+		assert.False(t, Classify(command).has(NotUnderstood), "%q", command)
+	}
+}
+
 func TestClassify_LongPathOfFieldsTakesNoMoreThanOnePass(t *testing.T) {
 	command := "aws s3 ls | jq '" + strings.Repeat(".a", 2000) + "'"
 	assert.Equal(t, ReadsAWS, Classify(command))

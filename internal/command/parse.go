@@ -219,6 +219,7 @@ func (p *parser) word(depth int) word {
 				p.ok = false
 				break
 			}
+			p.ok = !changesWithMargin(p.text[p.at+1:])
 			if p.text[p.at+1] != '\n' {
 				b.WriteByte(p.text[p.at+1])
 			}
@@ -254,6 +255,16 @@ func (p *parser) word(depth int) word {
 	}
 	w.text = b.String()
 	return w
+}
+
+// changesWithMargin reports whether the text after a backslash means something else if its lines are indented, or lose the blanks
+// at their end, as in plain text: if a word continues on the next line, or ends with a blank at the end of its line.
+func changesWithMargin(text string) bool {
+	if text[0] == '\n' {
+		return len(text) > 1 && strings.IndexByte(" \t", text[1]) < 0
+	}
+	rest := strings.TrimLeft(text, " \t")
+	return len(rest) < len(text) && strings.HasPrefix(rest, "\n")
 }
 
 // quoted reads a text in double quotes.
