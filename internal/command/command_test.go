@@ -253,6 +253,10 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		{"the same after a variable", `aws logs filter-log-events --filter-pattern "$x!" --log-group-name 'a" ; touch x ; echo \'`},
 		{"arithmetic of printf", `aws ec2 describe-instances | printf %d 'path[$(touch x)]'`},
 		{"arithmetic of printf after --", `aws ec2 describe-instances | printf -- %d 1 'path[$(touch x)]'`},
+		{"assignment of printf", `aws ec2 describe-instances | printf %d PATH=1`},
+		{"increment of printf", `aws ec2 describe-instances | printf %d PATH++`},
+		{"decrement of printf", `aws ec2 describe-instances | printf -- %d --PATH`},
+		{"length that printf assigns", `aws ec2 describe-instances | printf '%s %n' x PATH`},
 		{"subscript in single quotes", `aws s3 ls $path['$(touch x)']`},
 		{"subscript in double quotes", `aws s3 ls "$path['\$(touch x)']"`},
 		{"earlier command in double quotes", "aws logs filter-log-events --filter-pattern 'a\"; touch x; echo \"'\naws logs tail \"x\n^filter^tail^\""},
@@ -266,7 +270,7 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 	for _, command := range []string{
 		`aws logs filter-log-events --filter-pattern '"x!"'`, `aws logs tail g --filter-pattern "a != b"`, `aws logs tail g --filter-pattern "x\!"`,
-		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
+		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws ec2 describe-instances | printf '%s is 5%%\n' a-b`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
 	} {
 		assert.Equal(t, ReadsAWS, Classify(command), command)
 	}

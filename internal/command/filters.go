@@ -76,15 +76,21 @@ func (w word) spreads() bool { return !w.constant && (w.unquoted || w.pattern) }
 
 var printfOptions = options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}
 
-// printfEffect states what printf does. For %d, a zsh calculates the argument, and executes commands in a subscript of it:
-// printf %d 'path[$(command)]'.
+// Parts of printf's arguments with which it changes a variable of the shell. For %d, a zsh calculates the argument, which can assign
+// (PATH=1, PATH++), and executes commands in a subscript of it (path[$(command)]). %n assigns in bash, too.
+var (
+	assignsNumber = regexp.MustCompile(`[\[=]|\+\+|--`)
+	assignsLength = regexp.MustCompile(`%[^%A-Za-z\\]*n`)
+)
+
+// printfEffect states what printf does.
 func printfEffect(args []word) Effect {
 	effect := printfOptions.effect(args)
 	if len(args) > 0 && args[0].text == "--" {
 		args = args[1:]
 	}
 	for i, arg := range args {
-		if i > 0 && strings.Contains(arg.text, "[") {
+		if i > 0 && assignsNumber.MatchString(arg.text) || i == 0 && assignsLength.MatchString(arg.text) {
 			effect |= NotUnderstood
 		}
 	}
