@@ -64,6 +64,16 @@ func TestAnswered_CardKeepsItsLimitWithALongLink(t *testing.T) {
 	assert.Contains(t, description, "\nAnswer with its evidence: https://portal.example/")
 }
 
+// Two backticks begin a code span that only two others end, so it would contain the labels between them.
+func TestCard_BlankCodeIsNoCode(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Summary, rec.Report.Impact = "a ` ` b", "`` ``` ` \u3000 ` c"
+	raw, err := report.Card(rec, linksOf(rec))
+	description := cardOf(t, raw, err).Content.Description
+	assert.NotContains(t, description, "``")
+	assert.Contains(t, description, "*Executive summary:* a b\n")
+}
+
 func TestCard_ColonsAndDotsOfOtherScriptsAreCode(t *testing.T) {
 	for text, want := range map[string]string{
 		"1:tada: now": "`1:tada`: now", "2:here: now": "`2:here`: now", "at 10:30 it": "at 10:30 it", "see evil。example now": "see `evil。example` now",

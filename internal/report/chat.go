@@ -59,6 +59,9 @@ func chatSpans(spans []span) string {
 			write("*" + escapeChat(strings.TrimSpace(text)) + "*")
 			glued = false
 			continue
+		case s.Code && strings.TrimSpace(text) == "": // two backticks would begin a longer code span
+			glued = false
+			continue
 		case s.Code:
 			flush()
 			write(chatCode(strings.Join(strings.Fields(text), " ")))
