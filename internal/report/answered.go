@@ -95,7 +95,7 @@ func (a Answered) Card() ([]byte, error) {
 	if q.Text == "" {
 		title = "No answer"
 	}
-	c.Content.Title = title + ": " + accountInTitle(rec) + cutChat(chat(rec.Alarm.Name), maxCardName)
+	c.Content.Title = title + ": " + accountInTitle(rec) + nameInTitle(rec.Alarm.Name)
 	b := cardBuilder{paragraphs: []string{"*Question:* " + cutChat(chatProse(q.Question), maxCardQuestion)}}
 	add := func(line string) { b.paragraphs = append(b.paragraphs, line) }
 	if q.Text == "" {

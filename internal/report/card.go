@@ -69,7 +69,7 @@ type cardMetadata struct {
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	rec = inZone(rec, links.Zone)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + accountInTitle(rec) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
+	title := tag(rec) + accountInTitle(rec) + nameInTitle(rec.Alarm.Name) + ": " + verdict(rec)
 	var b cardBuilder
 	for _, p := range parts(inCard, rec, links) {
 		heading := p.title
@@ -91,6 +91,18 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 // accountInTitle returns the account's name as a prefix of a card's title, or "" if there is none.
 func accountInTitle(rec *investigation.Record) string {
 	return accountTag(cutChat(chat(accountName(rec)), maxAccountName))
+}
+
+// clauseInName matches a name that could be read as a part of a title, such as "orders: cause confirmed".
+var clauseInName = regexp.MustCompile(`[^\pL\pN] |"`)
+
+// nameInTitle returns the name of an alarm for the title of a card.
+func nameInTitle(name string) string {
+	text := cutChat(chat(name), maxCardName)
+	if clauseInName.MatchString(oneLine(plain(name))) {
+		text = `"` + inQuotes(text) + `"`
+	}
+	return text
 }
 
 func encodeCard(c card) ([]byte, error) {

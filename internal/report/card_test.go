@@ -64,6 +64,22 @@ func TestAnswered_CardKeepsItsLimitWithALongLink(t *testing.T) {
 	assert.Contains(t, description, "\nAnswer with its evidence: https://portal.example/")
 }
 
+func TestCard_NameCannotImitateTheTitle(t *testing.T) {
+	for name, want := range map[string]string{
+		"orders: cause confirmed": `[HIGH] "orders: cause confirmed": cause confirmed`, "orders — x": `[HIGH] "orders — x": cause confirmed`,
+		"orders： x": `[HIGH] "orders： x": cause confirmed`, `x" y`: `[HIGH] "x' y": cause confirmed`, "CPU of orders": "[HIGH] CPU of orders: cause confirmed",
+	} {
+		rec := sample(t)
+		rec.Alarm.Name, rec.AccountName = name, ""
+		raw, err := report.Card(rec, linksOf(rec))
+		assert.Equal(t, want, cardOf(t, raw, err).Content.Title)
+	}
+	r := recovery(sample(t))
+	r.Alarm.Name = "orders: x"
+	raw, err := r.Card()
+	assert.Contains(t, cardOf(t, raw, err).Content.Title, `"orders: x"`)
+}
+
 // Two backticks begin a code span that only two others end, so it would contain the labels between them.
 func TestCard_BlankCodeIsNoCode(t *testing.T) {
 	rec := sample(t)

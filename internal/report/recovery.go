@@ -84,7 +84,7 @@ func (r Recovery) Card() ([]byte, error) {
 		outcome, title = "fires_again", "Fires again: "
 	}
 	c := newCard(r.Alarm, r.Investigation+"-"+outcome, cardRecovery)
-	c.Content.Title = title + accountInTitle(r.record()) + cutChat(chat(r.Alarm.Name), maxCardName)
+	c.Content.Title = title + accountInTitle(r.record()) + nameInTitle(r.Alarm.Name)
 	c.Content.Description = cutChat(chat(r.sentence()), maxCardDescription/3)
 	if r.Alarm.Reason != "" {
 		c.Content.Description += "\nReason: " + cutChat(chat(r.Alarm.Reason), maxCardDescription/3)
