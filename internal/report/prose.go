@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 )
@@ -101,11 +102,13 @@ func proseLine(line string) block {
 	return block{Kind: paragraphBlock, Spans: inline(strings.TrimSpace(line))}
 }
 
-// isTitle reports whether all of a block is strong or a heading. The forms do not emphasize it, because it would look
+// isTitle reports whether all words of a block are strong, or it is a heading. The forms do not emphasize it, because it would look
 // like a title of the report.
 func (b block) isTitle() bool {
-	return b.Kind == headingBlock || !slices.ContainsFunc(b.Spans, func(s span) bool { return !s.Strong && strings.TrimSpace(s.Text) != "" })
+	return b.Kind == headingBlock || !slices.ContainsFunc(b.Spans, func(s span) bool { return !s.Strong && strings.ContainsFunc(s.Text, isWordRune) })
 }
+
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // inline parses code, strong text, and links, and warns of commands that do more than to read. A link keeps its address: a
 // reader must see where it leads.
