@@ -188,8 +188,9 @@ func invents(e Exchange, request string) bool {
 	return false
 }
 
-// madeLabels matches the functions of PromQL whose answers have labels from the query.
-var madeLabels = lazy.Regexp(`label_replace|label_join|count_values|absent`)
+// madeLabels matches the functions and the operator of PromQL whose answers have labels from the query. The case of operators does
+// not matter.
+var madeLabels = lazy.Regexp(`(?i)label_replace|label_join|count_values|absent`)
 
 // stringResult matches the answer to a PromQL query that consists of a text.
 var stringResult = lazy.Regexp(`"resultType"\s*:\s*"string"`)

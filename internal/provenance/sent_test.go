@@ -146,6 +146,8 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 			`{"data":{"result":[{"metric":{"x":"`+forged+`"}}]}}`)}, forged, ""},
 		{"promql, the name of a label", []provenance.Exchange{exchange("query=count_values%28%22pool+exhausted+now%22%2Cup%29",
 			`{"data":{"result":[{"metric":{"pool exhausted now":"5"}}]}}`)}, "pool exhausted now 5", ""},
+		{"promql, an operator in capital letters", []provenance.Exchange{exchange("query=Count_Values%28%22exhausted%22%2Cup%29",
+			`{"data":{"result":[{"metric":{"exhausted":"57 pools"}}]}}`)}, "exhausted: 57 pools", ""},
 		{"promql, label_join in an address", []provenance.Exchange{{URL: endpoint + "api/v1/query?query=label%5Fjoin%28up%2C%22x%22%2C%22+pool+%22%2C%22a%22%2C%22b%22%29", Status: 200,
 			Answer: []byte(`{"data":{"result":[{"metric":{"x":"` + forged + `"}}]}}`)}}, forged, ""},
 		{"a request that is too long", []provenance.Exchange{exchange(`{"x":"`+strings.Repeat("x ", 200_000)+`","Label":"`+forged+`"}`, labeled(forged)), other}, forged, ""},
