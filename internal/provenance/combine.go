@@ -139,7 +139,9 @@ var changing = func() map[string]bool {
 		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
 		"old former desired expected requested unavailable unreserved reserved delayed throttled suspended dropped lost evicted " +
 		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled " +
-		"estimated predicted forecast forecasted projected recommended stale obsolete incomplete insecure insufficient inconsistent") {
+		"estimated predicted forecast forecasted projected recommended stale obsolete incomplete insecure insufficient inconsistent " +
+		"inaccessible incompatible disassociated disconnected deregistered detached revoked removed suppressed hidden offline impaired degraded " +
+		"next scheduled planned proposed suggested potential out dead") {
 		words[word] = true
 	}
 	return words

@@ -331,16 +331,19 @@ func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
 
 func TestJudge_AThresholdOrWhatIsLeftIsSomethingElse(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","HealthyThresholdCount":5,"UnhealthyThresholdCount":2,"AvailableIpAddressCount":31,` +
-		`"connectionLimit":70,"deletedDate":"2026-01-15T03:12:00Z","IdleTimeoutSeconds":60,"remainingUnits":8}]}`
+		`"connectionLimit":70,"deletedDate":"2026-01-15T03:12:00Z","IdleTimeoutSeconds":60,"remainingUnits":8,` +
+		`"InaccessibleEncryptionDate":"2026-01-16T03:12:00Z","nextDeliveryTime":"2026-01-17T03:12:00Z","PotentialSavings":97,"SuppressedAlarmActions":12,"OutOfServiceCount":5}]}`
 	for _, honest := range []string{
 		"orders UnhealthyThresholdCount: 2", "orders unhealthy threshold: 2", "orders healthy threshold count 5", "orders available IP address count: 31",
-		"orders connection limit 70", "orders deleted 2026-01-15T03:12:00Z", "orders idle timeout seconds 60", "orders remaining: 8",
+		"orders connection limit 70", "orders deleted 2026-01-15T03:12:00Z", "orders idle timeout seconds 60", "orders remaining: 8", "orders inaccessible encryption date 2026-01-16T03:12:00Z", "orders next delivery: 2026-01-17T03:12:00Z",
+		"orders potential savings: 97", "orders out of service: 5",
 	} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
 	for _, forged := range []string{
 		"orders unhealthy: 2", "orders healthy: 5", "orders healthy count: 5", "orders address count: 31", "orders connection: 70", "orders date 2026-01-15T03:12:00Z",
-		"orders timeout seconds 60", "orders units: 8",
+		"orders timeout seconds 60", "orders units: 8", "orders encryption date 2026-01-16T03:12:00Z", "orders delivery time 2026-01-17T03:12:00Z", "orders savings: 97",
+		"orders alarm actions: 12", "orders of service count: 5",
 	} {
 		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
 	}
