@@ -105,7 +105,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	}
 	for _, shorten := range []func(){
 		func() {},
-		func() { c.Report.Findings, c.Report.RuledOut, c.NotSeen = nil, nil, nil },
+		func() { c.Report.Findings, c.Report.RuledOut, c.Report.NotSeen, c.NotSeen = nil, nil, nil, nil },
 		func() {
 			c.Report = verdictOnly(c.Report)
 			c.Alarm.Reason = truncate.Runes(c.Alarm.Reason, maxEventText)

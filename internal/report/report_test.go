@@ -621,6 +621,17 @@ func TestCompletion_FitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	}
 }
 
+func TestCompletion_LongListOfWhatWasNotSeenDoesNotDisplaceTheActions(t *testing.T) {
+	rec := sample(t)
+	rec.Report.NotSeen = slices.Repeat([]string{strings.Repeat("x", 600)}, 25)
+	detail, err := report.Completion(rec, 12_000)
+	require.NoError(t, err)
+	var event struct{ Report investigation.Report }
+	require.NoError(t, json.Unmarshal(detail, &event))
+	assert.Empty(t, event.Report.NotSeen)
+	assert.Equal(t, len(rec.Report.Actions), len(event.Report.Actions))
+}
+
 func TestCompletion_ShortenedEventKeepsTheCause(t *testing.T) {
 	rec := records(t)["huge"]
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: strings.Repeat("x", 30_000)}}
