@@ -51,8 +51,10 @@ func Find(sentence string) []Found {
 			judged[judgment{program, rest}] = effect
 		}
 		at := start
-		if first := assigned(text[:start]); first < start && isCommand(program, rest) && (len(found) == 0 || found[len(found)-1].At < first) {
-			effect, at = effect|Classify(text[first:start]+"true"), first
+		if isCommand(program, rest) {
+			if first := assigned(text[:start]); first < start && (len(found) == 0 || found[len(found)-1].At < first) {
+				effect, at = effect|Classify(text[first:start]+"true"), first
+			}
 		}
 		if effect &= InSentence; effect != 0 && !covered(found, effect, text[:at]) {
 			found = append(found, Found{At: at, Effect: effect})

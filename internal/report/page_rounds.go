@@ -125,7 +125,7 @@ func (b *roundsBuilder) round(round *investigation.Round) roundView {
 	view := roundView{
 		Number: round.Number, Took: seconds(round.DurationMS),
 		Note:      truncate.Runes(plain(round.Note), maxPageQuote),
-		Brief:     truncate.Runes(unmarked(round.Text), maxBrief),
+		Brief:     truncate.Runes(unmarked(truncate.Runes(round.Text, 4*maxBrief)), maxBrief),
 		Reasoning: b.show(round.Reasoning, nil), Text: b.show(round.Text, nil),
 	}
 	if u := round.Usage; u.Tokens() > 0 {

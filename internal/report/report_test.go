@@ -621,6 +621,15 @@ func TestCompletion_FitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	}
 }
 
+// The page shows the beginning of a round's text in one line. The rest of a long text is not searched for commands.
+func TestHTML_OnlyTheBeginningOfARoundIsSearchedForCommands(t *testing.T) {
+	rec := sample(t)
+	rec.Rounds[0].Text = strings.Repeat("jq '1 ", 10_000)
+	long := testing.AllocsPerRun(1, func() { _, _ = report.HTML(rec, linksOf(rec)) })
+	rec.Rounds[0].Text = strings.Repeat("jq '1 ", 1000)
+	assert.Less(t, long, 1.5*testing.AllocsPerRun(1, func() { _, _ = report.HTML(rec, linksOf(rec)) }))
+}
+
 func TestCompletion_LongListOfWhatWasNotSeenDoesNotDisplaceTheActions(t *testing.T) {
 	rec := sample(t)
 	rec.Report.NotSeen = slices.Repeat([]string{strings.Repeat("x", 600)}, 25)
