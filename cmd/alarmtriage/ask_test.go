@@ -244,6 +244,17 @@ func TestReplay_WithoutAConclusionSaysWhy(t *testing.T) {
 	assert.FileExists(t, filepath.Join(b.dir, "replayed", "report.txt"))
 }
 
+func TestReplay_FolderThatCannotBeWrittenAsksNoModel(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, concluding())
+	asked := len(b.model.Requests())
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "taken"), nil, 0o600))
+	ran := b.run("replay", b.folder(), "--model", "us.amazon.nova-2-lite-v1:0", "--out", "taken/replayed")
+	assert.Equal(t, 1, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "the report cannot be written")
+	assert.Len(t, b.model.Requests(), asked)
+}
+
 func TestReports_MistakesHaveARemedy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, concluding())

@@ -37,3 +37,21 @@ func TestInvestigate_WritesTheReportAndShowsTheVerdict(t *testing.T) {
 	assert.Contains(t, b.file("report.txt"), "not authorized to perform: dynamodb:GetItem")
 	assert.NotContains(t, b.file("report.txt"), "UNVERIFIED")
 }
+
+// A model costs money, so it is only asked if its report can be written.
+func TestInvestigate_FolderThatCannotBeWrittenAsksNoModel(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "taken"), nil, 0o600))
+	ran := b.run("investigate", alarmName, "--out", "taken/report")
+	assert.Equal(t, 1, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "the report cannot be written")
+	assert.Empty(t, b.model.Requests())
+
+	// The report of a model that was asked is shown, although it cannot be written.
+	require.NoError(t, os.MkdirAll(filepath.Join(b.dir, "full", "report.html", "x"), 0o700))
+	ran = b.run("investigate", alarmName, "--out", "full")
+	assert.Equal(t, 1, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "the report cannot be written")
+	assert.Contains(t, ran.stdout, "dynamodb:GetItem is denied.")
+}

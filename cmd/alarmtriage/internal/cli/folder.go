@@ -58,6 +58,26 @@ func makeFolder(out string, rec *investigation.Record) (string, error) {
 	return name, err
 }
 
+// checkFolder checks that files can be written to a folder, which it creates. A model costs money, so it is not asked before.
+func checkFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return notWritten(err)
+	}
+	file, err := os.CreateTemp(folder, ".alarmtriage-*")
+	if err != nil {
+		return notWritten(err)
+	}
+	if err := errors.Join(file.Close(), os.Remove(file.Name())); err != nil {
+		return notWritten(err)
+	}
+	return nil
+}
+
+// notWritten returns the problem of a report that cannot be written.
+func notWritten(err error) error {
+	return &Problem{Code: Failed, What: fmt.Sprintf("the report cannot be written (%v)", err), Remedy: "choose another folder with --out", Err: err}
+}
+
 // writeFolder writes the forms of the report and the conversation to a folder. Reports can contain what log lines contain,
 // so only the user may read them.
 func writeFolder(folder string, forms []steps.Form, card []byte) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -119,6 +120,9 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	}
 	s.screen.line("Alarm: %s, ALARM since %s, account %s, %s", alarm.Name, alarm.Time.Format("2006-01-02 15:04:05 MST"), alarm.Account, alarm.Region)
 	s.screen.line("Credentials: %s", s.identity.ARN)
+	if err := checkFolder(cmp.Or(flags.out, reportsFolder)); err != nil {
+		return err
+	}
 	if err := s.openTool(ctx); err != nil {
 		return err
 	}
@@ -275,11 +279,11 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 	if err == nil {
 		err = writeFolder(folder, forms, card)
 	}
-	if err != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the report cannot be written (%v)", err), Remedy: "choose another folder with --out", Err: err}
-	}
 	if err := s.print(rec, renderer, home); err != nil {
 		return err
+	}
+	if err != nil {
+		return notWritten(err)
 	}
 	page := filepath.Join(folder, pageFile)
 	s.screen.line("Report: %s (also %s, %s, %s, and %s)", page, textFile, jsonFile, cardFile, conversationFile)

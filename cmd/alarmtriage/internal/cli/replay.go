@@ -82,6 +82,11 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 	if flags.render {
 		return a.render(r, flags.out)
 	}
+	if flags.out != "" {
+		if err := checkFolder(flags.out); err != nil {
+			return err
+		}
+	}
 	replayed, missed, err := a.runReplay(ctx, r, texts, flags)
 	if err != nil {
 		return err
@@ -166,7 +171,7 @@ func writeForms(folder string, rec *investigation.Record) error {
 		err = writeFolder(folder, forms, card)
 	}
 	if err != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the report cannot be written (%v)", err), Remedy: "choose another folder with --out", Err: err}
+		return notWritten(err)
 	}
 	return nil
 }
