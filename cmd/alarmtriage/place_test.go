@@ -163,6 +163,23 @@ func TestInvestigate_CallsShareNoFiles(t *testing.T) {
 
 // The container is tested with an engine that only claims to run containers: it records its arguments and starts the
 // program of the image on this machine. That the image can be built, and what a real engine confines, is not tested.
+// Somebody else can have created a folder with a known name in the folder of temporary files, with other code for the sandbox.
+func TestInvestigate_WithoutFolderForCachesUsesNoSharedOne(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	temporary := t.TempDir()
+	b.set("HOME=", "XDG_CACHE_HOME=", "TMPDIR="+temporary)
+	require.NoError(t, os.Mkdir(filepath.Join(temporary, "alarmtriage"), 0o755))
+	ran := b.run("investigate", alarmName)
+	require.Equal(t, 0, ran.code, ran.stderr)
+	left, err := filepath.Glob(filepath.Join(temporary, "*"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{filepath.Join(temporary, "alarmtriage")}, left)
+	inside, err := os.ReadDir(left[0])
+	require.NoError(t, err)
+	assert.Empty(t, inside)
+}
+
 func TestContainer_RunsTheToolOfTheImage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, concluding())

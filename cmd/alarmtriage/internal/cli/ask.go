@@ -99,7 +99,7 @@ func (a *App) ask(ctx context.Context, name, question string, flags askFlags) er
 	if err != nil {
 		return err
 	}
-	defer s.tool.Close()
+	defer s.close()
 	s.introduce()
 	redactor, err := redact.New(nil)
 	if err != nil {

@@ -91,6 +91,13 @@ type session struct {
 	identity Identity
 	tool     *localtool.Tool
 	progress *progress
+	clear    func() // removes the cache of a user without a folder for caches
+}
+
+// close ends what openTool has started.
+func (s *session) close() {
+	s.tool.Close()
+	s.clear()
 }
 
 func (a *App) investigate(ctx context.Context, text string, flags investigateFlags) error {
@@ -126,7 +133,7 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	if err := s.openTool(ctx); err != nil {
 		return err
 	}
-	defer s.tool.Close()
+	defer s.close()
 	s.introduce()
 	rec := s.run(ctx, &alarm, texts)
 	return s.deliver(ctx, rec)
@@ -174,9 +181,13 @@ func (s *session) openTool(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("locate this program: %w", err)
 	}
+	s.clear = func() {}
 	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	if err != nil { // a folder with a known name below that of temporary files could be somebody else's
+		if cache, err = os.MkdirTemp("", "alarmtriage-"); err != nil {
+			return fmt.Errorf("create a folder for the cache: %w", err)
+		}
+		s.clear = func() { _ = os.RemoveAll(cache) }
 	}
 	s.screen.show("Starting the sandbox …")
 	defer s.screen.end()
@@ -186,6 +197,9 @@ func (s *session) openTool(ctx context.Context) error {
 		Container: s.flags.container, Function: s.flags.function, Lambda: s.clients.Lambda, Python: s.flags.python,
 		Say: func(text string) { s.screen.line("%s", text) },
 	})
+	if err != nil {
+		s.clear()
+	}
 	if nowhere, ok := errors.AsType[*localtool.NoPlaceError](err); ok {
 		return &Problem{Code: NoSandbox, What: nowhere.Error(), Remedy: nowhere.Remedy, Err: err}
 	}
