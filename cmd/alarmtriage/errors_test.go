@@ -73,6 +73,7 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"no such stack":                 {[]string{"doctor", "--stack", "nobody"}, model.Script{}, nil, 5, []string{"in the stack nobody, because there is no such stack (us-east-1): check --region and --profile"}},
 		"reports of no stack":           {[]string{"reports", "list", "--stack", "nobody"}, model.Script{}, nil, 5, []string{"there is no such stack"}},
 		"no such orchestrator":          {[]string{"doctor", "--function", "nobody"}, model.Script{}, nil, 5, []string{"there is no AlarmTriage with the orchestrator nobody (us-east-1)"}},
+		"an answer of nobody":           {[]string{"ask", "s3://b/reports/x.txt", "Why?", "--function", "nobody"}, model.Script{}, nil, 5, []string{"there is no function nobody (us-east-1): check --function"}},
 		"no such runbook":               {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
 		"no such instructions":          {[]string{"investigate", alarmName, "--instructions", "rules/style.md"}, model.Script{}, nil, 2, []string{"rules/style.md cannot be read", "check the path"}},
 		"no credentials":                {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},

@@ -24,6 +24,9 @@ func (a *App) invoke(ctx context.Context, loaded aws.Config, function, member st
 	out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload}, func(o *lambda.Options) {
 		o.Retryer = aws.NopRetryer{} // a question must not be asked twice
 	})
+	if err != nil && awsapi.Classify(err) == awsapi.ClassNotFound {
+		return &Problem{Code: NotFound, What: fmt.Sprintf("there is no function %s (%s)", function, loaded.Region), Remedy: "check --function, --region, and --profile", Err: err}
+	}
 	if err != nil {
 		return awsProblem(fmt.Sprintf("the function %s cannot be invoked", function), err)
 	}
