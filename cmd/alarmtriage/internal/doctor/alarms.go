@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -140,7 +142,7 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
 	case total == 0:
-		return warning("The account has no alarms in this Region, except those that watch AlarmTriage.", "Create an alarm, and attach it with AttachAlarms.")
+		return warning("The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", "Create an alarm, and attach it with AttachAlarms.")
 	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0:
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:
@@ -191,16 +193,34 @@ func names(list []string) string {
 // notName matches values that the AWS CLI takes for an option, a file, an address, or JSON.
 var notName = regexp.MustCompile(`^(?:-|\s*\[|\w+://)`)
 
-// listArgument returns names as the value of an option of the AWS CLI: as words, or as JSON if it would not take one for a name.
+// listArgument returns names as the value of an option of the AWS CLI: as words, or as JSON if it would not take one for a name, or
+// if a terminal does not show one as it is.
 func listArgument(list []string) string {
-	if !slices.ContainsFunc(list, notName.MatchString) {
+	if !slices.ContainsFunc(list, func(name string) bool { return notName.MatchString(name) || !isShown(name) }) {
 		return quoted(list)
 	}
-	var document strings.Builder
+	var document, shown strings.Builder
 	encoder := json.NewEncoder(&document)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(list) // strings can always be encoded
-	return quoted([]string{strings.TrimSpace(document.String())})
+	before := ' '
+	for _, r := range strings.TrimSpace(document.String()) {
+		if !unicode.IsPrint(r) || r == ' ' && before == ' ' {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&shown, `\u%04x`, unit)
+			}
+		} else {
+			shown.WriteRune(r)
+		}
+		before = r
+	}
+	return quoted([]string{shown.String()})
+}
+
+// isShown reports whether a line on a terminal contains a name as it is: without other spaces than single ones of ASCII, and
+// without characters that are not printable.
+func isShown(name string) bool {
+	return !strings.Contains(name, "  ") && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // quoted returns names as arguments of a shell command.

@@ -87,6 +87,10 @@ func TestJudgeAlarms_RemedyOnlyHasNames(t *testing.T) {
 		"file:///etc/passwd":                  `'["orders","file:///etc/passwd"]'`,
 		`["it's"]`:                            `'["orders","[\"it'\''s\"]"]'`,
 		"<orders> & a-b":                      `'orders' '<orders> & a-b'`,
+		"two  spaces":                         `'["orders","two \u0020spaces"]'`, // a terminal shows one
+		"no\u00a0break":                       `'["orders","no\u00a0break"]'`,
+		"\u202egnp":                           `'["orders","\u202egnp"]'`,
+		"B\u00fcro":                           `'orders' 'Büro'`,
 	} {
 		check := judgeAlarms(Alarms{ByAction: []string{"x"}, Disabled: []string{"orders", name}}, "eu-west-1")
 		assert.Equal(t, command+want, check.Remedy)
@@ -130,6 +134,8 @@ func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *test
 	assert.Equal(t, "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names 'orders'", check.Remedy)
 	check = judgeAlarms(Alarms{Without: []string{"orders"}}, "eu-west-1")
 	assert.Contains(t, check.Remedy, "Attach alarms")
+	check = judgeAlarms(Alarms{Scaling: []string{"TargetTracking-web"}}, "eu-west-1")
+	assert.Equal(t, "The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", check.Detail)
 }
 
 // withTagPropagation adds the tag propagation of alarms, by their names, to the answers of DescribeAlarms. moto does not keep it.
