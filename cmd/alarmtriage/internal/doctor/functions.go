@@ -47,16 +47,24 @@ func (d *Doctor) invoke(ctx context.Context, function string, event []byte) ([]b
 		return fail(problem(fmt.Sprintf("The function %s cannot be invoked (%s).", function, awsapi.Answer(err)), awsapi.CallerAdvice(err)))
 	case out.FunctionError != nil:
 		return fail(problem(fmt.Sprintf("The function %s fails: %s", function, clip(string(out.Payload))),
-			fmt.Sprintf("Read its log: aws logs tail --region %s --since 10m %s", d.region, d.logGroupOf(function))))
+			fmt.Sprintf("Read its log: aws logs tail --region %s --since 10m %s", d.region, d.logGroupOf(ctx, function))))
 	}
 	return out.Payload, nil
 }
 
-func (d *Doctor) logGroupOf(function string) string {
+// logGroupOf returns the log group of a function, which CloudFormation names unless AlarmTriage has a prefix or a suffix.
+func (d *Doctor) logGroupOf(ctx context.Context, function string) string {
 	if function == d.found.Function {
 		return d.found.LogGroup
 	}
-	return "/aws/lambda/" + function
+	out, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+	switch {
+	case err != nil:
+		return "LOG_GROUP"
+	case out.LoggingConfig == nil || aws.ToString(out.LoggingConfig.LogGroup) == "":
+		return "/aws/lambda/" + aws.ToString(out.FunctionName)
+	}
+	return *out.LoggingConfig.LogGroup
 }
 
 // selfCheck lets the orchestrator check itself, with its own role and network, and without a notification.

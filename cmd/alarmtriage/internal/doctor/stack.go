@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -40,6 +41,7 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 	}
 	var checked int
 	var modified, unknown []string
+	stack := "" // of the last role or policy that was changed
 	for _, resource := range resources {
 		if !slices.Contains(identityTypes, resource.Type) {
 			continue
@@ -57,17 +59,17 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 		case cfntypes.StackResourceDriftStatusInSync:
 			checked++
 		case cfntypes.StackResourceDriftStatusModified, cfntypes.StackResourceDriftStatusDeleted:
-			modified = append(modified, describeDrift(resource, out.StackResourceDrift))
+			modified, stack = append(modified, describeDrift(resource, out.StackResourceDrift)), resource.Stack
 		default:
 			unknown = append(unknown, resource.Physical)
 		}
 	}
 	switch {
 	case len(modified) > 0:
-		stack := resources[0].Stack
 		return one(problem("Roles or policies are not as they were deployed: "+strings.Join(modified, "; ")+".",
-			fmt.Sprintf("Undo the change in IAM, or let CloudFormation undo it: aws cloudformation create-change-set --region %s --stack-name %s "+
-				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template%s --capabilities CAPABILITY_NAMED_IAM", d.region, stack,
+			fmt.Sprintf("Undo the change in IAM, or let CloudFormation undo it: aws cloudformation create-change-set --region %[1]s --stack-name %[2]s "+
+				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template%[3]s --capabilities CAPABILITY_NAMED_IAM (and, if its changes are "+
+				"right, aws cloudformation execute-change-set --region %[1]s --stack-name %[2]s --change-set-name revert-drift)", d.region, stack,
 				d.sameParameters(ctx, stack))))
 	case checked == 0:
 		return one(skipped(fmt.Sprintf("CloudFormation compared none of the roles and policies: %s.", names(unknown)), ""))
@@ -182,18 +184,19 @@ func (d *Doctor) key(ctx context.Context, id, uses string, ofTopic bool) selfche
 	case out.KeyMetadata == nil:
 		return skipped("KMS did not return the key's state.", "")
 	}
-	state := out.KeyMetadata.KeyState
+	// KMS does not accept an alias to enable a key.
+	state, key := out.KeyMetadata.KeyState, cmp.Or(aws.ToString(out.KeyMetadata.Arn), id)
 	switch state {
 	case kmstypes.KeyStateEnabled:
 		if ofTopic && out.KeyMetadata.KeyManager != kmstypes.KeyManagerTypeAws {
-			return d.topicGrant(ctx, aws.ToString(out.KeyMetadata.Arn), uses)
+			return d.topicGrant(ctx, key, uses)
 		}
 		return fine("The key is enabled. It encrypts %s.", uses)
 	case kmstypes.KeyStateDisabled:
-		return problem(fmt.Sprintf("The key is disabled. It encrypts %s.", uses), fmt.Sprintf("aws kms enable-key --region %s --key-id %s", d.region, id))
+		return problem(fmt.Sprintf("The key is disabled. It encrypts %s.", uses), fmt.Sprintf("aws kms enable-key --region %s --key-id %s", d.region, key))
 	case kmstypes.KeyStatePendingDeletion:
 		return problem(fmt.Sprintf("The key will be deleted. It encrypts %s.", uses),
-			fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && aws kms enable-key --region %s --key-id %s", d.region, id, d.region, id))
+			fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && aws kms enable-key --region %s --key-id %s", d.region, key, d.region, key))
 	}
 	return problem(fmt.Sprintf("The key is in the state %s. It encrypts %s.", state, uses), "See the key in the console of KMS.")
 }

@@ -1,11 +1,14 @@
 package doctor
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/stretchr/testify/assert"
@@ -46,4 +49,43 @@ func TestDrift_RemedyKeepsTheParametersOfTheStack(t *testing.T) {
 		assert.Equal(t, selfcheck.StateProblem, checks[0].State)
 		assert.Contains(t, checks[0].Remedy, tt.want)
 	}
+	d.found.Resources = append([]deployment.Resource{{Stack: "app", LogicalID: "Topic", Type: "AWS::SNS::Topic"}}, d.found.Resources...)
+	checks := d.drift(t.Context())
+	require.Len(t, checks, 1)
+	assert.Contains(t, checks[0].Remedy, "create-change-set --region us-east-1 --stack-name triage ", "the stack of the role")
+	assert.Contains(t, checks[0].Remedy, "execute-change-set --region us-east-1 --stack-name triage --change-set-name revert-drift")
+}
+
+// KMS does not accept an alias to enable a key, and a topic can name its key by an alias.
+func TestKey_RemedyNamesTheKeyByItsARN(t *testing.T) {
+	const arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+	d := doctorOf(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"KeyMetadata": {"KeyId": "1234", "Arn": %q, "KeyState": "Disabled"}}`, arn)
+	})
+	assert.Equal(t, "aws kms enable-key --region us-east-1 --key-id "+arn, d.key(t.Context(), "alias/topics", "the topic", true).Remedy)
+}
+
+// CloudFormation names the log groups, and the setting of the tool is its ARN.
+func TestSandbox_RemedyNamesTheLogGroupOfTheTool(t *testing.T) {
+	d := doctorOf(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/configuration") {
+			_, _ = w.Write([]byte(`{"FunctionName": "Shop-TriageTool-1A2B", "LoggingConfig": {"LogGroup": "Shop-TriageToolLogs-3C4D"}}`))
+			return
+		}
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		_, _ = w.Write([]byte(`{"errorMessage": "killed"}`))
+	})
+	d.found.Config.ToolFunction = "arn:aws:lambda:us-east-1:123456789012:function:Shop-TriageTool-1A2B"
+	checks := d.sandbox(t.Context())
+	require.Len(t, checks, 1)
+	assert.Equal(t, "Read its log: aws logs tail --region us-east-1 --since 10m Shop-TriageToolLogs-3C4D", checks[0].Remedy)
+}
+
+// doctorOf returns a Doctor whose requests a handler answers.
+func doctorOf(t *testing.T, answer http.HandlerFunc) *Doctor {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")}
+	return New(cfg, moto.Account, &deployment.Deployment{}, true)
 }
