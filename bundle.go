@@ -181,10 +181,13 @@ func pythonAt(name string) interpreter {
 }
 
 func toolchain() string {
-	text, err := goCommand(os.TempDir(), "env", "GOVERSION").Output()
+	cmd := goCommand(os.TempDir(), "env", "GOVERSION")
+	var reason bytes.Buffer
+	cmd.Stderr = &reason
+	text, err := cmd.Output()
 	if err != nil {
-		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are compiled at synth, so Go "+
-			"must be on the PATH", err))
+		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: %s (the Lambda functions are compiled at synth, so Go must be on the PATH)",
+			err, bytes.TrimSpace(reason.Bytes())))
 	}
 	return string(text)
 }

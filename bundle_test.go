@@ -54,6 +54,12 @@ func TestToolchain_ReportsMissingGo(t *testing.T) {
 	toolchain()
 }
 
+func TestToolchain_ReportsWhyGoFails(t *testing.T) {
+	t.Setenv("GOEXPERIMENT", "unheardof")
+	defer func() { assert.Contains(t, fmt.Sprint(recover()), "unknown GOEXPERIMENT unheardof") }()
+	toolchain()
+}
+
 func TestInBackground_PanicsWhereTheResultIsUsed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	missing := inBackground(toolchain)
