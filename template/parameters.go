@@ -171,7 +171,7 @@ func triageParameters() []parameter {
 			func(p *alarmtriage.AlarmTriageProps, value *float64) {
 				p.InvestigationWindow = awscdk.Duration_Seconds(value)
 			}),
-		number("Limits", "MaxInvestigationsPerDay", "Investigations per day", "The most investigations that may begin on one UTC day. 0: no limit.", "200", 0, 10_000,
+		number("Limits", "MaxInvestigationsPerDay", "Investigations per day", "The most investigations that may begin on one UTC day. 0: 10,000. Models and billed queries of one day may also cost at most about $50. Beyond a limit, no model is asked.", "200", 0, 10_000,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxInvestigationsPerDay = value }),
 		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "Number", value: "10", off: "0", optional: true,
 			description: "The most investigations that may run at the same time. 0: no reserved concurrency, for accounts whose quota of concurrent executions is less than 110.",
