@@ -92,7 +92,7 @@ func TestDeployed_AnswersQuestionsAndTakesFeedback(t *testing.T) {
 		code      int
 		arguments []string
 	}{
-		{"the function nobody cannot be invoked", 4, []string{"feedback", uri, "--right", "--function", "nobody"}},
+		{"there is no function nobody", 5, []string{"feedback", uri, "--right", "--function", "nobody"}},
 		{"names the function " + function + ", which is not an orchestrator that stores reports in reports-of-a-stranger: add --function NAME", 5,
 			[]string{"feedback", stored(t, b, "reports-of-a-stranger", function), "--right"}},
 		{"names the function payments, which is not an orchestrator", 5, []string{"feedback", stored(t, b, "reports-with-another-function", "payments"), "--right"}},
