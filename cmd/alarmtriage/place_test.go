@@ -253,7 +253,7 @@ func TestToolFunction_RunsTheCode(t *testing.T) {
 
 	wrong := b.run("investigate", alarmName, "--tool-function", "no-such-tool")
 	assert.Equal(t, 6, wrong.code, wrong.stderr)
-	assert.Contains(t, wrong.stderr, "the function no-such-tool does not answer")
+	assert.Contains(t, wrong.stderr, "the function no-such-tool does not answer (ResourceNotFoundException: ")
 	assert.NotContains(t, wrong.stderr, "asking the model")
 }
 

@@ -113,7 +113,7 @@ func openDeployed(ctx context.Context, o Options) (*Tool, error) {
 	}
 	if err != nil {
 		return nil, &NoPlaceError{
-			Reasons: []string{fmt.Sprintf("the function %s does not answer (%v)", o.Function, err)},
+			Reasons: []string{fmt.Sprintf("the function %s does not answer (%s)", o.Function, awsapi.Answer(err))},
 			Remedy:  "check the name of the tool function, and that these credentials may invoke it",
 		}
 	}
