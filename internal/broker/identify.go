@@ -339,10 +339,7 @@ func bestRoutes(candidates []*service, method, path string, query url.Values, eq
 func (r route) fit(path string, query url.Values, equal func(a, b string) bool) int {
 	greedy := slices.Index(r.segments, "{+}")
 	atEnd := greedy >= 0 && greedy == len(r.segments)-1
-	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if !atEnd {
-		given = segmentsOf(path)
-	}
+	given := r.segmentsIn(path, greedy)
 	more := len(given) - len(r.segments)
 	if more < 0 || more > 0 && greedy < 0 {
 		return -1
@@ -386,6 +383,22 @@ func (r route) fit(path string, query url.Values, equal func(a, b string) bool) 
 		fit++
 	}
 	return fit
+}
+
+// segmentsIn splits a path into as many segments as are needed to compare it with the route. A path can have thousands, and a
+// request is compared with all routes of a service in many readings. greedy is the index of {+}, or -1.
+func (r route) segmentsIn(path string, greedy int) []string {
+	path = strings.TrimPrefix(path, "/")
+	if greedy >= 0 && greedy == len(r.segments)-1 {
+		return strings.SplitN(path, "/", len(r.segments)) // the last one is the rest of the path
+	}
+	if path = strings.TrimSuffix(path, "/"); path == "" {
+		return nil
+	}
+	if greedy >= 0 {
+		return strings.Split(path, "/")
+	}
+	return strings.SplitN(path, "/", len(r.segments)+1) // one more shows that the path does not fit
 }
 
 // hasParameter reports whether a query has a required parameter. If its value is empty, any value matches.

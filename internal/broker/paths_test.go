@@ -3,6 +3,7 @@ package broker
 import (
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -198,4 +199,18 @@ func TestReadings_AreBounded(t *testing.T) {
 	assert.False(t, ok)
 	_, ok = readings("/%" + strings.Repeat("25", maxReadings+1) + "2F")
 	assert.False(t, ok)
+}
+
+// A path is compared with all routes of a service in each reading, so its thousands of segments must not be copied each time.
+func TestPaths_ManySegmentsTakeLittleMemory(t *testing.T) {
+	r, err := http.NewRequest(http.MethodGet, "https://s3.us-east-1.amazonaws.com/b/%25253f%253b%255c/"+strings.Repeat(";/", 3900)+"?acl", nil)
+	require.NoError(t, err)
+	s3 := []*service{theTables().service(serviceS3)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	found, reason := routedOperations(s3, r, "")
+	runtime.ReadMemStats(&after)
+	assert.Empty(t, reason)
+	assert.NotEmpty(t, found)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20<<20))
 }
