@@ -262,8 +262,10 @@ type preparedRequest struct {
 }
 
 const (
-	longRequest = 16 << 10 // bytes of a request whose checks can take more than a few milliseconds
-	maxChecked  = 2        // long requests that are checked at the same time, so that few are left when the call ends
+	longRequest = 2 << 10 // bytes of a request whose checks can take more than a few milliseconds
+	// maxChecked is the number of long requests that are checked at the same time. Few checks are left when the call ends, and
+	// they do not delay the looks at running queries.
+	maxChecked = 2
 )
 
 // size returns the number of bytes of a request.

@@ -488,6 +488,26 @@ func TestPrepare_EndsWithTheCall(t *testing.T) {
 	}
 }
 
+// The code can send many requests at the same time whose checks take long. They must not delay the broker's looks at running
+// queries, which limit what they cost.
+func TestPrepare_RequestsOfSomeKilobytesTakeTurns(t *testing.T) {
+	b := staticBroker(t, Options{})
+	for range maxChecked {
+		b.turns <- struct{}{}
+	}
+	session := b.NewSession(0)
+	session.Begin(t.Context(), "")
+	read := func(ctx context.Context, path string) string {
+		head := requestHead{Method: "GET", URL: "https://s3.eu-west-1.amazonaws.com" + path + "?acl", Headers: [][2]string{{"Authorization", fmt.Sprintf(dummyScope, "s3")}}}
+		_, _, reason := session.prepareInTurn(ctx, head, nil)
+		return reason
+	}
+	assert.Empty(t, read(t.Context(), "/bucket/key"), "a usual request does not wait")
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.Equal(t, callEnded, read(short, "/bucket/"+strings.Repeat("a", 3000)))
+}
+
 // One byte of a body can be a value, which takes much more memory than its byte.
 func TestExchange_ManyValuesTakeLittleMemory(t *testing.T) {
 	const values = 8 << 20
