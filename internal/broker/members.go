@@ -276,7 +276,9 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 	}
 	credentials, problem := members.get(ctx, s.broker.partition(ctx), account)
 	if problem != nil {
-		s.unreadable(*problem)
+		if ctx.Err() == nil { // otherwise the call ended, and nobody knows whether the account can be read
+			s.unreadable(*problem)
+		}
 		return identity{}, problem.Reason
 	}
 	return identity{credentials: credentials, account: account, isMember: true}, ""

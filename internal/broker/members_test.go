@@ -304,6 +304,31 @@ func TestMembers_OneRequestToSTSIsInFlight(t *testing.T) {
 	assert.Nil(t, problem, "the canceled call left no error")
 }
 
+// The report lists unreadable accounts. It must not list one only because its role was not assumed before the call ended.
+func TestMembers_TheEndOfACallMakesNoAccountUnreadable(t *testing.T) {
+	o, client := withMembers(&sink{})
+	o.Members.OtherAccounts = true
+	started, finish := make(chan struct{}), make(chan struct{})
+	client.during = func() { close(started); <-finish }
+	b, err := New(o)
+	require.NoError(t, err)
+	session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	session.Begin(t.Context(), ownAccount)
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, reason := session.member(t.Context(), memberAccount)
+		assert.Empty(t, reason)
+	})
+	<-started
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, reason := session.member(ended, memberAccount)
+	assert.NotEmpty(t, reason)
+	close(finish)
+	group.Wait()
+	assert.Empty(t, session.Unreadable())
+}
+
 // STS limits the requests of an account and Region, which other programs need too.
 func TestMembers_OneToolCallAsksForFewRoles(t *testing.T) {
 	o, client := withMembers(&sink{})
