@@ -122,6 +122,9 @@ func TestGuard_FollowsSettings(t *testing.T) {
 		{"host output that was not opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
 	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.HostOutput}}, []requestCase{
 		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
+	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.BilledReads}}, []requestCase{
+		{"a billed read that makes AWS ask servers of others", "ses", "POST", "/v2/email/email-address-insights/", "application/json",
+			`{"EmailAddress": "data@example.com"}`, nil, "must not use it", ""}})
 }
 
 // docs/permissions.md lists reads that nothing opens. A setting with a wildcard does not open them either.

@@ -149,7 +149,7 @@ var personalDataReads = Actions{
 	"outposts":               {"GetSiteAddress"},
 	"route53domains":         {"GetDomainDetail"},
 	"securityagent":          {"ListMemberships"},
-	"ses":                    {"GetContact", "GetEmailAddressInsights", "GetMemberOfAddressList", "GetMessageInsights", "GetSuppressedDestination", "ListContacts", "ListMembersOfAddressList", "ListSuppressedDestinations"},
+	"ses":                    {"GetContact", "GetMemberOfAddressList", "GetMessageInsights", "GetSuppressedDestination", "ListContacts", "ListMembersOfAddressList", "ListSuppressedDestinations"},
 	"shield":                 {"DescribeEmergencyContactSettings"},
 	"sms-voice":              {"DescribeOptedOutNumbers", "DescribeRegistrationFieldValues", "DescribeVerifiedDestinationNumbers"},
 	"snowball":               {"DescribeAddress", "DescribeAddresses", "ListPickupLocations"},
@@ -209,6 +209,7 @@ var sideEffects = Actions{
 	"mediaconvert":     {"Probe"},
 	"polly":            {"SynthesizeSpeech"},
 	"servicequotas":    {"StartQuotaUtilizationReport"},
+	"ses":              {"GetEmailAddressInsights"}, // billed per address, and AWS asks the servers of its domain
 	"sqs":              {"ReceiveMessage"},
 	"ssm-sap":          {"GetResourcePermission"},
 	"transfer":         {"TestIdentityProvider"},
