@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from alarmtriage_tool import place
 from alarmtriage_tool.trail import stamp
@@ -68,6 +68,14 @@ class Observation(NamedTuple):
     text: str  # one sentence
     weight: int
     time: Optional[datetime] = None  # when it happened, if it did at one moment
+
+
+class Items(List[Any]):
+    """The items of a listing. Only if `is_complete` is true, a look can state what is not among them."""
+
+    def __init__(self, items: Iterable[Any] = (), is_complete: bool = False) -> None:
+        super().__init__(items)
+        self.is_complete = is_complete
 
 
 class Context:
@@ -170,7 +178,7 @@ class Context:
 
     def pages(
         self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, /, most_pages: int = 10, newest_first: str = "", **request: Any
-    ) -> List[Any]:
+    ) -> Items:
         """Returns the items of a listing, page by page. If it reads less than everything, a note says how much.
 
         `newest_first` is the member with an item's time in a listing that begins with the newest one. Items that are older
@@ -188,24 +196,22 @@ class Context:
                 if page == 0:
                     raise
                 self.note(f"{what}: only the first {min(len(found), limit)} were read: {error}")
-                return found[:limit]
+                return Items(found[:limit])
             found += answer.get(key) or []
             token = next(((parameter, answer[member]) for member, parameter in _TOKENS if answer.get(member)), None)
             if found and newest_first and is_old(found[-1]):
-                return found[:limit] if len(found) <= limit or is_old(found[limit]) else self._first(what, found, limit)
+                if len(found) <= limit or is_old(found[limit]):
+                    return Items(found[:limit], is_complete=True)
+                break
             if token is None:
                 if len(found) > limit:
                     self.note(f"{what}: only {limit} of {len(found)} were read")
-                return found[:limit]
+                return Items(found[:limit], is_complete=len(found) <= limit)
             if len(found) >= limit or request.get(token[0]) == token[1] or self.remaining() < 1:
                 break
             request[token[0]] = token[1]
         self.note(f"{what}: only the first {min(len(found), limit)} were read, and there are more")
-        return found[:limit]
-
-    def _first(self, what: str, found: List[Any], limit: int) -> List[Any]:
-        self.note(f"{what}: only the first {limit} were read, and there are more")
-        return found[:limit]
+        return Items(found[:limit])
 
     def pace(self, region: str) -> None:
         """Waits until CloudTrail allows another lookup: two per second in each Region."""

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from alarmtriage_evidence import looks
 from alarmtriage_evidence.context import Context, Metric, Onset
 from alarmtriage_evidence.services import (
-    api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, lambda_functions, load_balancers, log_metric_filters, rds, s3, sns, step_functions)
+    api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, event_rules, lambda_functions, load_balancers, log_metric_filters,
+    performance_insights, rds, s3, sns, sqs, step_functions)
 from alarmtriage_tool import logs
 
 NOW = datetime(2026, 1, 15, 12, 16, tzinfo=timezone.utc)
@@ -21,6 +22,66 @@ def context(fired=NOW, fallback=None, **clients):
 
 def texts(look):
     return [seen.text for seen in look]
+
+
+def first_page(key, items, token="NextToken"):
+    """Returns an operation whose second page is throttled."""
+    def read(**request):
+        if {"Marker", "NextToken", "nextToken"} & request.keys():
+            raise RuntimeError("Rate exceeded")
+        return {key: items, token: "2"}
+    return read
+
+
+class PartialListings(unittest.TestCase):
+    """A look states nothing about the items of a listing that were not read."""
+
+    def test_failed_deliveries_are_at_least_those_that_were_read(self):
+        line = {"message": '{"delivery": {"destination": "arn:aws:sqs:us-east-1:1:q", "statusCode": 400, "providerResponse": "denied"}}'}
+        client = SimpleNamespace(filter_log_events=first_page("events", [line] * 3, "nextToken"))
+        self.assertTrue(texts(sns.failures(context(logs=client), "orders"))[0].startswith("at least 3 failed deliveries"))
+        client.filter_log_events = lambda **k: {"events": [line] * 3}
+        self.assertTrue(texts(sns.failures(context(logs=client), "orders"))[0].startswith("3 failed deliveries"))
+
+    def test_unpublished_version_is_not_compared_with_one_long_before(self):
+        def version(name, when, memory):
+            return {"Version": name, "LastModified": when.isoformat(), "MemorySize": memory}
+        listed = [version("$LATEST", NOW - timedelta(minutes=20), 512), version("1", NOW - timedelta(days=90), 128)]
+        client = SimpleNamespace(list_versions_by_function=first_page("Versions", listed, "NextMarker"), list_aliases=lambda **k: {"Aliases": []})
+        self.assertEqual(texts(lambda_functions.versions(context(**{"lambda": client}), "orders")), [])
+        client.list_versions_by_function = lambda **k: {"Versions": listed}
+        self.assertIn("MemorySize 512 (before: 128)", texts(lambda_functions.versions(context(**{"lambda": client}), "orders"))[0])
+
+    def test_version_that_an_unread_alias_may_use(self):
+        latest = {"Version": "$LATEST", "LastModified": (NOW - timedelta(minutes=20)).isoformat(), "CodeSha256": "new"}
+        old = {"Version": "7", "LastModified": (NOW - timedelta(days=9)).isoformat(), "CodeSha256": "old"}
+        aliases = [{"Name": "test", "FunctionVersion": "7"}]
+        client = SimpleNamespace(list_aliases=first_page("Aliases", aliases, "NextMarker"),
+                                 get_function_configuration=lambda **k: old if "Qualifier" in k else latest)
+        self.assertNotIn("no alias uses", texts(lambda_functions.configuration(context(**{"lambda": client}), "orders"))[0])
+        client.list_aliases = lambda **k: {"Aliases": aliases}
+        self.assertIn("no alias uses", texts(lambda_functions.configuration(context(**{"lambda": client}), "orders"))[0])
+
+    def test_queue_and_rule_with_empty_pages(self):
+        pages = SimpleNamespace(list_event_source_mappings=lambda **k: {"EventSourceMappings": [], "NextMarker": k.get("Marker", "") + "x"})
+        self.assertEqual(texts(sqs.consumers(context(**{"lambda": pages}), "orders")), [])
+        rule = SimpleNamespace(list_targets_by_rule=first_page("Targets", []))
+        self.assertEqual(texts(event_rules.rule_targets(context(events=rule), "nightly")), [])
+
+    def test_load_of_a_database(self):
+        instance = {"PerformanceInsightsEnabled": True, "Engine": "postgres", "DbiResourceId": "db-1"}
+        ctx = context()
+        start, onset, _ = ctx.windows()
+        series = [{"DataPoints": [{"Timestamp": start, "Value": 1.5}]}]
+        client = SimpleNamespace(get_resource_metrics=first_page("MetricList", series))
+        ctx.client = lambda service, region=None: client
+        self.assertEqual(texts(performance_insights.load(ctx, "DB", instance)), [])
+
+        def keys(name, load):
+            return [{"Dimensions": {"db.wait_event.name": name}, "Total": load}]
+        before = first_page("Keys", keys("CPU", 3.0))
+        client.describe_dimension_keys = lambda **k: {"Keys": keys("IO", 4.0)} if k["StartTime"] == onset else before(**k)
+        self.assertIn("IO 4 (at most 3)", texts(performance_insights.wait_events(ctx, "DB", instance))[0])
 
 
 class Statements(unittest.TestCase):

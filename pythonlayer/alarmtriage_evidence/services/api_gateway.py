@@ -25,7 +25,7 @@ def targets(metric: Metric) -> List[str]:
 def stage(ctx: Context, name: str) -> Iterator[Observation]:
     api, about = _api(ctx, name), f"{KIND} {name}"
     if api is None:
-        raise LookupError(f"no API {_parts(ctx, name)[0]} in {ctx.region} of this account")
+        raise LookupError(f"no API {_parts(ctx, name)[0]} is among those of {ctx.region} that were read")
     for found in _stages(ctx, api, name):
         label = found.get("stageName") or found.get("StageName")
         deployment = found.get("deploymentId") or found.get("DeploymentId")  # a stage of an HTTP API may have none

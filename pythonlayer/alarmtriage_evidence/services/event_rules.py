@@ -2,7 +2,7 @@
 
 from typing import Any, Iterator, List, Tuple
 
-from ..context import Context, Metric, Observation
+from ..context import Context, Items, Metric, Observation
 from ..looks import metrics, stack_events
 from . import lambda_functions
 
@@ -28,7 +28,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def rule_targets(ctx: Context, name: str) -> Iterator[Observation]:
     listed = _targets(ctx, name)
-    if not listed:
+    if not listed and listed.is_complete:
         yield Observation(f"{KIND} {name}", "configuration", "it has no target", 90)
     for found in listed:
         dead = (found.get("DeadLetterConfig") or {}).get("Arn")
@@ -60,7 +60,7 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, _parts(name)[1])]
 
 
-def _targets(ctx: Context, name: str) -> List[Any]:
+def _targets(ctx: Context, name: str) -> Items:
     bus, rule = _parts(name)
     return ctx.once(("event-targets", name), lambda: ctx.pages(
         f"targets of {name}", ctx.client("events").list_targets_by_rule, "Targets", 100, Rule=rule, EventBusName=bus))

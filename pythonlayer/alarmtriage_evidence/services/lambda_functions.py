@@ -5,7 +5,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..context import BEFORE, Context, Metric, Observation, figure, rounded, stamp
+from ..context import BEFORE, Context, Items, Metric, Observation, figure, rounded, stamp
 from ..difference import changed, changed_variables
 from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, most_weight, observed, recent, rose, stack_events
 
@@ -83,9 +83,10 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
 def _used_version(ctx: Context, name: str) -> Mapping[str, Any]:
     """Returns the configuration of the newest version that an alias uses, if the unpublished one differs and no alias uses that."""
     try:
-        used = _used(_aliases(ctx, name))
+        aliases = _aliases(ctx, name)
+        used = _used(aliases)
         newest = max((version for version in used if version.isdigit()), key=int, default="")
-        if not newest or "$LATEST" in used:
+        if not newest or "$LATEST" in used or not aliases.is_complete:
             return {}
         found = _version(ctx, name, newest)
     except Exception as error:
@@ -107,7 +108,7 @@ def _version(ctx: Context, name: str, version: str) -> Mapping[str, Any]:
     return ctx.once(("lambda", name, version), lambda: ctx.client("lambda").get_function_configuration(FunctionName=name, Qualifier=version))
 
 
-def _aliases(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+def _aliases(ctx: Context, name: str) -> Items:
     return ctx.once(("lambda-aliases", name), lambda: ctx.pages(f"aliases of {name}", ctx.client("lambda").list_aliases, "Aliases", 50, FunctionName=name))
 
 
@@ -188,7 +189,7 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     aliases = _aliases(ctx, name)
     used = _used(aliases)
     known = {str(version.get("Version")) for version in listed}
-    is_cut = len(known) >= MAX_VERSIONS  # the listing begins with the oldest ones
+    is_cut = len(known) >= MAX_VERSIONS or not listed.is_complete  # the listing begins with the oldest ones
     if is_cut:
         for version in [one for one in used if one.isdigit() and one not in known][:MAX_UNLISTED]:
             try:
@@ -198,7 +199,7 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    compared = used or ([] if is_cut else ["$LATEST"])
+    compared = used or ([] if is_cut or not aliases.is_complete else ["$LATEST"])
     yield from _differences(ctx, about, listed, compared)
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
@@ -272,7 +273,7 @@ def name_of(ctx: Context, text: Any) -> str:
     return found[3]
 
 
-def mappings_of(ctx: Context, arn: str) -> List[Mapping[str, Any]]:
+def mappings_of(ctx: Context, arn: str) -> Items:
     """Returns the event source mappings of a queue or stream."""
     return ctx.once(("mappings", arn), lambda: ctx.pages(
         f"consumers of {arn.split(':')[-1]}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn))

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from alarmtriage_tool.words import beginning
 
-from ..context import Context, Observation, stamp
+from ..context import Context, Items, Observation, stamp
 from ..looks import minutes, numbers, rose
 
 READS = ("pi:GetResourceMetrics", "pi:DescribeDimensionKeys")
@@ -51,6 +51,8 @@ def load(ctx: Context, about: str, instance: Mapping[str, Any]) -> Iterator[Obse
     start, onset, end = ctx.windows()
     found = ctx.pages(f"load of {about}", ctx.client("pi").get_resource_metrics, "MetricList", MOST_KEYS, **_request(instance),
                       MetricQueries=[{"Metric": _METRIC}], StartTime=start, EndTime=end, PeriodInSeconds=60)
+    if not found.is_complete:
+        return
     halves: Dict[bool, List[float]] = {False: [], True: []}
     for series in found:
         for point in series.get("DataPoints") or []:
@@ -84,14 +86,14 @@ def _top(ctx: Context, about: str, instance: Mapping[str, Any], group: str, most
         return []
     start, onset, end = ctx.windows()
 
-    def read(begin: Any, until: Any, limit: int) -> List[Dict[str, Any]]:
+    def read(begin: Any, until: Any, limit: int) -> Items:
         return ctx.pages(f"{group} of {about}", ctx.client("pi").describe_dimension_keys, "Keys", limit, **_request(instance),
                          Metric=_METRIC, GroupBy={"Group": group, "Limit": limit}, StartTime=begin, EndTime=until, PeriodInSeconds=60)
     after = read(onset, end, most)
     if not after:
         return []
     before = read(start, onset, MOST_KEYS)
-    bound = min(key.get("Total") or 0.0 for key in before) if len(before) == MOST_KEYS else 0.0
+    bound = min(key.get("Total") or 0.0 for key in before) if before and (len(before) == MOST_KEYS or not before.is_complete) else 0.0
     earlier = {_identity(key): key.get("Total") or 0.0 for key in before}
     found = [_Key(key.get("Dimensions") or {}, key.get("Total") or 0.0, earlier.get(_identity(key)), bound) for key in after]
     return sorted((key for key in found if key.after), key=lambda key: -key.after)

@@ -76,7 +76,7 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
             continue
         reasons.setdefault(logs.pattern_of(beginning(reason, MAX_REASON)), []).append(reason)
     about = f"{KIND} {name}"
-    least = "at least " if len(events) >= MAX_FAILURES else ""
+    least = "" if events.is_complete else "at least "
     ranked = sorted(reasons.values(), key=lambda found: -len(found))[:MAX_REASONS]
     for found in ranked:
         yield Observation(about, "errors", f"{least}{len(found)} failed deliveries since {stamp(since)} {beginning(found[0], MAX_REASON)}", 87)

@@ -58,7 +58,7 @@ def consumers(ctx: Context, name: str) -> Iterator[Observation]:
                           f"its consumer is Lambda function {function}, and the event source mapping is {mapping.get('State')} "
                           f"({mapping.get('LastProcessingResult') or mapping.get('StateTransitionReason') or 'no result yet'})"
                           f"{f', at most {cap} at a time' if cap else ''}{lambda_functions.settings_of(mapping)}", 30 if healthy else 90)
-    if not mappings:
+    if not mappings and mappings.is_complete:
         yield Observation(about, "dependency", "no Lambda function of its account consumes it; its consumer is another program, or there is none", 40)
 
 
