@@ -206,8 +206,10 @@ def _excursion(values: Mapping[int, float], run: int, source: Mapping[str, Any])
         return run
     below = "LessThan" in (source.get("ComparisonOperator") or "") and "GreaterThan" not in (source.get("ComparisonOperator") or "")
     lowest, highest = min(usual), max(usual)
+    steps = sorted(after - before for before, after in zip(earlier, earlier[1:]))
+    longest = max(int(source.get("EvaluationPeriods") or 1) + 1, steps[len(steps) // 2])  # between two datapoints of one excursion
     for at in reversed(earlier):
-        if (values[at] >= lowest if below else values[at] <= highest):
+        if run - at > longest or (values[at] >= lowest if below else values[at] <= highest):
             break
         run = at
     return run
