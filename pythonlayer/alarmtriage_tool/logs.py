@@ -23,10 +23,13 @@ MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reaso
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
 ERROR_FILTER = (
-    '?ERROR ?Error ?error ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?critical ?Traceback ?panic ?PANIC '
-    '?"timed out" ?"Timed out" ?timeout ?Timeout ?TIMEOUT ?denied ?Denied ?DENIED ?refused ?Refused ?REFUSED '
-    '?failed ?Failed ?FAILED ?failure ?Failure ?FAILURE ?"out of memory" ?OutOfMemory '
-    '?FEHLER ?Fehler ?fehler ?fehlgeschlagen ?ERREUR ?Erreur ?erreur ?"échec" ?"Échec" ?"échoué" ?ERRORE ?ERRO ?Erro ?erro ?falha ?Falha ?"falló" '
+    '?ERROR ?Error ?error ?EXCEPTION ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?critical '
+    '?TRACEBACK ?Traceback ?traceback ?PANIC ?Panic ?panic '
+    '?"timed out" ?"Timed out" ?"Timed Out" ?"TIMED OUT" ?"time out" ?"Time out" ?TimedOut ?timeout ?Timeout ?TimeOut ?TIMEOUT '
+    '?denied ?Denied ?DENIED ?refused ?Refused ?REFUSED '
+    '?failed ?Failed ?FAILED ?failure ?Failure ?FAILURE ?"out of memory" ?"Out of memory" ?"Out Of Memory" ?"OUT OF MEMORY" ?OutOfMemory '
+    '?FEHLER ?Fehler ?fehler ?FEHLGESCHLAGEN ?Fehlgeschlagen ?fehlgeschlagen ?ERREUR ?Erreur ?erreur ?"échec" ?"Échec" ?"ÉCHEC" '
+    '?"échoué" ?"Échoué" ?"ÉCHOUÉ" ?ERRORE ?ERRO ?Erro ?erro ?falha ?Falha ?FALHA ?falhou ?Falhou ?FALHOU ?"falló" ?"Falló" ?"FALLÓ" '
     '?"エラー" ?"失敗" ?"例外" ?"错误" ?"失败" ?"异常" ?"오류" ?"실패"'
 )
 WARNING_FILTER = "?WARN ?Warn ?warn"

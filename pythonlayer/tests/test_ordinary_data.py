@@ -1,5 +1,6 @@
 """Statements of looks about ordinary answers of AWS."""
 
+import re
 import unittest
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -107,9 +108,12 @@ class Statements(unittest.TestCase):
         self.assertEqual(texts(s3.lifecycle(context(s3=client), "orders")), ["objects expire by lifecycle rules old"])
 
     def test_search_has_the_words_of_errors(self):
-        for line in ("Communications link failure", "Failure of the upstream", '{"level":"critical"}', "CONNECTION REFUSED", "ACCESS DENIED", "TIMEOUT"):
-            self.assertTrue(logs.is_error(line))
-            self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), line)
+        terms = re.findall(r'(?<=\?)[^\s"]+|(?<=\?")[^"]+', logs.ERROR_FILTER)  # CloudWatch distinguishes upper and lower case
+        for line in ("Communications link failure", "Failure of the upstream", '{"level":"critical"}', "CONNECTION REFUSED", "ACCESS DENIED", "TIMEOUT",
+                     "Out of memory: Killed process 1234 (java)", "OUT OF MEMORY", "Request Timed Out", "CONNECTION TIMED OUT", "Time out", "TimedOut",
+                     "EXCEPTION in a worker", "Panic: index out of range", "Fehlgeschlagen", "ÉCHEC", "Falló la conexión", "FALHA", "Falhou"):
+            self.assertTrue(logs.is_error(line), line)
+            self.assertTrue(any(term in line for term in terms), line)
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024)
 
     def test_group_with_weights(self):
