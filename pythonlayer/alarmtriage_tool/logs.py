@@ -38,7 +38,7 @@ STATUSES = (*range(500, 512), *range(520, 531))
 STATUS_FILTER = " ".join(f"?{status}" for status in STATUSES)
 _ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
-    r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory"
+    r"(?i)\b(?:errors?|exceptions|fatal|critical|panic|traceback|denied|refused|failed|failures?|timed? ?outs?)\b|Error\b|Exception\b|OutOfMemory|out of memory"
     r"|\b\w*fehler\b|\b(?:fehlgeschlagen|erreur|échec|échoué|errore|erro|falha|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
 # A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
 _NO_ERRORS = re.compile(

@@ -111,7 +111,7 @@ class Statements(unittest.TestCase):
         terms = re.findall(r'(?<=\?)[^\s"]+|(?<=\?")[^"]+', logs.ERROR_FILTER)  # CloudWatch distinguishes upper and lower case
         for line in ("Communications link failure", "Failure of the upstream", '{"level":"critical"}', "CONNECTION REFUSED", "ACCESS DENIED", "TIMEOUT",
                      "Out of memory: Killed process 1234 (java)", "OUT OF MEMORY", "Request Timed Out", "CONNECTION TIMED OUT", "Time out", "TimedOut",
-                     "EXCEPTION in a worker", "Panic: index out of range", "Fehlgeschlagen", "ÉCHEC", "Falló la conexión", "FALHA", "Falhou"):
+                     "EXCEPTION in a worker", "Panic: index out of range", "Fehlgeschlagen", "ÉCHEC", "batch ended with 37 errors", "1,000 failures", "3 timeouts", "Falló la conexión", "FALHA", "Falhou"):
             self.assertTrue(logs.is_error(line), line)
             self.assertTrue(any(term in line for term in terms), line)
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024)
