@@ -85,10 +85,9 @@ def _new_warnings(
 def keys_of(ctx: Context, about: str, texts: Sequence[str], why: str = "which its errors name") -> Iterator[Observation]:
     """Returns the states of the KMS keys that texts name. Keys of other accounts and Regions are not read, nor those that are denied."""
     named = [found for text in texts for found in _KEY.findall(text)]
-    for arn in list(dict.fromkeys(named))[:MAX_KEYS]:
-        parts = arn.split(":")
-        if parts[3] != ctx.region or ctx.own_account and parts[4] != ctx.own_account:
-            continue
+    parts = {arn: arn.split(":") for arn in named}
+    own = [arn for arn, (_, _, _, region, account, *_) in parts.items() if region == ctx.region and account in (ctx.own_account or account,)]
+    for arn in own[:MAX_KEYS]:
         try:
             key = ctx.once(("kms", arn), lambda: ctx.client("kms").describe_key(KeyId=arn)["KeyMetadata"])
         except Exception as error:

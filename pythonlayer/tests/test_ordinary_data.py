@@ -257,6 +257,11 @@ class Statements(unittest.TestCase):
         self.assertIn("PRIMARY task set of web:4 (state unknown) was created at 2026-01-15T12:13:00Z", "\n".join(texts(ecs.service(ctx, "prod web"))))
         self.assertIn("task definition web:4 was registered", texts(ecs.task_definition(ctx, "prod web"))[0])
 
+    def test_keys_of_other_accounts_are_not_among_the_first_two(self):
+        texts_of_errors = [f"arn:aws:kms:us-east-1:{account}:key/0123456789-{account}" for account in (2, 3, 1)]
+        client = SimpleNamespace(describe_key=lambda **k: {"KeyMetadata": {"KeyState": "Disabled"}})
+        self.assertEqual(["KMS key 0123456789-1, which its errors name, is Disabled"], texts(looks.keys_of(context(kms=client), "orders", texts_of_errors)))
+
     def test_event_that_is_over(self):
         event = {"Code": "system-reboot", "Description": "[Completed] reboot", "NotBefore": NOW - timedelta(days=9)}
         client = SimpleNamespace(describe_instance_status=lambda **k: {"InstanceStatuses": [{"Events": [event]}]})
