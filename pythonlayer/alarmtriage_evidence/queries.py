@@ -80,7 +80,7 @@ def log_lines(ctx: Context, asked: Mapping[str, Any], executions: Sequence[Tuple
     until = time.monotonic() + min(QUERY_SECONDS, ctx.remaining())
     while True:
         answer = logs.get_query_results(queryId=started["queryId"])
-        if answer.get("status") not in ("Scheduled", "Running", None):
+        if answer.get("status") not in ("Scheduled", "Running", "Unknown", None):
             break
         if time.monotonic() > until:
             raise TimeoutError(f"the alarm's query did not finish within {QUERY_SECONDS} s")

@@ -4,8 +4,9 @@ import re
 import unittest
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
+from unittest import mock
 
-from alarmtriage_evidence import looks
+from alarmtriage_evidence import looks, queries
 from alarmtriage_evidence.context import Context, Metric, Onset
 from alarmtriage_evidence.services import (
     api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, event_rules, lambda_functions, load_balancers, log_metric_filters,
@@ -261,6 +262,13 @@ class Statements(unittest.TestCase):
         texts_of_errors = [f"arn:aws:kms:us-east-1:{account}:key/0123456789-{account}" for account in (2, 3, 1)]
         client = SimpleNamespace(describe_key=lambda **k: {"KeyMetadata": {"KeyState": "Disabled"}})
         self.assertEqual(["KMS key 0123456789-1, which its errors name, is Disabled"], texts(looks.keys_of(context(kms=client), "orders", texts_of_errors)))
+
+    def test_query_whose_status_is_not_known_yet(self):
+        answers = iter([{"status": "Unknown"}, {"status": "Complete", "results": [[{"field": "@message", "value": "boom"}]]}])
+        client = SimpleNamespace(start_query=lambda **k: {"queryId": "1"}, get_query_results=lambda **k: next(answers))
+        asked = {"text": "fields @message", "log_groups": ["g"], "start_offset": 300, "end_offset": 0}
+        with mock.patch.object(queries.time, "sleep"):
+            self.assertEqual(["boom"], queries.log_lines(context(logs=client), asked, []))
 
     def test_event_that_is_over(self):
         event = {"Code": "system-reboot", "Description": "[Completed] reboot", "NotBefore": NOW - timedelta(days=9)}
