@@ -100,9 +100,7 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
         ctx.note("child alarms: the AlarmRule names no alarm in a form that this code knows")
     mentioned = [*(ctx.alarm.get("children") or []), *in_rule]
     wanted = [_name(text) for text in mentioned if not _is_elsewhere(ctx, text)]
-    others = [text for text in mentioned if _is_elsewhere(ctx, text)]
-    if others:
-        ctx.note(f"child alarms: {len(others)} of other accounts or Regions were not read, such as {others[0]}")
+    _note_others(ctx, mentioned)
     known = {ctx.alarm["name"]}
     found: List[Dict[str, Any]] = []
     for _ in range(MAX_LEVELS):
@@ -128,7 +126,9 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
         for name in level:
             child = by_name.get(name, {})
             if child.get("AlarmRule"):
-                wanted += [_name(text) for text in _in_rule(child["AlarmRule"]) if not _is_elsewhere(ctx, text)]
+                inner = _in_rule(child["AlarmRule"])
+                wanted += [_name(text) for text in inner if not _is_elsewhere(ctx, text)]
+                _note_others(ctx, inner)
             elif child.get("EvaluationCriteria"):
                 ctx.note(f"child alarms: the query of PromQL alarm {name} was not read")
             elif child and not child.get("ScheduledQueryConfiguration"):
@@ -163,6 +163,12 @@ def _is_elsewhere(ctx: Context, text: str) -> bool:
     parts = text.split(":", 6)
     return text.startswith("arn:") and len(parts) > 6 and (
         parts[3] != ctx.region or bool(ctx.own_account) and parts[4] != ctx.own_account)
+
+
+def _note_others(ctx: Context, mentioned: List[str]) -> None:
+    others = [text for text in mentioned if _is_elsewhere(ctx, text)]
+    if others:
+        ctx.note(f"child alarms: {len(others)} of other accounts or Regions were not read, such as {others[0]}")
 
 
 def _name(text: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from unittest import mock
 
-from alarmtriage_evidence import looks, queries
+from alarmtriage_evidence import alarms, looks, queries
 from alarmtriage_evidence.context import Context, Metric, Onset
 from alarmtriage_evidence.services import (
     api_gateway, auto_scaling, dynamodb, ec2, ecs, elasticache, event_rules, lambda_functions, load_balancers, log_metric_filters,
@@ -269,6 +269,13 @@ class Statements(unittest.TestCase):
         asked = {"text": "fields @message", "log_groups": ["g"], "start_offset": 300, "end_offset": 0}
         with mock.patch.object(queries.time, "sleep"):
             self.assertEqual(["boom"], queries.log_lines(context(logs=client), asked, []))
+
+    def test_alarms_of_other_accounts_below_a_nested_composite_alarm(self):
+        inner = {"AlarmName": "inner", "AlarmRule": "ALARM(arn:aws:cloudwatch:us-east-1:2:alarm:orders)"}
+        ctx = context(cloudwatch=SimpleNamespace(describe_alarms=lambda **k: {"CompositeAlarms": [inner]}))
+        ctx.alarm = {**ctx.alarm, "name": "outer"}
+        self.assertEqual([], alarms.children(ctx, {"AlarmRule": "ALARM(inner)"}))
+        self.assertEqual(["child alarms: 1 of other accounts or Regions were not read, such as arn:aws:cloudwatch:us-east-1:2:alarm:orders"], ctx.notes)
 
     def test_event_that_is_over(self):
         event = {"Code": "system-reboot", "Description": "[Completed] reboot", "NotBefore": NOW - timedelta(days=9)}
