@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -42,8 +43,8 @@ func newKnown(secrets []string) *known {
 	return &known{newLiterals(plain), newLiterals(compact)}
 }
 
-// replace replaces the secrets.
-func (k *known) replace(c *counter, text string) string {
+// replace replaces the secrets, each with what a pattern of the user matches around it.
+func (k *known) replace(c *counter, custom []*regexp.Regexp, text string) string {
 	var found [][2]int
 	for _, v := range viewsOf(text) {
 		found = k.plain.find(c, v, found)
@@ -63,8 +64,8 @@ func (k *known) replace(c *counter, text string) string {
 	if found = outsideIdentifiers(text, found); len(found) == 0 {
 		return text
 	}
-	// An answer can have the words of somebody who wrote "5432 password=" as a password. If only they were replaced, nothing would show that
-	// a password follows.
+	// An answer can have the words of somebody who wrote "5432 password=" as a password, or the beginning of a token. If only they were
+	// replaced, nothing would show that a password follows, or that the rest is one.
 	for _, value := range c.valuesIn(text) {
 		end := 0
 		for at := strings.Index(text, value); at >= 0; at = strings.Index(text[end:], value) {
@@ -75,7 +76,24 @@ func (k *known) replace(c *counter, text string) string {
 			return text
 		}
 	}
-	slices.SortFunc(found, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
+	first := func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) }
+	slices.SortFunc(found, first)
+	secrets := slices.Clone(found)
+	for _, pattern := range custom {
+		next := 0
+		for _, match := range pattern.FindAllStringIndex(text, -1) {
+			for next < len(secrets) && secrets[next][1] <= match[0] {
+				next++
+			}
+			if next < len(secrets) && secrets[next][0] < match[1] {
+				found = append(found, [2]int(match))
+			}
+		}
+		if c.isLate() {
+			return text
+		}
+	}
+	slices.SortFunc(found, first)
 	var b strings.Builder
 	done := 0
 	for _, span := range found {
@@ -133,7 +151,7 @@ var identifier = lazy.Regexp(`\barn:aws[a-z-]*:[a-z0-9-]+:[\w/.:-]+|` +
 	`\b[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}\b|` +
 	`\b(?:ip-)?[0-9]{1,3}(?:[.-][0-9]{1,3}){3}(?:\.[a-z0-9-]+\.compute\.internal|:[0-9]{1,5})?\b`)
 
-// valuesIn returns the values in a text that the text before them shows to be secrets.
+// valuesIn returns the values in a text that their shape or the text before them shows to be secrets.
 func (c *counter) valuesIn(text string) (values []string) {
 	own := counter{until: c.until, wanted: c.wanted, found: func(secret string) {
 		secret = strings.TrimSuffix(secret, "…") // of a text that was cut
@@ -141,7 +159,7 @@ func (c *counter) valuesIn(text string) (values []string) {
 			values = append(values, secret)
 		}
 	}}
-	own.replaceNamed(own.replaceByContext(text))
+	own.replaceNamed(own.replaceByContext(own.replaceByRules(own.replaceTokens(text))))
 	c.expired = c.expired || own.expired
 	return values
 }

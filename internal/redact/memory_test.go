@@ -558,3 +558,26 @@ func TestMemory_KeepsNamesAndIDsThatVariablesHave(t *testing.T) {
 		}
 	}
 }
+
+func TestMemory_BeginningOfToken(t *testing.T) {
+	for _, test := range []struct{ name, beginning, rest string }{
+		{"JSON web token", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", ".eyJzdWIiOiIxMjM0NTY3ODkwIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV"},
+		{"session token", "IQoJb3JpZ2luX2VjEHoaCXVz", "LWVhc3QtMSJHMEUCIQDKq8vN3xB6wZzKq8vN3xB6wZz"},
+		{"key that a rule finds", "AGE-SECRET-KEY-1", "QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQX"},
+		{"pattern of the user", "EMP-1234", "5678"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := New([]string{`EMP-\d{8}`})
+			require.NoError(t, err)
+			var memory Memory
+			memory.Observe([]byte(`{"message":"login failed: password=`+test.beginning+`"}`), false)
+
+			clean, count := memory.Knowing(r).Text("received " + test.beginning + test.rest + " from peer")
+
+			assert.NotContains(t, clean, strings.Trim(test.rest, "."))
+			assert.Contains(t, clean, "received [redacted: ")
+			assert.Contains(t, clean, "] from peer")
+			assert.Equal(t, 1, count)
+		})
+	}
+}

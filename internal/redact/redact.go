@@ -257,7 +257,7 @@ func (r *Redactor) plainText(c *counter, text string) string {
 	c.wanted = keywordsOf(text)
 	text = c.replaceInFields(text)
 	if r.known != nil {
-		text = r.known.replace(c, text)
+		text = r.known.replace(c, r.custom, text)
 	}
 	text = c.replaceTokens(text)
 	text = c.replaceByRules(text)
