@@ -243,7 +243,7 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 			if i%looksPerTime == 0 && c.isLate() {
 				return line
 			}
-			from, to := wholeArgument(line, found[0], found[4], found[5])
+			from, to := wholeArgument(line, masked, found[0], found[4], found[5])
 			if isAfterQuoted(line[found[0]:from]) {
 				continue
 			}
@@ -259,12 +259,14 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 				b.WriteString(c.mark(s.kind, value))
 				done = to
 			}
-			if option := optionOf(masked[found[0]:found[4]]); option > 0 { // another one may follow
-				if next == nil {
-					next = []byte(masked)
-				}
-				mask(next[found[0]+option : to])
+			option := optionOf(masked[found[0]:found[4]])
+			if option == 0 && to >= found[5] {
+				continue
 			}
+			if next == nil { // another one may follow
+				next = []byte(masked)
+			}
+			mask(next[found[0]+option : to])
 		}
 		if next == nil {
 			break
@@ -297,15 +299,20 @@ func mask(text []byte) {
 }
 
 // wholeArgument returns the argument of a command that a pattern found from one position to another, without its quotes: a
-// quoted argument ends with its quote, whatever is in it. start is where the command begins.
-func wholeArgument(line string, start, from, to int) (int, int) {
+// quoted argument ends with its quote, whatever is in it. start is where the command begins. In masked, the signs between the arguments of
+// a list are blanks.
+func wholeArgument(line, masked string, start, from, to int) (int, int) {
 	if isShellQuote(line[from]) {
 		if end, isClosed := closingQuote(line, from+1, line[from], 0); isClosed {
 			return from + 1, end
 		}
 		return from, to
 	}
-	word := start + strings.LastIndexAny(line[start:from], " \t\f") + 1
+	word := start + strings.LastIndexAny(masked[start:from], " \t\f") + 1
+	if word > 0 && isShellQuote(line[word-1]) {
+		word--
+		word = len(strings.TrimRight(line[:word], `\`))
+	}
 	at := word + strings.LastIndexAny(line[word:from], `"'`)
 	if at < word || strings.Count(line[word:from], line[at:at+1])%2 == 0 {
 		return from, to
@@ -328,10 +335,10 @@ func (o *structure) endWithin(line string, from, to int) int {
 		for opening--; opening > 0 && line[opening-1] == '\\'; opening-- {
 		}
 	}
-	if opening == from {
+	if opening == from && !strings.ContainsAny(line[from:to], "\"'`") {
 		return to
 	}
-	if o.read(line, opening); o.closes(line, opening) && !isOneWord(line[from:to]) { // the quote opens nothing
+	if o.read(line, opening); opening < from && o.closes(line, opening) && !isOneWord(line[from:to]) { // the quote opens nothing
 		return from
 	}
 	if n := o.firstClose(line, from, to); n >= 0 {

@@ -217,3 +217,25 @@ func TestText_FindsSecretsInTheExamplesOfTheDocumentation(t *testing.T) {
 	assert.GreaterOrEqual(t, count, 29)
 	assert.Equal(t, count, strings.Count(string(page), secret), "every example is in the table")
 }
+
+func TestText_ArgumentOfListWithBlankOrQuote(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, command := range []string{
+		`["mysql","-u","app","-p¤"]`, `["docker","login","-u","app","-p","¤"]`, `["sshpass","-p","¤","ssh"]`, `["curl","-u","app:¤","https://x"]`,
+		`["htpasswd","-b","f","app","¤"]`, `["sqlplus","app/¤@db"]`, `["kubectl","create","secret","generic","x","--from-literal=a=¤"]`,
+		`["app", "--password=¤"]`, `["app","--password=¤"]`, `["app","--db-password=¤","-v"]`,
+	} {
+		for _, password := range []string{"Kq8v N3xB6w", "Kq8v'N3xB6w", `Kq8v\"N3xB6w`, "Kq8v;N3xB6w"} {
+			text := strings.ReplaceAll(command, "¤", password)
+			for _, text := range []string{text, "command: " + text} {
+				clean, _ := r.Document(text)
+				assert.NotContains(t, clean, "N3xB6w", text)
+			}
+		}
+	}
+	clean, _ := r.Text("kubectl create secret generic x '--from-literal=a=Kq8v N3xB6w' -n shop")
+	assert.Equal(t, "kubectl create secret generic x '--from-literal=a=[redacted: secret]' -n shop", clean)
+	clean, _ = r.Text("app '--password=Kq8v N3xB6w' -v")
+	assert.Equal(t, "app '--password=[redacted: secret]' -v", clean)
+}

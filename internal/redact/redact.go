@@ -422,6 +422,11 @@ func (w *walk) value(name string, v any) any {
 		flag := name // of a command line, such as --password
 		for i := range v {
 			text, _ := v[i].(string)
+			if option, value, isOption := strings.Cut(text, "="); isOption && isFlagOfSecret(option, value) {
+				v[i] = option + "=" + replacement("secret")
+				w.changes++
+				continue
+			}
 			if isProse(text) { // a message about a password
 				flag = ""
 			}
@@ -448,6 +453,12 @@ func (w *walk) value(name string, v any) any {
 		return clean
 	}
 	return v
+}
+
+// isFlagOfSecret reports whether an argument of a command, such as --password=value, has a secret.
+func isFlagOfSecret(option, value string) bool {
+	name := strings.TrimLeft(option, "-")
+	return name != option && isName(name) && likely.matches(value) && classify(name) >= ambiguous && !isProse(value)
 }
 
 // minNumber is the length of a number that can be a secret. Shorter ones are counts, sizes, and statuses.

@@ -478,17 +478,22 @@ var otherSetting = lazy.Regexp(`\s[A-Za-z_][\w.-]*=|\\[nr]`)
 var optionBefore = lazy.Regexp(`(?:^|\s)--?[\w-]+[ =]\\*$`)
 
 // quotedSetting returns the end of a value in a quoted text that consists of a name and its value: a variable, as in
-// "DB_PASSWORD=value", or the argument of an option, as in --set "password=value". It returns 0 if there is none.
+// "DB_PASSWORD=value", an option, as in "--password=value", or the argument of an option, as in --set "password=value". It returns 0 if there
+// is none.
 func (s *scanner) quotedSetting(start, at int) int {
 	text := s.text
-	if start == 0 || !isShellQuote(text[start-1]) || text[at-1] != '=' {
+	flag := start
+	for flag > 0 && start-flag < 2 && text[flag-1] == '-' {
+		flag--
+	}
+	if flag == 0 || !isShellQuote(text[flag-1]) || text[at-1] != '=' {
 		return 0
 	}
-	before := text[:start-1]
-	if !environmentName().MatchString(text[start:at-1]) && !optionBefore().MatchString(before[max(0, len(before)-maxName):]) {
+	before := text[:flag-1]
+	if flag == start && !environmentName().MatchString(text[start:at-1]) && !optionBefore().MatchString(before[max(0, len(before)-maxName):]) {
 		return 0
 	}
-	end, isClosed := closingQuote(text, at, text[start-1], len(before)-len(strings.TrimRight(before, `\`)))
+	end, isClosed := closingQuote(text, at, text[flag-1], len(before)-len(strings.TrimRight(before, `\`)))
 	s.ahead -= end - at
 	if value := text[at:max(at, end)]; !isClosed || isProse(value) || otherSetting().MatchString(value) {
 		return 0
