@@ -245,10 +245,17 @@ var encodedLine = lazy.Regexp(`^[A-Za-z0-9+/=_-]+$`)
 func (s *scanner) list(kind sensitivity, at int) bool {
 	text := s.text
 	if first := skipSpace(text, at+1); first < len(text) && strings.IndexByte(`"'\`, text[first]) >= 0 {
+		around := s.around(first)
 		for i := first; i < len(text); {
 			from, to, end := s.quoted(i)
 			if end == 0 {
 				return true
+			}
+			ends := around.firstClose(text, i, end) // the text that the list is a part of
+			if ends == i {
+				return true
+			} else if ends > i {
+				from, to, end = min(from, ends), ends, ends
 			}
 			if kind.matches(text[from:to]) && !isProse(text[from:to]) {
 				s.replace(from, to, "secret")
@@ -264,6 +271,9 @@ func (s *scanner) list(kind sensitivity, at int) bool {
 	}
 	end := strings.IndexAny(text[at:min(len(text), at+maxBare)], "]\n")
 	if end < 0 || text[at+end] != ']' || s.goesOnAfter(at+end+1) {
+		return false
+	}
+	if around := s.around(at); around.firstClose(text, at, at+end) >= 0 { // the bracket is not in the text that the list begins in
 		return false
 	}
 	for from, last := at+1, at+end; from < last; {
@@ -495,6 +505,9 @@ func isName(text string) bool {
 	return true
 }
 
+// continuation matches the end of a line after which a command goes on, and the blanks of the next line.
+var continuation = lazy.Regexp(`^\\\r?\n[ \t]*`)
+
 // argument looks at the value of a flag of a command line: --password value, or "--password", "value" in a list. A text that only ends
 // with a flag, and a long one with blanks, are messages in a list.
 func (s *scanner) argument(flag, at int) {
@@ -517,6 +530,9 @@ func (s *scanner) argument(flag, at int) {
 		return
 	}
 	value := skipBlanks(text, at)
+	if next := continuation().FindString(text[value:min(len(text), value+maxName)]); value > at {
+		value += len(next)
+	}
 	if value == at || value >= len(text) || strings.IndexByte("-$", text[value]) >= 0 {
 		return
 	}
@@ -599,7 +615,11 @@ func (s *scanner) contentOf(at int) (from, to int) {
 		}
 	}
 	to = strings.IndexByte(rest, '<')
-	for _, sign := range []string{"&lt;", `\u003c`} {
+	signs := []string{`\u003c`}
+	if tag := s.text[max(0, at-maxTag):at]; strings.LastIndex(tag, "&lt;") > strings.LastIndexByte(tag, '<') { // otherwise it belongs to the content
+		signs = append(signs, "&lt;")
+	}
+	for _, sign := range signs {
 		if at := strings.Index(rest[:max(to, 0)], sign); at >= 0 {
 			to = at
 		} else if to < 0 {

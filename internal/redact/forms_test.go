@@ -239,3 +239,46 @@ func TestText_ArgumentOfListWithBlankOrQuote(t *testing.T) {
 	clean, _ = r.Text("app '--password=Kq8v N3xB6w' -v")
 	assert.Equal(t, "app '--password=[redacted: secret]' -v", clean)
 }
+
+func TestText_ValueEndsWithTheTextThatItBeginsIn(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		`x ["start","passwords: [kind: Secret","api_key: ¤","end"]`:         `x ["start","passwords: [kind: Secret","api_key: [redacted: secret]","end"]`,
+		`['start', 'passwords: ["a', 'api_key: ¤', 'end"']`:                 `['start', 'passwords: ["a', 'api_key: [redacted: secret]', 'end"']`,
+		`["start","passwords: [","api_key: ¤","end"]`:                       `["start","passwords: [","api_key: [redacted: secret]","end"]`,
+		`["passwords: [\"¤\", \"¤\"] done","all fine here"]`:                `["passwords: [\"[redacted: secret]\", \"[redacted: secret]\"] done","all fine here"]`,
+		`["passwords: [\"¤","all fine here"]`:                               `["passwords: [\"[redacted: secret]","all fine here"]`,
+		`['"data": {]]>"kind": "Secret"', 'KeyError at handler.py', 'end']`: `['"data": {]]>"kind": "Secret"', 'KeyError at handler.py', 'end']`,
+		`{"kind": "Secret", "data": {password: ¤, user: ¤}}`:                `{"kind": "Secret", "data": {password: [redacted: secret], user: [redacted: secret]}}`,
+	} {
+		clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w"))
+		assert.Equal(t, want, clean, text)
+	}
+}
+
+func TestText_EscapedSignInContentOfElement(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"<password>Kq8v&lt;N3xB6w</password>":               "<password>[redacted: secret]</password>",
+		"&lt;password&gt;Kq8vN3xB6w&lt;/password&gt; ended": "&lt;password&gt;[redacted: secret]&lt;/password&gt; ended",
+		"&lt;password>Kq8vN3xB6w&lt;/password> ended":       "&lt;password>[redacted: secret]&lt;/password> ended",
+	} {
+		clean, _ := r.Text(text)
+		assert.Equal(t, want, clean, text)
+	}
+}
+
+func TestText_FlagBeforeLineThatGoesOn(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"app --password \\\n   Kq8vN3xB6w -v":              "app --password \\\n   [redacted: secret] -v",
+		"app --password \\\r\n   Kq8vN3xB6w -v":            "app --password \\\r\n   [redacted: secret] -v",
+		"app --password \\\n  --verbose with 12 processes": "app --password \\\n  --verbose with 12 processes",
+	} {
+		clean, _ := r.Text(text)
+		assert.Equal(t, want, clean, text)
+	}
+}

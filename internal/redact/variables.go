@@ -234,6 +234,10 @@ func leadingBlanks(line string) (blanks int, isEmpty bool) {
 func (s *scanner) flowValues(at int) {
 	text := s.text
 	end := at + strings.IndexAny(text[at:lineEnd(text, at)]+"}", "}")
+	around := s.around(at)
+	if ends := around.firstClose(text, at, end); ends >= 0 { // the text that the object begins in
+		end = ends
+	}
 	for from := at + 1; from < end; {
 		to := end
 		if n := strings.IndexByte(text[from:end], ','); n >= 0 {
