@@ -225,41 +225,61 @@ func (c *call) captureOutput() <-chan struct{} {
 }
 
 // watch polls what the kernel's limits do not count: the child's shared memory and page tables, the number of its files, and,
-// if its system calls are not filtered, memory and network sockets outside of it.
+// if its system calls are not filtered, memory and network sockets outside of it. Counting files can take long, so it does not
+// delay the rest.
 func (c *call) watch(s *Supervisor) (stop func()) {
-	done, z := make(chan struct{}), s.zygote
-	go func() {
-		tick := time.NewTicker(watchPoll)
-		defer tick.Stop()
-		atStart := usedInodes(s.options.Scratch)
-		inodes := atStart
-		for n := 1; ; n++ {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-			unfiltered := s.options.OwnUser && !z.confines(c.spare.isFiltered())
-			if c.isOverMemory(s, unfiltered) {
-				close(c.overMemory)
-				return
-			}
-			// Counting takes time. The number of used inodes shows when it is due, unless others remove files.
-			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles || n%filesPoll == 0 {
-				// The inodes of the file system include files that cannot be counted, and those of others.
-				count, hidden := countFiles(c.newFiles(s), MaxFiles+1) // with the working directory
-				if count > MaxFiles+1 || hidden && now > atStart+MaxFiles {
-					close(c.overFiles)
-					return
-				}
-				inodes = now
-			}
-			if unfiltered && n%networkPoll == 0 && s.watchNetwork && usesNetwork(os.Getuid()) {
-				c.usedNetwork.Store(true)
-			}
-		}
-	}()
+	done := make(chan struct{})
+	go c.watchMemory(s, done)
+	go c.watchFiles(s, done)
 	return func() { close(done) }
+}
+
+// watchMemory polls the child's memory, and network sockets outside of it.
+func (c *call) watchMemory(s *Supervisor, done <-chan struct{}) {
+	z := s.zygote
+	tick := time.NewTicker(watchPoll)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		unfiltered := s.options.OwnUser && !z.confines(c.spare.isFiltered())
+		if c.isOverMemory(s, unfiltered) {
+			close(c.overMemory)
+			return
+		}
+		if unfiltered && n%networkPoll == 0 && s.watchNetwork && usesNetwork(os.Getuid()) {
+			c.usedNetwork.Store(true)
+		}
+	}
+}
+
+// watchFiles polls the number of the call's files. The number of used inodes shows when counting is due, unless others remove files.
+func (c *call) watchFiles(s *Supervisor, done <-chan struct{}) {
+	tick := time.NewTicker(watchPoll)
+	defer tick.Stop()
+	atStart := usedInodes(s.options.Scratch)
+	inodes := atStart
+	for n := 1; ; n++ {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		now := usedInodes(s.options.Scratch)
+		if now <= inodes+MaxFiles && n%filesPoll != 0 {
+			continue
+		}
+		// The inodes of the file system include files that cannot be counted, and those of others.
+		count, hidden := countFiles(c.newFiles(s), MaxFiles+1) // with the working directory
+		if count > MaxFiles+1 || hidden && now > atStart+MaxFiles {
+			close(c.overFiles)
+			return
+		}
+		inodes = now
+	}
 }
 
 // isOverMemory reports whether the child uses more memory than it may.

@@ -443,6 +443,11 @@ for n in range(10**6):
 		"outside, where no files can be listed": `
 os.chmod("..", 0o300)
 for n in range(10**6): os.close(os.open(f"../left-{n}", os.O_CREAT | os.O_WRONLY))`,
+		"below a directory that moves all the time": `
+os.makedirs("a0/b/c"); d = os.open("a0/b/c", os.O_RDONLY)
+for n in range(10**6):
+    os.close(os.open(str(n), os.O_CREAT | os.O_WRONLY, dir_fd=d))
+    os.rename(f"a{n}", f"a{n + 1}")`,
 		"in a directory that cannot be read": `
 os.mkdir("x"); os.chmod("x", 0o300)
 for n in range(10**6): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))`,
@@ -462,6 +467,16 @@ for n in range(10**6): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))`,
 			}
 		})
 	}
+}
+
+// Code can move a directory between the time when it is listed and the time when it is counted.
+func TestCountFiles_DirectoryThatIsGoneHidesFiles(t *testing.T) {
+	here := t.TempDir()
+	count, hidden := countFiles([]string{here}, MaxFiles)
+	assert.Equal(t, 1, count)
+	assert.False(t, hidden)
+	_, hidden = countFiles([]string{here, filepath.Join(here, "moved")}, MaxFiles)
+	assert.True(t, hidden)
 }
 
 // However the code forges its result, the answer fits into Lambda's limit of 6 MB, and lists the AWS requests.

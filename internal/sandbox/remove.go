@@ -228,7 +228,7 @@ const (
 type fileCount struct {
 	files    int
 	most     int  // counting ends beyond it
-	hidden   bool // some could not be counted
+	hidden   bool // some could not be counted, or were moved meanwhile
 	keptOpen int
 }
 
@@ -253,7 +253,7 @@ func (c *fileCount) below(at int, path string) {
 		fd, err = unix.Openat(at, path, flags, 0)
 	}
 	if err != nil {
-		c.hidden = c.hidden || err != unix.ENOENT && err != unix.ENOTDIR && err != unix.ELOOP
+		c.hidden = c.hidden || err != unix.ENOTDIR && err != unix.ELOOP
 		return
 	}
 	directory := os.NewFile(uintptr(fd), path)
