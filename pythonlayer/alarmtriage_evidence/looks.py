@@ -85,9 +85,11 @@ def _new_warnings(
 def keys_of(ctx: Context, about: str, texts: Sequence[str], why: str = "which its errors name") -> Iterator[Observation]:
     """Returns the states of the KMS keys that texts name. Keys of other accounts and Regions are not read, nor those that are denied."""
     named = [found for text in texts for found in _KEY.findall(text)]
-    parts = {arn: arn.split(":") for arn in named}
-    own = [arn for arn, (_, _, _, region, account, *_) in parts.items() if region == ctx.region and account in (ctx.own_account or account,)]
-    for arn in own[:MAX_KEYS]:
+
+    def is_own(arn: str) -> bool:
+        _, _, _, region, account, *_ = arn.split(":")
+        return region == ctx.region and (not ctx.own_account or account == ctx.own_account)
+    for arn in [arn for arn in dict.fromkeys(named) if is_own(arn)][:MAX_KEYS]:
         try:
             key = ctx.once(("kms", arn), lambda: ctx.client("kms").describe_key(KeyId=arn)["KeyMetadata"])
         except Exception as error:
