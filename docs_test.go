@@ -464,6 +464,33 @@ func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(string(version)))
 }
 
+// The first python3 need not be the one that has the packages of the tests, and a machine may have no package index.
+func TestMake_ChoosesAPythonThatHasThePackages(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	python := func(name, script string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!"+bash+"\n"+script), 0o755))
+	}
+	chosen := func() (path string, err error) {
+		cmd := exec.Command(bash, "scripts/python.sh", "requirements-dev.txt")
+		cmd.Env = []string{"PATH=" + dir, "PYENV_ROOT=" + dir}
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	_, err = chosen()
+	require.Error(t, err, "there is none")
+	python("python3", `[ "$1" = -c ]`) // new enough, without the packages
+	path, err := chosen()
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(dir, "python3"), path)
+	python("python3.14", `false`) // too old, or broken
+	python("python3.12", `true`)
+	path, err = chosen()
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(dir, "python3.12"), path)
+}
+
 // The troubleshooting page lists what people see: each text that it quotes must be in the code.
 func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 	page, err := os.ReadFile("docs/troubleshooting.md")

@@ -240,7 +240,7 @@ func TestText_ArgumentOfListWithBlankOrQuote(t *testing.T) {
 	assert.Equal(t, "app '--password=[redacted: secret]' -v", clean)
 }
 
-func TestText_ValueEndsWithTheTextThatItBeginsIn(t *testing.T) {
+func TestText_ReplacesTheWholeValueAndNothingElse(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for text, want := range map[string]string{
@@ -251,34 +251,16 @@ func TestText_ValueEndsWithTheTextThatItBeginsIn(t *testing.T) {
 		`["passwords: [\"¤","all fine here"]`:                               `["passwords: [\"[redacted: secret]","all fine here"]`,
 		`['"data": {]]>"kind": "Secret"', 'KeyError at handler.py', 'end']`: `['"data": {]]>"kind": "Secret"', 'KeyError at handler.py', 'end']`,
 		`{"kind": "Secret", "data": {password: ¤, user: ¤}}`:                `{"kind": "Secret", "data": {password: [redacted: secret], user: [redacted: secret]}}`,
-	} {
-		clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w"))
-		assert.Equal(t, want, clean, text)
-	}
-}
 
-func TestText_EscapedSignInContentOfElement(t *testing.T) {
-	r, err := New(nil)
-	require.NoError(t, err)
-	for text, want := range map[string]string{
-		"<password>Kq8v&lt;N3xB6w</password>":               "<password>[redacted: secret]</password>",
-		"&lt;password&gt;Kq8vN3xB6w&lt;/password&gt; ended": "&lt;password&gt;[redacted: secret]&lt;/password&gt; ended",
-		"&lt;password>Kq8vN3xB6w&lt;/password> ended":       "&lt;password>[redacted: secret]&lt;/password> ended",
-	} {
-		clean, _ := r.Text(text)
-		assert.Equal(t, want, clean, text)
-	}
-}
+		"<password>Kq8v&lt;N3xB6w</password>":      "<password>[redacted: secret]</password>",
+		"&lt;password&gt;¤&lt;/password&gt; ended": "&lt;password&gt;[redacted: secret]&lt;/password&gt; ended",
+		"&lt;password>¤&lt;/password> ended":       "&lt;password>[redacted: secret]&lt;/password> ended",
 
-func TestText_FlagBeforeLineThatGoesOn(t *testing.T) {
-	r, err := New(nil)
-	require.NoError(t, err)
-	for text, want := range map[string]string{
-		"app --password \\\n   Kq8vN3xB6w -v":              "app --password \\\n   [redacted: secret] -v",
-		"app --password \\\r\n   Kq8vN3xB6w -v":            "app --password \\\r\n   [redacted: secret] -v",
+		"app --password \\\n   ¤ -v":                       "app --password \\\n   [redacted: secret] -v",
+		"app --password \\\r\n   ¤ -v":                     "app --password \\\r\n   [redacted: secret] -v",
 		"app --password \\\n  --verbose with 12 processes": "app --password \\\n  --verbose with 12 processes",
 	} {
-		clean, _ := r.Text(text)
+		clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w"))
 		assert.Equal(t, want, clean, text)
 	}
 }
