@@ -96,17 +96,14 @@ var outline = []section{
 		forms: inPage, content: timelineOf, remark: zoneOfTimeline,
 	},
 	{
-		title: "Investigation details",
-		contents: "findings with confidence and quotes; " +
-			"a quote that is not in the output that it cites, or a tool call without an answer from AWS, makes its finding " +
-			"`UNVERIFIED`; a quote from code that AWS's answers do not prove makes it `COMPUTED`",
-		forms: written, content: findingsOf,
+		title:    "Investigation details",
+		contents: "findings with confidence and quotes; `COMPUTED` or `UNVERIFIED` if AWS's answers do not prove all of the quotes",
+		forms:    written, content: findingsOf,
 	},
 	{
-		title: "What was ruled out",
-		contents: "other causes that were tested, with the quotes against them; " +
-			"a cause is `NOT PROVEN` to be ruled out unless all quotes against it count as evidence",
-		forms: written | inCard, content: ruledOutOf,
+		title:    "What was ruled out",
+		contents: "other causes that were tested, with the quotes against them; `NOT PROVEN` unless all of the quotes count as evidence",
+		forms:    written | inCard, content: ruledOutOf,
 	},
 	{
 		title: "In the model's own words", contents: "a model's answer that is not a report",
