@@ -25,21 +25,20 @@ type AlarmTriageMemberProps struct {
 
 	// The account of the AlarmTriage. Default: that of Triage, which is required without it.
 	CentralAccount *string
-	// The AlarmTriage, if the same app defines it. It must have the prop Members, and its stack must have an explicit account and
-	// Region. It determines the other props of this group, and the defaults of the permissions. Default: none.
+	// The AlarmTriage, if the same app defines it, with the prop Members, in a stack with an explicit account and
+	// Region. It determines the other props of this group, except CreateRole, and the defaults of the permissions.
+	// Default: none.
 	Triage *AlarmTriage
-	// Name of the role of the AlarmTriage's tool. Default: "alarmtriage-tool-role", which is the name without ResourcePrefix and
-	// ResourceSuffix.
+	// Name of the role of the AlarmTriage's tool. Default: "alarmtriage-tool-role".
 	ToolRoleName *string
-	// ARN of the bus that receives this account's alarm events. Default: the bus alarmtriage-member-alarms of CentralAccount, in
-	// this Region.
+	// ARN of the bus that receives this account's alarm events. Default: the bus alarmtriage-member-alarms of
+	// CentralAccount, in this Region.
 	EventBusArn *string
 	// Name of the role, as in Members.RoleName. Default: "alarmtriage-member".
 	RoleName *string
 	// External ID that the role requires, as in Members.ExternalId. Default: "alarmtriage-" and CentralAccount.
 	ExternalId *string
-	// Create the role. An account has each role once, so pass false in all Regions of the account but one. A role trusts one
-	// AlarmTriage, so members of another one need another RoleName. Default: true.
+	// Create the role. An account has it once, so pass false in all Regions of the account but one. Default: true.
 	CreateRole *bool
 
 	// Alarms
@@ -48,15 +47,15 @@ type AlarmTriageMemberProps struct {
 	AlarmNamePrefixes *[]*string
 	// Exclude alarms whose name begins with one of these prefixes. Default: none.
 	ExceptAlarmNamePrefixes *[]*string
-	// Only alarms with all of these tags; for each key, one of its values must match. Events only contain tags if the alarm's
-	// tag propagation is on. Default: alarms with any tags or none.
+	// Only alarms with all of these tags; for each key, one of its values must match. Needs the alarm's tag
+	// propagation. Default: alarms with any tags or none.
 	AlarmTags *map[string]*[]*string
 
 	// Observability
 
-	// ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares its metrics, logs,
-	// and traces. Investigations do not need it. If the sink is in AlarmTriage's account, all of them can read this data.
-	// Default: none; nothing is shared.
+	// ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares its
+	// metrics, logs, and traces. Investigations do not need it; if the sink is in AlarmTriage's account, all of them
+	// can read this data. Default: none; nothing is shared.
 	ObservabilitySinkArn *string
 
 	// Permissions
@@ -65,11 +64,11 @@ type AlarmTriageMemberProps struct {
 	ToolPermissions ToolPermissions
 	// IAM actions that the role is denied in addition to the built-in denies. Default: those of Triage, or none.
 	ToolDeniedActions *[]*string
-	// ARNs of resources that the role must not read, with wildcards. At most 2,300 bytes as JSON. Default: those of Triage, or
-	// none.
+	// ARNs of resources that the role must not read, with wildcards. At most 2,300 bytes as JSON. Default: those of
+	// Triage, or none.
 	ToolDeniedResources *[]*string
-	// IAM actions that the role is allowed in addition to ToolPermissions. The broker only forwards them if the AlarmTriage
-	// allows them, too. Default: those of Triage, or none.
+	// IAM actions that the role is allowed in addition to ToolPermissions. The broker only forwards them if the
+	// AlarmTriage allows them, too. Default: those of Triage, or none.
 	ToolAllowedActions *[]*string
 	// Let the role read directories of people. Default: as in Triage, or false.
 	ToolAllowPersonalData *bool

@@ -1108,7 +1108,7 @@ func TestLogsEncryptionKey_IsGrantedToCloudWatchLogs(t *testing.T) {
 			"arn:", object("Ref", "AWS::Partition"), ":logs:eu-west-1:111122223333:*"}}))))}))))
 }
 
-// docs/construct.md lists each warning and its remedy.
+// docs/construct.md lists each warning.
 func TestDocs_ListEachWarning(t *testing.T) {
 	page, err := os.ReadFile("docs/construct.md")
 	require.NoError(t, err)
