@@ -56,22 +56,31 @@ func accountName(rec *investigation.Record) string {
 func changed(rec *investigation.Record) string {
 	own, other, more := newestChanges(rec)
 	trail := rec.Evidence.Trail
+	const isIncomplete = ", but CloudTrail was not read completely"
 	switch {
-	case own != nil && more > 0:
-		return fmt.Sprintf("%s, and %d more", changedLine(rec, *own), more)
 	case own != nil:
-		return changedLine(rec, *own)
-	case other != nil && trail != nil && !trail.Complete:
-		return "nothing found on the alarm's own resources, but CloudTrail was not read completely; elsewhere " + changedLine(rec, *other)
+		line := changedLine(rec, *own)
+		if more > 0 {
+			line += fmt.Sprintf(", and %d more", more)
+		}
+		if trail != nil && !trail.Complete && own.Time.Before(trail.From) { // a newer one may not have been read
+			line += isIncomplete
+		}
+		return line
 	case other != nil:
-		return "nothing found on the alarm's own resources; elsewhere " + changedLine(rec, *other)
+		line := "nothing found " + inRegionName(rec) + "on the alarm's own resources"
+		if trail != nil && !trail.Complete {
+			line += isIncomplete
+		}
+		return line + "; on other resources " + changedLine(rec, *other)
 	case trail != nil && trail.Complete:
 		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time)
 	}
 	return "not known, because CloudTrail was not read completely"
 }
 
-// inRegionName returns the Region whose events were read, such as "in eu-central-1 ": CloudTrail lists those of IAM in another one.
+// inRegionName returns the Region of which it is known whether all events were read, such as "in eu-central-1 ": CloudTrail lists
+// those of IAM in another one.
 func inRegionName(rec *investigation.Record) string {
 	if region := oneLine(truncate.Runes(plain(rec.Alarm.Region), maxAccountName)); region != "" {
 		return "in " + region + " "
