@@ -155,3 +155,23 @@ func TestCard_SaysThatTheEvidenceIsComputed(t *testing.T) {
 	raw, err = report.Card(rec, linksOf(rec))
 	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "computed")
 }
+
+func TestCard_ShowsBlocksOfCodeAsCommands(t *testing.T) {
+	for _, c := range []struct{ name, code, want string }{
+		{"a command", "aws s3 rm s3://b/x", "*[DELETES OR STOPS. Written by the model, not checked, not run]* `aws s3 rm s3://b/x`"},
+		{"letters that are not ASCII", "aws s3 rm s3://b/\u0430\u0440",
+			"*[ODD CHARACTERS, SHOWN ESCAPED. DELETES OR STOPS. Written by the model, not checked, not run]* `aws s3 rm s3://b/\\u0430\\u0440`"},
+		{"several lines", "aws sts get-caller-identity\naws s3 rm s3://b/x",
+			"*[DELETES OR STOPS. SEVERAL COMMANDS. Written by the model, not checked, not run]* (the code is not shown here)"},
+		{"blanks that chat would join", "aws logs tail 'a  b'", "*[Reads AWS. Written by the model, not checked, not run]* (the code is not shown here)"},
+		{"a backtick", "echo `rm x`",
+			"*[NOT UNDERSTOOD, READ IT CAREFULLY. DELETES OR STOPS. NOT AN AWS COMMAND. Written by the model, not checked, not run]* (the code is not shown here)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := sample(t)
+			rec.Report.RootCause = "Run:\n```sh\n" + c.code + "\n```"
+			raw, err := report.Card(rec, linksOf(rec))
+			assert.Contains(t, cardOf(t, raw, err).Content.Description, "Run: "+c.want+"\n")
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -23,8 +24,11 @@ func chatProse(text string) string {
 	for _, part := range blocksOf(text) {
 		if part.Kind == codeBlock {
 			label, _ := codeLabel(part.Code)
-			spans = append(spans, span{Text: " [" + strings.TrimSuffix(label, ".") + "] ", Warning: true},
-				span{Text: strings.ReplaceAll(part.Code, "\n", " ⏎ "), Code: true})
+			code := span{Text: command.Show(part.Code), Code: true}
+			if code.Text != oneLine(code.Text) || garbledInChat.MatchString(code.Text) {
+				code = span{Text: " (the code is not shown here)"}
+			}
+			spans = append(spans, span{Text: " [" + strings.TrimSuffix(label, ".") + "] ", Warning: true}, code)
 		}
 		if part.Kind == itemBlock {
 			spans = append(spans, span{Text: " " + part.Mark})
