@@ -118,15 +118,24 @@ type fileOption struct {
 
 // ownFileOptions are such options of the AWS CLI's own commands.
 var ownFileOptions = map[string][]fileOption{
-	"cloudformation deploy":         {{"--template-file", ReadsFile}},
-	"cloudformation package":        {{"--template-file", ReadsFile}, {"--output-template-file", WritesFile}},
-	"deploy push":                   {{"--source", ReadsFile}},
-	"ecs deploy":                    {{"--task-definition", ReadsFile}, {"--codedeploy-appspec", ReadsFile}},
-	"emr get":                       {{"--dest", WritesFile}},
-	"emr put":                       {{"--src", ReadsFile}},
-	"gamelift get-game-session-log": {{"--save-as", WritesFile}},
-	"gamelift upload-build":         {{"--build-root", ReadsFile}},
-	"iam create-virtual-mfa-device": {{"--outfile", WritesFile}},
+	"cloudformation deploy":           {{"--template-file", ReadsFile}},
+	"cloudformation package":          {{"--template-file", ReadsFile}, {"--output-template-file", WritesFile}},
+	"deploy install":                  {{"--config-file", ReadsFile}},
+	"deploy push":                     {{"--source", ReadsFile}},
+	"ec2 get-password-data":           {{"--priv-launch-key", ReadsFile}},
+	"ec2-instance-connect ssh":        {{"--private-key-file", ReadsFile}},
+	"ecs deploy":                      {{"--task-definition", ReadsFile}, {"--codedeploy-appspec", ReadsFile}},
+	"emr get":                         {{"--dest", WritesFile}, {"--key-pair-file", ReadsFile}},
+	"emr put":                         {{"--src", ReadsFile}, {"--key-pair-file", ReadsFile}},
+	"emr socks":                       {{"--key-pair-file", ReadsFile}},
+	"emr ssh":                         {{"--key-pair-file", ReadsFile}},
+	"gamelift get-game-session-log":   {{"--save-as", WritesFile}},
+	"gamelift upload-build":           {{"--build-root", ReadsFile}},
+	"iam create-virtual-mfa-device":   {{"--outfile", WritesFile}},
+	"iot create-certificate-from-csr": {{"--certificate-pem-outfile", WritesFile}},
+	"iot create-keys-and-certificate": {{"--certificate-pem-outfile", WritesFile}, {"--public-key-outfile", WritesFile}, {"--private-key-outfile", WritesFile}},
+	"opsworks register":               {{"--ssh-private-key", ReadsFile}},
+	"servicecatalog generate":         {{"--file-path", ReadsFile}},
 }
 
 // fileOptions maps a service with an operation to all such options.
@@ -281,7 +290,7 @@ func operationEffect(service, operation string, args []word) Effect {
 	default:
 		effect |= MayChangeState
 	}
-	if service == "ssm" && (operation == "send-command" || operation == "start-session") || operation == "execute-command" || operation == "ssh" {
+	if service == "ssm" && (operation == "send-command" || operation == "start-session" || operation == "resume-session") || operation == "execute-command" || operation == "ssh" {
 		effect |= RunsCode
 	}
 	return effect
