@@ -182,23 +182,15 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 		shown[call.Number] = cmp.Or(call.Cached, call.Number)
 	}
 	cited := map[int]*citedCall{}
+	type quoted struct {
+		id       string
+		citation investigation.Citation
+	}
+	var quotes []quoted
 	add := func(section string, statement int, evidence []investigation.Citation) {
 		for j, citation := range evidence[:min(len(evidence), maxPageList)] {
-			text, exists := outputs[citation.Call]
-			if !exists || !citation.Found {
-				continue
-			}
-			number := shown[citation.Call]
-			call := cited[number]
-			if call == nil {
-				call = &citedCall{number: number, ids: map[string]string{}}
-				cited[number] = call
-			}
-			cited[citation.Call] = call
-			if from, to, ok := locate(text, citation.Quote); ok {
-				end := truncate.Before(text, min(to, from+maxMark))
-				id := quoteID(section, statement, j)
-				call.ids[id] = call.place(mark{from: from, to: end, id: id})
+			if _, exists := outputs[citation.Call]; exists && citation.Found {
+				quotes = append(quotes, quoted{quoteID(section, statement, j), citation})
 			}
 		}
 	}
@@ -207,6 +199,24 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 	}
 	for i, refuted := range rec.Report.RuledOut[:min(len(rec.Report.RuledOut), maxPageList)] {
 		add(quoteOfRuledOut, i, refuted.Evidence)
+	}
+	slices.SortStableFunc(quotes, func(a, b quoted) int { return a.citation.Call - b.citation.Call })
+	var output *searchable // of the last call: that of all calls would need much memory
+	for i, q := range quotes {
+		if i == 0 || q.citation.Call != quotes[i-1].citation.Call {
+			output = &searchable{text: outputs[q.citation.Call]}
+		}
+		number := shown[q.citation.Call]
+		call := cited[number]
+		if call == nil {
+			call = &citedCall{number: number, ids: map[string]string{}}
+			cited[number] = call
+		}
+		cited[q.citation.Call] = call
+		if from, to, ok := output.locate(q.citation.Quote); ok {
+			end := truncate.Before(output.text, min(to, from+maxMark))
+			call.ids[q.id] = call.place(mark{from: from, to: end, id: q.id})
+		}
 	}
 	return cited
 }
@@ -227,16 +237,25 @@ func (c *citedCall) place(m mark) string {
 	return m.id
 }
 
+// searchable is an output in which quotes are located.
+type searchable struct {
+	text   string
+	normal *provenance.Text // nil: not needed yet
+}
+
 // locate finds a quote in an output, in any encoding.
-func locate(text, quote string) (from, to int, ok bool) {
+func (s *searchable) locate(quote string) (from, to int, ok bool) {
 	quote = strings.TrimSpace(quote)
 	if quote == "" {
 		return 0, 0, false
 	}
-	if at := strings.Index(text, quote); at >= 0 {
+	if at := strings.Index(s.text, quote); at >= 0 {
 		return at, at + len(quote), true
 	}
-	if found := provenance.NewText(text).Find(quote, true); len(found) > 0 {
+	if s.normal == nil {
+		s.normal = provenance.NewText(s.text)
+	}
+	if found := s.normal.Find(quote, true); len(found) > 0 {
 		return found[0].From, found[0].To, true
 	}
 	return 0, 0, false
