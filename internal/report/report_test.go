@@ -426,6 +426,12 @@ func TestSeenBefore_StatesHowOftenTheAlarmFiredAgain(t *testing.T) {
 	}
 }
 
+func TestSeenBefore_WarnsOfACommandOnce(t *testing.T) {
+	rec := sample(t)
+	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time, Cause: "Somebody ran aws s3 rm s3://b/x.", Confidence: investigation.Confirmed}}
+	assert.Contains(t, report.Text(rec, linksOf(rec)), `confirmed then: "Somebody ran [DELETES OR STOPS] aws s3 rm s3://b/x."`)
+}
+
 func TestSeenBefore_IsInNotificationAndPage(t *testing.T) {
 	rec := sample(t)
 	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.",

@@ -268,7 +268,7 @@ func (p past) text() string {
 		}
 		entries = append(entries, line)
 	}
-	return list{entries: entries, most: maxListed}.text()
+	return list{entries: entries, most: maxListed, verbatim: true}.text() // without Markdown already
 }
 
 func (r rounds) text() string {
