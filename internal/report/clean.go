@@ -277,12 +277,13 @@ func isLatin(r rune) bool { return r < utf8.RuneSelf && unicode.IsLetter(r) }
 // units.
 func imitatesLatin(r rune) bool {
 	switch {
-	case r == 'ɑ', r == 'ɡ', r == 'ɢ', r == 'ɩ', r == 'ɪ', r == 'ɴ', r == 'ʀ', r == 'ʏ', r == 'ʙ', r == 'ʜ', r == 'ʟ', r == 'ſ', r == 'ǃ', r >= '\u1D00' && r <= '\u1D22', r >= '\u2160' && r <= '\u217F',
+	case strings.ContainsRune("ɑɡɢɩɪɴʀʏʙʜʟſǃǀƖꜰꜱ", r), r >= '\u1D00' && r <= '\u1D22', r >= '\u2160' && r <= '\u217F',
 		r >= '\uFF21' && r <= '\uFF3A', r >= '\uFF41' && r <= '\uFF5A':
 		return true
 	}
 	return r != 'μ' && unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu,
-		unicode.Canadian_Aboriginal, unicode.Tifinagh, unicode.Runic, unicode.Old_Italic, unicode.Gothic, unicode.Deseret, unicode.Osage)
+		unicode.Canadian_Aboriginal, unicode.Tifinagh, unicode.Runic, unicode.Old_Italic, unicode.Gothic, unicode.Deseret, unicode.Osage,
+		unicode.Carian, unicode.Lycian, unicode.Lydian, unicode.Elbasan, unicode.Warang_Citi, unicode.Miao)
 }
 
 // schemes are those of addresses that clients turn into links.
