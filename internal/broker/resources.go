@@ -53,9 +53,9 @@ func hasOtherLanguage(ops []*operation, r *http.Request, body []byte) bool {
 func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
 
 // returnsAnyLines reports whether an operation returns lines of log groups that its request does not name. IAM only checks the
-// anomaly detector.
+// anomaly detector. A pointer to a line names its log group in a form that is not documented.
 func returnsAnyLines(op *operation) bool {
-	return op.service.prefix == logsService && op.name == "ListAnomalies"
+	return op.service.prefix == logsService && slices.Contains([]string{"GetLogObject", "GetLogRecord", "ListAnomalies"}, op.name)
 }
 
 // newDeniedResources returns the resources of ARNs with IAM's wildcards. It skips texts that are not ARNs, which the

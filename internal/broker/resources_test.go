@@ -56,6 +56,7 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		logs("… selected by a query in wide letters", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"ＳＯＵＲＣＥ logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
 		logs("… among the samples of anomalies", "ListAnomalies", `{}`, refused),
 		logs("… among the samples of one detector", "ListAnomalies", `{"anomalyDetectorArn":"arn:aws:logs:us-east-1:123456789012:anomaly-detector:a-1"}`, refused),
+		logs("… by a pointer to a line", "GetLogRecord", `{"logRecordPointer":"CikKJQohMTExMTIyMjIzMzMzOmF1ZGl0EAIS"}`, refused),
 		logs("detectors have no lines", "ListLogAnomalyDetectors", `{}`, ""),
 		logs("… selected by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"queryString\":\"SELECT `@message` FROM `/shop/payments-eu`\"}", refused),
 		logs("… joined by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"logGroupName\":\"/a\",\"queryString\":\"SELECT B.`@message` FROM `/a` A JOIN `audit` B ON A.x = B.x\"}", refused),
@@ -302,7 +303,6 @@ func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
 	assert.Empty(t, send(own).Error)
 }
 
-// Without a denied log group, lines of any log group pass.
 func TestResources_RulesInMetricMathAreRefused(t *testing.T) {
 	const refused = `deny the resource "callers" (ToolDeniedResources)`
 	deny := func(o *Options) { o.DeniedResources = []string{"arn:aws:cloudwatch:*:*:insight-rule/callers"} }
@@ -319,9 +319,10 @@ func TestResources_RulesInMetricMathAreRefused(t *testing.T) {
 	})
 }
 
-func TestResources_AnomaliesPassWithoutADeniedLogGroup(t *testing.T) {
+func TestResources_LinesOfAnyLogGroupPassWithoutADeniedOne(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
 		jsonRequest("no log group is denied", "logs", "Logs_20140328.ListAnomalies", `{}`, "").at(logsURL),
+		jsonRequest("a pointer to a line", "logs", "Logs_20140328.GetLogRecord", `{"logRecordPointer":"CikK"}`, "").at(logsURL),
 	})
 }
 
