@@ -337,6 +337,7 @@ func TestResources_OtherLanguagesPassWithoutADeniedLogGroup(t *testing.T) {
 func TestResources_AWildcardForEverythingRefusesARNs(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:dynamodb:*:*:table/*", "not an ARN"} }, []forgedRequest{
 		jsonRequest("an ARN", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"arn:aws:dynamodb:us-east-1:123456789012:table/t"}`, "ToolDeniedResources"),
+		jsonRequest("a name", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"t"}`, ""),
 		jsonRequest("a list", "dynamodb", "DynamoDB_20120810.ListTables", `{}`, ""),
 	})
 }
