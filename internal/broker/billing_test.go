@@ -333,6 +333,20 @@ func TestBilling_StopsQueriesWhoseStatisticsFailForLong(t *testing.T) {
 	assert.Contains(t, answer.Error, "filter_log_events costs nothing")
 }
 
+// A query that nobody can watch or stop is the only one of the call.
+func TestBilling_AQueryThatCannotBeStoppedEndsTheQueriesOfACall(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.failing, m.denied = "GetQueryResults", "StopQuery"
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	session.broker.logQueryUnseen = 50 * time.Millisecond
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { return m.count("StopQuery") > 1 }, 5*time.Second, time.Millisecond, "the broker tries again")
+	answer, _ = ask(t, connect(), startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "did not stop it")
+	assert.Equal(t, 1, m.count("StartQuery"))
+}
+
 // AWS bills what a query scanned, however it ends.
 func TestBilling_ChargesWhatWasReportedBeforeTheEnd(t *testing.T) {
 	const running = `{"status":"Running","statistics":{"bytesScanned":3.0E10}}`

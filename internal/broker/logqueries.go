@@ -42,7 +42,7 @@ type logQueries struct {
 	running  map[string]*logQuery
 	largest  int64 // bytes that the largest query scanned
 	stopped  int   // queries that the broker stopped
-	blind    bool  // AWS did not answer the start of a query, or did not report what it scanned in the end
+	blind    bool  // AWS did not answer the start of a query, did not stop it, or did not report what it scanned in the end
 	watching bool
 	done     chan struct{} // closed when the session ends
 	watcher  sync.WaitGroup
@@ -127,8 +127,8 @@ func (q *logQueries) tryAdmit(c *charge) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.blind {
-		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call, or did not report what it " +
-			"scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
+		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call, did not stop it, or did not report " +
+			"what it scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
 	}
 	if len(q.running)+q.starting >= maxLogQueries {
 		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
@@ -386,12 +386,13 @@ func (q *logQueries) stop(ctx context.Context, query *logQuery) {
 	if lookErr == nil && q.update(query, scanned, status) && err != nil {
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err != nil {
+		q.blind = true
 		q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
 		return
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	delete(q.running, query.id)
 	q.stopped++
 	q.blind = q.blind || lookErr != nil || query.scanned == unreported
