@@ -17,6 +17,10 @@ export ALARMTRIAGE_PYTHONS ?= $(shell cat $(BUILD)/pythons 2>/dev/null)
 # Node, because `npm ci` deletes node_modules while it runs.
 MACHINE_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# The construct builds the functions with -trimpath and without C, and one test builds a user's app from a vendor folder with
+# -trimpath. With the same settings for all programs, Go compiles CDK and the AWS SDK once. -w leaves out what only debuggers read.
+export GOFLAGS := $(shell $(GO) env GOFLAGS 2>/dev/null) -trimpath -ldflags=-w
+export CGO_ENABLED := 0
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads. go vet,

@@ -5,9 +5,7 @@ package deploy
 import (
 	"archive/zip"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -131,23 +129,11 @@ func outside(t *testing.T) (env []string, version string) {
 	}
 	forget()
 	t.Cleanup(forget)
-	return []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", "GOFLAGS=-mod=mod", "GOWORK=off"}, version
+	return []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", goFlags("-mod=mod"), "GOWORK=off"}, version
 }
 
-// outsideFolder returns an empty folder outside this repository. It has the same path in each run of this checkout, because Go's
-// cache has the compiled packages of a vendor folder by their path, and compiling CDK takes minutes.
-func outsideFolder(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	checkout := sha256.Sum256([]byte(moto.Root()))
-	dir := filepath.Join(cache, fmt.Sprintf("alarmtriage-outside-%x", checkout[:8]))
-	remove := func() error { return os.RemoveAll(dir) }
-	require.NoError(t, remove())
-	require.NoError(t, os.MkdirAll(dir, 0o700))
-	t.Cleanup(func() { assert.NoError(t, remove()) })
-	return dir
-}
+// goFlags returns the setting of the go command's flags in the environment, with one more.
+func goFlags(flag string) string { return "GOFLAGS=" + os.Getenv("GOFLAGS") + " " + flag }
 
 // gomodOf returns the go.mod of a user's app.
 func gomodOf(version string) []byte {
@@ -162,11 +148,11 @@ func TestApp_OutsideThisRepositorySynthesizes(t *testing.T) {
 		flags  []string
 	}{
 		{"module proxy", false, []string{"-mod=mod"}},
-		{"vendor folder and -trimpath", true, []string{"-mod=vendor", "-trimpath"}}, // in one: each compiles all of CDK again
+		{"vendor folder and -trimpath", true, []string{"-mod=vendor", "-trimpath"}}, // in one: each could compile all of CDK again
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := outsideFolder(t)
+			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(outsideApp), 0o644))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
 			run(t, dir, env, "go", "mod", "tidy")
@@ -174,7 +160,7 @@ func TestApp_OutsideThisRepositorySynthesizes(t *testing.T) {
 				run(t, dir, env, "go", "mod", "vendor")
 			}
 			app := filepath.Join(dir, "app")
-			run(t, dir, append(env, "GOFLAGS="), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
+			run(t, dir, append(env, goFlags("")), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
 			// The synth inherits the app's GOFLAGS, as it does under the cdk command line.
 			output := run(t, dir, append(env, "GOFLAGS="+test.flags[0], "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
 			assert.Contains(t, output, "alarmtriage: built lambdas/tool")

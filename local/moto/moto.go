@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -83,15 +82,16 @@ func (s *Server) RoleEnvironment(ctx context.Context, roleARN, function string) 
 
 const maxSessionName = 64 // characters, of AWS STS
 
-// Root returns the root folder of the checkout that this program was compiled from. It panics if the sources
-// are gone or the program was built with -trimpath.
+// Root returns the root folder of the checkout that contains the working directory. It panics if there is none.
 func Root() string {
-	_, file, _, ok := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(file), "..", "..")
-	if _, err := os.Stat(filepath.Join(root, "go.mod")); !ok || err != nil {
-		panic("moto: the stand-ins run from a checkout of alarmtriage, built without -trimpath")
+	directory, err := os.Getwd()
+	for err == nil && directory != filepath.Dir(directory) {
+		if _, missing := os.Stat(filepath.Join(directory, "local", "moto", "server.py")); missing == nil {
+			return directory
+		}
+		directory = filepath.Dir(directory)
 	}
-	return root
+	panic("moto: the stand-ins are started from a folder in a checkout of alarmtriage")
 }
 
 // Tool returns the path of a program in the Python environment, such as "python".
