@@ -27,6 +27,9 @@ TEMPLATE_TESTS := CDK_VALIDATION=false
 # which each module runs with all its checks, is not repeated with a few of them.
 GO_TEST := $(GO) test -count=1 -vet=off
 
+# Less frequent garbage collection saves a third of staticcheck's processor time.
+STATICCHECK := GOGC=400 $(BUILD)/staticcheck
+
 .PHONY: help setup demo sample test lint unit command python e2e nag browser evals bench tables schema template clean
 
 # The text after "##" is the description that `make help` prints.
@@ -66,8 +69,8 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	$(GO) vet ./...
 	cd tools && $(GO) vet ./... && $(GO_TEST) ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
-	$(BUILD)/staticcheck ./...
-	cd cmd/alarmtriage && $(GO) vet ./... && $(BUILD)/staticcheck ./...
+	$(STATICCHECK) ./...
+	cd cmd/alarmtriage && $(GO) vet ./... && $(STATICCHECK) ./...
 	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
