@@ -88,7 +88,7 @@ python: ## run the tests of the Python layer on every interpreter found
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
-	$(GO_TEST) -timeout 30m ./e2e/deploy ./evals ./e2e/... ./evals/...
+	$(GO_TEST) -timeout 30m -p 3 ./e2e/deploy ./evals ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
