@@ -279,10 +279,28 @@ func looksRandom(value string) bool {
 	if len(value) < minUnnamed || len(value) > maxQuoted || !hasLetterAndDigit(value) || !keyLook().MatchString(value) || isUUID(value) {
 		return false
 	}
-	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) { // a name and a value, as in a header of cookies
+	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) || isPhrase(value) { // a name and a value, as in a header of cookies
 		return false
 	}
 	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
+}
+
+// minPhraseWord is the average number of letters of the words in a phrase. Those of a random text have about two.
+const minPhraseWord = 4
+
+// isPhrase reports whether a value consists of words that begin with a capital and at most one number, as codes of errors do:
+// Ec2LaunchTemplateNotFound.
+func isPhrase(value string) bool {
+	letters := 0
+	for i := range len(value) {
+		if isLetter(value[i]) {
+			letters++
+		} else if !isDigit(value[i]) {
+			return false
+		}
+	}
+	words := len(wordsOf(value))
+	return words > 1 && letters >= minPhraseWord*words && numbersIn(value) <= 1
 }
 
 // isCompound reports whether a value consists of words and numbers, as codes of errors, keys of objects, and times do.

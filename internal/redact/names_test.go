@@ -115,6 +115,7 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
+		`{"StateReasonCode": "EC2RequestLimitExceeded"}`, "{'code': 'Ec2LaunchTemplateNotFound'}", `"errorCode":"S3LocationNotInServiceRegion"`, "code=Route53HostedZoneNotFound",
 		"code: 'ERR_HTTP2_STREAM_CANCEL'", `{"code":"ERR_SSL_TLSV1_ALERT_UNKNOWN_CA","syscall":"connect"}`, `{"errorCode":"PAYMENT_3DS2_CHALLENGE_FAILED"}`,
 		"errorCode=SQLSTATE_40001_DEADLOCK", "code=E11000_duplicate_key_error", `keys: ["orders/2024/05/01/part-00001.parquet"]`,
 		"file_key=exports/2024/05/01/orders-00017.csv", "image_key: images/2024/05/IMG_20240501_100500.jpg", "lock_key=lock:orders:batch:20240501T100500Z",
@@ -131,7 +132,7 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 			t.Errorf("%q", clean)
 		}
 	}
-	for _, secret := range []string{"k3jd92mslq0vx71a", "aB3xK9mQ_2vL7pR4t", "c2Vzc2lvbg.dG9rZW4x.9vB2xQ", "a94a8fe5ccb19ba61c4c0873d391e987"} {
+	for _, secret := range []string{"k3jd92mslq0vx71a", "aB3xK9mQ_2vL7pR4t", "aBxKmQpvLzpRt7NyWcHd", "c2Vzc2lvbg.dG9rZW4x.9vB2xQ", "a94a8fe5ccb19ba61c4c0873d391e987"} {
 		if clean, _ := r.Text("session=" + secret); strings.Contains(clean, secret) {
 			t.Errorf("%q", clean)
 		}
