@@ -13,6 +13,7 @@ type sensitivity uint8
 const (
 	harmless  sensitivity = iota // the value is not a secret
 	unsure                       // the value is a secret if it looks random: a session, a cookie, an unknown kind of key
+	operation                    // the value is a secret if it looks like a password: the name is an operation of AWS
 	ambiguous                    // the value is a secret or the name of one: "secret" and "credentials" alone
 	likely                       // the value is a secret unless it is a word of prose: a token, a key
 	certain                      // the value is a secret unless it is a known harmless word: a password
@@ -46,7 +47,8 @@ var additions = setOf("value", "string", "text", "plain", "plaintext", "base", "
 var harmlessTokens = setOf("next", "forward", "backward", "continuation", "continue", "pagination", "paging", "client", "starting",
 	"page", "request", "sequence", "sync", "resume", "change", "cancellation", "cancel", "lock", "task", "marker", "idempotency",
 	"unexpected", "expected", "eof", "stop", "max", "min", "prompt", "input", "output", "completion", "total", "scroll", "creator",
-	"dedup", "deduplication", "cursor", "operation", "invocation", "per", "parse", "syntax", "near", "bad", "snapshot", "checkpoint")
+	"dedup", "deduplication", "cursor", "operation", "invocation", "per", "parse", "syntax", "near", "bad", "snapshot", "checkpoint",
+	"creation", "anomaly")
 
 // secretKeys are words before "key" that name a secret key.
 var secretKeys = setOf("api", "app", "secret", "access", "private", "auth", "master", "encryption", "encrypt", "decryption", "signing",
@@ -83,7 +85,22 @@ func classify(name string) sensitivity {
 	if name == "Sid" { // of a statement in a policy of IAM
 		return harmless
 	}
-	words := wordsOf(name)
+	kind := classifyWords(wordsOf(name))
+	if (kind == ambiguous || kind == likely) && operationName().MatchString(name) {
+		return operation
+	}
+	return kind
+}
+
+// operationName matches the name of an operation of AWS, also as an IAM action or a method of boto3. Code lists answers, errors, and
+// decisions by such names: {"GetSecretValue": "AccessDenied"}.
+var operationName = lazy.Regexp(`^(?:[a-z0-9-]+:)?(?:(?:BatchGet|Get|List|Describe|Create|Delete|Put|Update|Rotate|Restore)[A-Z]|(?:batch_get|get|list|describe)_)`)
+
+// classifyWords is classify for a name that was split into words.
+func classifyWords(words []string) sensitivity {
+	if n := len(words); n == 2 && words[0] == "token" && words[1] == "string" { // a word of a pattern that CloudWatch Logs found
+		return unsure
+	}
 	if n := len(words); n > 1 && words[n-1] == "string" && (words[n-2] == "connection" || words[n-2] == "conn") {
 		return likely
 	}
@@ -164,6 +181,8 @@ func classifyKey(joined string, before []string) sensitivity {
 		return harmless // monkey
 	}
 	switch {
+	case joined == "ssh": // the name of a key pair
+		return ambiguous
 	case secretKeys[joined]:
 		return likely
 	case harmlessKeys[joined] && !routedKeys[joined]:
@@ -231,6 +250,8 @@ func (s sensitivity) matches(value string) bool {
 		return false
 	case unsure:
 		return looksRandom(value) && !isHarmlessValue(value)
+	case operation:
+		return looksPassword(value) && !isHarmlessValue(value)
 	case ambiguous:
 		return likely.matches(value) && !nameOfSecret().MatchString(value)
 	}
