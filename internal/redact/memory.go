@@ -389,6 +389,9 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 			l.add(key[1])
 		}
 	}
+	if header, isHeader := headerWith(name, text); isHeader {
+		text = header
+	}
 	l.searchText(text)
 }
 

@@ -2,6 +2,7 @@ package redact_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,5 +29,43 @@ func TestText_HeadersInJSONOfFiveLevels(t *testing.T) {
 			assert.NotContains(t, clean, "Kq8vN3xB6w", "%s, level %d", header, level)
 			inner = text
 		}
+	}
+}
+
+var secretOfHeader = regexp.MustCompile(`[A-Za-z0-9]{18,}=?`)
+
+// Logs of AWS WAF and events of functions list headers in these forms.
+func TestDocument_HeadersInPairsAndLists(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	for header, value := range map[string]string{
+		"authorization": "Basic YXBwOktxOHZOM3hCNnc=", "Authorization": "SSWS 00Kq8vN3xB6wQwErTy12", "cookie": "visit=Kq8vN3xB6wQwErTy12; theme=dark",
+		"Set-Cookie": "visit=Kq8vN3xB6wQwErTy12; Path=/",
+	} {
+		for _, headers := range []any{
+			map[string]string{header: value}, map[string][]string{header: {value}}, []map[string]string{{"name": header, "value": value}},
+			[]map[string]string{{"Name": header, "Value": value}}, [][]string{{header, value}},
+		} {
+			encoded, err := json.Marshal(map[string]any{"headers": headers})
+			require.NoError(t, err)
+			for _, redacted := range []func(string) (string, int){redactor.Document, redactor.Text} {
+				clean, count := redacted(string(encoded))
+				assert.Equal(t, 1, count, clean)
+				assert.NotContains(t, clean, "YXBwOktx")
+				assert.NotContains(t, clean, "Kq8vN3xB6w")
+			}
+			if _, isRow := headers.([][]string); isRow {
+				continue // AWS does not answer so
+			}
+			var memory redact.Memory
+			memory.Observe(encoded, false)
+			secret := secretOfHeader.FindString(value)
+			clean, _ := memory.Knowing(redactor).Text("sent " + secret + " to the origin")
+			assert.Equal(t, "sent [redacted: secret] to the origin", clean)
+		}
+	}
+	for _, text := range []string{"Basic authentication required", `["authorization", "Basic realm"]`} {
+		clean, _ := redactor.Document(text)
+		assert.Equal(t, text, clean)
 	}
 }

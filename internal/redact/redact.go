@@ -444,7 +444,7 @@ func (w *walk) value(name string, v any) any {
 			w.changes++
 			return replacement("secret")
 		}
-		clean, count := w.redactor.Text(v)
+		clean, count := w.redactor.field(name, v)
 		if count == 0 && w.redactor.matchesMember(name, v, `"`) {
 			w.changes++
 			return replacement(customPattern)
@@ -453,6 +453,25 @@ func (w *walk) value(name string, v any) any {
 		return clean
 	}
 	return v
+}
+
+// field redacts a text with a name. After the names of some headers, a text has a credential that has no name of its own.
+func (r *Redactor) field(name, text string) (string, int) {
+	if header, isHeader := headerWith(name, text); isHeader {
+		clean, count := r.Text(header)
+		if value, isWhole := strings.CutPrefix(clean, name+headerSign); isWhole {
+			return value, count
+		}
+	}
+	return r.Text(text)
+}
+
+const headerSign = ": "
+
+// headerWith returns the line of a header with credentials or cookies, and whether a name is that of one.
+func headerWith(name, value string) (line string, isHeader bool) {
+	folded := fold(name)
+	return name + headerSign + value, strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie")
 }
 
 // isFlagOfSecret reports whether an argument of a command, such as --password=value, has a secret.
@@ -514,6 +533,9 @@ func (w *walk) row(list []any) {
 	}
 	name, isText := list[0].(string)
 	value, hasValue := list[1].(string)
+	if isText && hasValue {
+		list[1] = w.header(name, value)
+	}
 	if isText && hasValue && isPairName(name) && classify(name) >= ambiguous && looksPassword(value) && !isHarmlessValue(value) &&
 		!isProse(value) && (!strings.Contains(name, " ") || !isMessage(value)) {
 		list[1] = replacement("secret")
@@ -613,6 +635,10 @@ func (w *walk) pair(o map[string]any) {
 			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
 				continue
 			}
+			if clean := w.header(name, value); clean != value {
+				o[other] = clean
+				continue
+			}
 			if fold(field) == headerName && !cannotBeSecret(name, value) {
 				o[other] = replacement(customHeader)
 				w.changes++
@@ -624,6 +650,16 @@ func (w *walk) pair(o map[string]any) {
 			}
 		}
 	}
+}
+
+// header returns a value without its credential if it has the name of a header with one.
+func (w *walk) header(name, value string) string {
+	if _, isHeader := headerWith(name, value); !isHeader {
+		return value
+	}
+	clean, count := w.redactor.field(name, value)
+	w.changes += count
+	return clean
 }
 
 // values redacts the values of a name in a list.

@@ -1,8 +1,12 @@
 package redact
 
 import (
+	"bytes"
+	"encoding/base64"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 )
@@ -64,7 +68,7 @@ var (
 	// A value with a name, or a variable.
 	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\*["']?\s*[:=]?\s*(?:\[\]string\{|\[)?\\*["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*(?:\[\]string\{|\[)?b?\\*["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+|\bBasic\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "basic", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
@@ -189,7 +193,12 @@ func (c *counter) replaceByContext(text string) string {
 	}
 	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
-			if !looksCredential(g[2]) && (!strings.ContainsAny(g[1], ":=") || !looksEncoded(g[2])) {
+			switch {
+			case isAlone(g[1], "basic"):
+				if !isLogin(g[2]) {
+					return g[0]
+				}
+			case !looksCredential(g[2]) && (!strings.ContainsAny(g[1], ":=") || !looksEncoded(g[2])):
 				return g[0]
 			}
 			return g[1] + c.mark(header.kind, g[2])
@@ -315,6 +324,15 @@ var (
 )
 
 var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
+
+// isAlone reports whether the text before a credential is nothing but a scheme.
+func isAlone(before, scheme string) bool { return strings.EqualFold(strings.TrimSpace(before), scheme) }
+
+// isLogin reports whether a text is a user and a password in base64.
+func isLogin(value string) bool {
+	login, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "="))
+	return err == nil && bytes.IndexByte(login, ':') >= 0 && utf8.Valid(login) && bytes.IndexFunc(login, unicode.IsControl) < 0
+}
 
 // looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
 // "Bearer authentication failed" contain none.
