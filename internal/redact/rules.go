@@ -131,6 +131,7 @@ func (r *rule) replace(c *counter, text string) string {
 		if from < end || !r.looksSecret(text[from:to]) || !isOneValue(text[from:to]) {
 			continue
 		}
+		to = endOfToken(text, to)
 		if strings.ContainsAny(text[from:to], "\"'`") {
 			quotes.read(text, from)
 			if n := quotes.firstClose(text, from, to); n == from {
@@ -151,6 +152,17 @@ func (r *rule) replace(c *counter, text string) string {
 	}
 	b.WriteString(text[end:])
 	return b.String()
+}
+
+// endOfToken returns the end of the word that a token is a part of. Some rules only describe the beginning of a token.
+func endOfToken(text string, to int) int {
+	if to == 0 || to == len(text) || !isAlphanumeric(text[to-1]) || !isAlphanumeric(text[to]) {
+		return to
+	}
+	for to < len(text) && (isAlphanumeric(text[to]) || strings.IndexByte("+/=-", text[to]) >= 0) {
+		to++
+	}
+	return to
 }
 
 // secretIn returns the part of a match that is the secret: the rule's group, or else the first group that

@@ -38,6 +38,8 @@ func TestRules_FindTokensOfManyServices(t *testing.T) {
 		{"grafana-service-account-token", "glsa_" + mixed + mixed[:8] + "_3f9a1c07", mixed},
 		{"hashicorp-tf-api-token", mixed[:14] + ".atlasv1." + mixed + mixed + mixed, mixed},
 		{"vault-service-token", "hvs." + mixed + mixed + mixed + mixed, mixed},
+		{"short-lived API key of Bedrock", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t" + "Lz9BY3Rpb249Q2Fs" + mixed + "+" + mixed + "/" + mixed + "==", mixed},
+		{"token of EKS", "k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtZWFzdC0xLmFt" + mixed + "_" + mixed, mixed},
 		{"gcp-api-key", "key AIza" + mixed + mixed[:11], mixed},
 	} {
 		t.Run(c.kind, func(t *testing.T) {

@@ -58,6 +58,7 @@ var (
 		newShape("Discord token", `\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}\b`, "iscord"),
 		newShape("Telegram token", `/bot[0-9]{8,10}:[A-Za-z0-9_-]{35}\b`, "/bot"),
 		newShape("encoded script", `\b(?:IyEv|I2Nsb3VkLWNvbmZpZ)[A-Za-z0-9+/=]{40,}`, "IyEv", "I2Nsb3Vk"), // #!/ and #cloud-config in base64
+		newShape("EKS token", `\bk8s-aws-v1\.[A-Za-z0-9_-]{40,}`, "k8s-aws-v1."),
 		newShape("age key", `\bAGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
 	}
 )
