@@ -55,10 +55,11 @@ func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
 }
 
 func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
-	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`})
+	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`, `^\d{9}$`})
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, result, want string }{
 		{"a number", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
+		{"a number that is all that a pattern describes", `{"id":123456789,"ids":[123456789,1234567]}`, `{"id":"[redacted: custom pattern]","ids":["[redacted: custom pattern]",1234567]}`},
 		{"a number in a row", `[[7,4111111111111111]]`, `[[7,"[redacted: custom pattern]"]]`},
 		{"a number after a time", `[[1768446720,4111111111111111]]`, `[[1768446720,"[redacted: custom pattern]"]]`},
 		{"a value with its name", `{"ssn":"123-45-6789"}`, `{"ssn":"[redacted: custom pattern]"}`},

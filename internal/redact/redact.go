@@ -520,7 +520,7 @@ func (r *Redactor) matchesMember(name, value, quote string) bool {
 	before := `"` + name + `": ` + quote
 	member := before + value + quote
 	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
-		return slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
+		return pattern.FindString(value) != "" || slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
 			return found[0] < len(before)+len(value) && found[1] > len(before)
 		})
 	})
