@@ -110,7 +110,7 @@ var contexts = []struct {
 		"zip ", " -P"), nil},
 	{newContext("password", `(\b(?:7z[ar]?|(?:un)?rar)\b[^\n|;]*?\s-h?p["']?)([^\s'"]+)`,
 		"7z", "rar "), looksPassword},
-	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+["']?[^\s'"-][^\s'":]*["']?\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
+	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+[0-9]{1,2})?(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+(?:["']?[^\s'"-][^\s'":]*["']?|""|'')\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
 		"htpasswd"), nil},
 	{newContext("password", `(\bopenssl\b[^\n|;]*?\s-[kK]\s+["']?)([^\s'"]+)`,
 		"openssl"), looksPassword},

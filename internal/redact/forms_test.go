@@ -62,7 +62,7 @@ var forms = map[string][]string{
 		"echo app:'¤' | chpasswd", "mysqlsh app:'¤'@db", `{"cmd":"curl -u app:\"¤\" https://x"}`,
 	},
 	"commands, written in another way": {
-		"influx -username a -password ¤ -execute x", "influx -username a -password '¤'", "htpasswd -nb app ¤", "htpasswd -nbB app ¤", "htpasswd -B -b /etc/f app ¤", "htpasswd -bc /etc/f app '¤'",
+		"influx -username a -password ¤ -execute x", "influx -username a -password '¤'", "htpasswd -nb app ¤", `htpasswd -bnBC 10 "" ¤`, "htpasswd -nbB '' ¤", "htpasswd -nbB app ¤", "htpasswd -B -b /etc/f app ¤", "htpasswd -bc /etc/f app '¤'",
 		"htpasswd -nbB -C 10 app ¤ > f", "curl -su app:¤ https://x", "curl -sSLu 'app:¤' https://x", `net use \\h\s ¤ /user:app`, `net use Z: \\h\s "¤" /user:app /persistent:no`, "smbclient //h/s ¤ -U app",
 		`smbclient '\\h\s' '¤' -U app`, "ldappasswd -x -D cn=a -s ¤ uid=app", "ldappasswd -a '¤' -S uid=app", "ldapsearch -xw ¤ -D cn=a", "ldapsearch -x -D cn=a -w '¤'", "openssl enc -aes-256-cbc -k '¤' -in f",
 		"redis-cli -a'¤' ping", "redis-cli -a ¤ ping", "redis-cli --pass=¤ ping", `sqlplus app/"¤"@db`, `sqlplus -s 'app/"¤"@db'`, "zip -rP ¤ a.zip d", "zip -r -P '¤' a.zip d", "unzip -P ¤ a.zip",
