@@ -237,12 +237,14 @@ func TestAnswer_ShowsVariablesThatCannotBeSecrets(t *testing.T) {
 		"TABLE_ARN": "arn:aws:dynamodb:eu-west-1:111122223333:table/orders", "DB_HOST": "db-1.cluster-abc123.eu-west-1.rds.amazonaws.com",
 		"CACHE": "cache.internal:6379", "BROKERS": "b-1.kafka.example.com:9092,b-2.kafka.example.com:9092", "IP": "10.0.1.7:8080",
 		"TIMEOUT": "30s", "TTL": "PT15M", "SIZE": "512Mi", "LOG_LEVEL": "DEBUG", "STAGE": "production", "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/orders",
-		"JDBC_URL": "jdbc:postgresql://db.internal:5432/orders", "REDIS_URL": "redis://cache.internal:6379/0", "TABLE_NAME": "OrdersStack-Orders4E51C2B1-1ABCDEFGHIJKL",
+		"JDBC_URL": "jdbc:postgresql://db.internal:5432/orders", "DB_URL": "jdbc:postgresql://db.internal:5432/orders?sslmode=require", "LOG_GROUP": "/aws/lambda/orders-2",
+		"REDIS_URL": "redis://cache.internal:6379/0", "TABLE_NAME": "OrdersStack-Orders4E51C2B1-1ABCDEFGHIJKL",
 		"VERSION": "1.42.0", "VPC": "vpc-0123456789abcdef0", "HANDLER": "com.example.orders.Handler", "DATA": "/var/lib/orders", "EMPTY": "",
 		"PASSWORD_ARN": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf", "TOKEN_TTL": "3600",
 	}
 	hidden := map[string]string{
 		"DB_PASSWORD": "swordfish", "ADMIN_PASSWORD": "password", "API_TOKEN": "123456", "SECRET": "12", "URL": "https://app:Zq8sV2kLw9xT@db.internal/orders",
+		"DRIVER": "jdbc:mysql://db.internal/orders?useSSL=false&password=swordfish", "CALLBACK": "https://api.example.com/x?k=Zq8sV2kLw9xT",
 		"HOOK": "https://hooks.example.com/services/T01/B01/Zq8sV2kLw9xT7rBn3", "PEPPER": "Zq8sV2kLw9xT", "SEED": "correct horse battery staple",
 		"DSN": "https://3f9a1c07be54d2860ab3c4d5e6f71829@o1.ingest.example.com/2", "HMAC": "5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d",
 	}

@@ -282,8 +282,11 @@ func cannotBeSecret(name, value string) bool {
 	if namesResource().MatchString(name) && resourceName().MatchString(value) && !looksSecret(value) && !looksRandom(value) {
 		return true
 	}
-	if address().MatchString(value) {
-		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == '/' || r == ':' || r == ',' }) {
+	if base, query, hasQuery := strings.Cut(value, "?"); address().MatchString(base) {
+		if hasQuery && !isPlainQuery(query) {
+			return false
+		}
+		for _, part := range strings.FieldsFunc(base, func(r rune) bool { return r == '/' || r == ':' || r == ',' }) {
 			if looksRandom(part) || len(part) >= minUnnamed && hexLook().MatchString(part) {
 				return false
 			}
@@ -291,6 +294,17 @@ func cannotBeSecret(name, value string) bool {
 		return !webhook().MatchString(value)
 	}
 	return false
+}
+
+// isPlainQuery reports whether a query of an address consists of settings, such as sslmode=require.
+func isPlainQuery(query string) bool {
+	for setting := range strings.SplitSeq(query, "&") {
+		name, value, isSetting := strings.Cut(setting, "=")
+		if !isSetting || !isName(name) || classify(name) != harmless || !plainValue().MatchString(value) {
+			return false
+		}
+	}
+	return true
 }
 
 const maxPlain = 512 // bytes of a variable that is shown
@@ -315,5 +329,5 @@ var (
 	webhook       = lazy.Regexp(`hooks\.slack|/webhook|/hooks?/`)
 	namesResource = lazy.Regexp(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|` +
 		`module|group|prefix|zone|version|image|profile|host|database|schema|path|dir)$`)
-	resourceName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
+	resourceName = lazy.Regexp(`^/?[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
 )
