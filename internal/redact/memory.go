@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
@@ -484,10 +485,12 @@ func (l *learner) learnUserData(v any) {
 		if err != nil || len(script) == 0 {
 			return
 		}
-		l.add(strings.TrimSpace(v))
 		if isGzip(script) {
 			script = l.unpack(script)
+		} else if !utf8.Valid(script) { // a word of four, eight, or more letters is base64, too
+			return
 		}
+		l.add(strings.TrimSpace(v))
 		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
 			if looksSecret(word) || looksPassword(word) && (isMixed(word) || hexLook().MatchString(word)) {
 				l.add(word)

@@ -51,3 +51,13 @@ func TestMemory_TokensAndKeysThatAreWordsOrNames(t *testing.T) {
 		}
 	}
 }
+
+// The field content has scripts in base64 in answers about configurations, and any text in others.
+func TestMemory_WordsInBase64AreNoScripts(t *testing.T) {
+	r, err := redact.New(nil)
+	require.NoError(t, err)
+	var m redact.Memory
+	m.Observe([]byte(`{"content": "OrderTimeoutV2x9", "files": [{"content": "b3JkZXJzCmV4cG9ydCBBPTE3Cg=="}]}`), false)
+	clean, _ := m.Knowing(r).Text("ERROR OrderTimeoutV2x9 after 30 s\nb3JkZXJzCmV4cG9ydCBBPTE3Cg==")
+	assert.Equal(t, "ERROR OrderTimeoutV2x9 after 30 s\n[redacted: secret]", clean)
+}
