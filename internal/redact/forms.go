@@ -36,7 +36,12 @@ func (s *scanner) quotedName(start, end int) {
 		return
 	}
 	if at < len(text) && (text[at] == ',' || text[at] == ';') {
-		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
+		at = skipBlanks(text, at+1)
+		quote := at
+		if strings.HasPrefix(text[at:], "b") { // of bytes in Python
+			quote++
+		}
+		if quote < len(text) && isShellQuote(text[quote]) {
 			from, to, _ := s.quoted(at)
 			value := text[from:to]
 			isWhole := start > 0 && isShellQuote(text[start-1])

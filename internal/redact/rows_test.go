@@ -19,3 +19,15 @@ func TestAnswer_RowsOfAResultAreRedacted(t *testing.T) {
 		t.Error(string(a.Result))
 	}
 }
+
+// Servers such as uvicorn list headers as bytes.
+func TestText_RowsOfBytesAreRedacted(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clean, count := r.Text("[(b'authorization', b'Basic YXBwOktxOHZOM3hCNnc='), (b'x-api-key', b'Kq8vN3xB6w'), (b'host', b'orders-2')]")
+	if want := "[(b'authorization', b'Basic [redacted: credential]'), (b'x-api-key', b'[redacted: secret]'), (b'host', b'orders-2')]"; clean != want || count != 2 {
+		t.Errorf("%q", clean)
+	}
+}
