@@ -389,6 +389,11 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		if !prose && (kind.matches(text[from:to]) || to == end && kind.looksPunctuated(text[from:to], true)) {
 			s.replace(from, to, "secret")
 		}
+		if arrow := changed().FindString(text[end:min(len(text), end+maxName)]); arrow != "" {
+			if from, to, end := s.quotedWithin(end + len(arrow) - 1); end > 0 && !prose && !s.goesOn(end) && kind.matches(text[from:to]) {
+				s.replace(from, to, "secret")
+			}
+		}
 		return
 	}
 	if s.typed(kind, op) {
@@ -438,6 +443,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	s.bare(kind, start, op)
 }
+
+// changed matches what is between an old and a new value in a plan of Terraform, up to the quote.
+var changed = lazy.Regexp(`^ *[-=]> *["']`)
 
 // bare looks at an unquoted value after an operator. Its beginning, up to the first sign of a structure, decides whether it is a
 // secret, unless what follows cannot be a structure.
