@@ -80,6 +80,17 @@ func newMembers(m config.Members, client STS, function string, now func() time.T
 	return &members{Members: m, sts: client, name: name[:min(len(name), maxSessionName)], now: now, log: log, byAccount: map[string]*member{}}
 }
 
+// others returns the accounts that code may name beside the alarm's and the tool's own.
+func (m *members) others() []string {
+	switch {
+	case m.Role == "" || !m.OtherAccounts:
+		return nil
+	case m.Organization:
+		return []string{anyAccount}
+	}
+	return m.Accounts
+}
+
 // get returns the credentials of a member's role, or why there are none.
 func (m *members) get(ctx context.Context, partition, account string) (aws.Credentials, *toolcall.UnreadableAccount) {
 	one := m.entry(account)

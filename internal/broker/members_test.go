@@ -190,6 +190,27 @@ func TestMembers_ARefusalNamesTheAccountsThatAreRead(t *testing.T) {
 	}
 }
 
+func TestMembers_TheCodeLearnsWhichOtherAccountsItMayName(t *testing.T) {
+	for _, test := range []struct {
+		name                   string
+		others, isOrganization bool
+		want                   []string
+	}{
+		{name: "no other member"},
+		{name: "the members of a list", others: true, want: []string{memberAccount, otherMember}},
+		{name: "no other account of an organization", isOrganization: true},
+		{name: "each account of an organization", others: true, isOrganization: true, want: []string{anyAccount}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o, _ := withMembers(&sink{})
+			o.Members.OtherAccounts, o.Members.Organization = test.others, test.isOrganization
+			b, err := New(o)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, b.NewSession(toolcall.DefaultQueryLimitUSD).Begin(t.Context(), memberAccount).Others)
+		})
+	}
+}
+
 func TestMembers_WithoutMembersNoAccountCanBeNamed(t *testing.T) {
 	to := &sink{}
 	b, err := New(toAWS(to))

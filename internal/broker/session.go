@@ -52,10 +52,14 @@ func (b *Broker) NewSession(queryLimitUSD float64) *Session {
 
 // Place is where the code of a tool call reads.
 type Place struct {
-	Account string // that clients read unless the code names another one; empty: the account of the tool is not known
-	Own     string // the account of the tool
-	Problem string // why Account cannot be read; empty: it can
+	Account string   // that clients read unless the code names another one; empty: the account of the tool is not known
+	Own     string   // the account of the tool
+	Problem string   // why Account cannot be read; empty: it can
+	Others  []string // other accounts that the code may name; anyAccount: those of the organization, which IAM decides
 }
+
+// anyAccount in Place.Others stands for each account of the organization.
+const anyAccount = "*"
 
 // KnownRegion returns a name if a Region can have it, otherwise an empty text.
 func KnownRegion(name string) string {
@@ -70,7 +74,7 @@ func KnownRegion(name string) string {
 func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
 	s.account = s.broker.account(ctx)
 	s.reads = s.account
-	at := Place{Own: s.account}
+	at := Place{Own: s.account, Others: s.broker.members.others()}
 	if accountID().MatchString(alarmAccount) {
 		s.alarm = alarmAccount
 	}

@@ -86,6 +86,7 @@ func newCall(o Options, directory, command string, at Place, start time.Time, so
 			Own:        at.Own,
 			Region:     at.Region,
 			Problem:    at.Problem,
+			Others:     append([]string{}, at.Others...),
 		},
 		start: start, soft: soft, session: o.NewSession(), clean: o.Clean,
 		stdoutCapture: newCapture(KeptOutput + CutMargin), stderrCapture: newCapture(KeptOutput + CutMargin),

@@ -88,17 +88,18 @@ const callMessage = "F"
 
 // request is the call, as the child reads it from its request pipe.
 type request struct {
-	Code       string  `json:"code"`
-	Seconds    float64 `json:"seconds"`     // until the soft deadline
-	Memory     int64   `json:"memory"`      // bytes of data; 0: no limit
-	MemoryHard int64   `json:"memory_hard"` // bytes that the child may raise the limit to in order to report it
-	FileSize   int64   `json:"file_size"`   // bytes of one file
-	Processes  int     `json:"processes"`   // processes and threads of the user, with those that exist already
-	Directory  string  `json:"directory"`   // working directory
-	Account    string  `json:"account"`     // that clients read unless the code names another; empty: not known
-	Own        string  `json:"own"`         // the account of the tool; empty: not known
-	Region     string  `json:"region"`      // of clients unless the code names another; empty: that of the environment
-	Problem    string  `json:"problem"`     // why Account cannot be read; empty: it can
+	Code       string   `json:"code"`
+	Seconds    float64  `json:"seconds"`     // until the soft deadline
+	Memory     int64    `json:"memory"`      // bytes of data; 0: no limit
+	MemoryHard int64    `json:"memory_hard"` // bytes that the child may raise the limit to in order to report it
+	FileSize   int64    `json:"file_size"`   // bytes of one file
+	Processes  int      `json:"processes"`   // processes and threads of the user, with those that exist already
+	Directory  string   `json:"directory"`   // working directory
+	Account    string   `json:"account"`     // that clients read unless the code names another; empty: not known
+	Own        string   `json:"own"`         // the account of the tool; empty: not known
+	Region     string   `json:"region"`      // of clients unless the code names another; empty: that of the environment
+	Problem    string   `json:"problem"`     // why Account cannot be read; empty: it can
+	Others     []string `json:"others"`      // other accounts that the code may name; "*": any
 }
 
 // result is the child's answer on its result pipe. The code may forge it: it is the code's own answer anyway.

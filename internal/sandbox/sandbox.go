@@ -262,10 +262,11 @@ func (s *Supervisor) scratchFiles() (files []string) {
 
 // Place is where the code of a call reads, which the code learns. It decides nothing: the broker does.
 type Place struct {
-	Account string // that clients read unless the code names another one; empty: not known
-	Own     string // the account of the tool; empty: not known
-	Region  string // of clients unless the code names another one; empty: that of the environment
-	Problem string // why Account cannot be read; empty: it can
+	Account string   // that clients read unless the code names another one; empty: not known
+	Own     string   // the account of the tool; empty: not known
+	Region  string   // of clients unless the code names another one; empty: that of the environment
+	Problem string   // why Account cannot be read; empty: it can
+	Others  []string // other accounts that the code may name; "*": any
 }
 
 // Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The

@@ -92,7 +92,7 @@ func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 	h.clean.begin(ctx)
 	at := session.Begin(ctx, request.Account)
 	answer, err := h.python.Run(ctx, request.Command, sandbox.Place{
-		Account: at.Account, Own: at.Own, Problem: at.Problem, Region: broker.KnownRegion(request.Region),
+		Account: at.Account, Own: at.Own, Problem: at.Problem, Others: at.Others, Region: broker.KnownRegion(request.Region),
 	})
 	if err != nil {
 		return toolcall.Answer{}, err

@@ -6,7 +6,7 @@ module protects nothing: the code may name any account, and the broker decides w
 """
 
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 KEY_PREFIX = "BROKERID"  # accountKeyPrefix in internal/broker/members.go
 _SECRET = "broker"
@@ -18,15 +18,16 @@ class Place(NamedTuple):
     account: str = ""  # empty: not known
     own: str = ""  # the account of the tool; empty: not known
     problem: str = ""  # why the account cannot be read; empty: it can
+    others: Tuple[str, ...] = ()  # other accounts that clients may name; "*": any
 
 
 _place = Place()
 
 
-def enter(account: str, own: str, region: str, problem: str) -> None:
+def enter(account: str, own: str, region: str, problem: str, others: Sequence[str] = ()) -> None:
     """Sets the place of this process, and the default Region of its clients."""
     global _place
-    _place = Place(account or "", own or "", problem or "")
+    _place = Place(account or "", own or "", problem or "", tuple(others))
     if region:
         os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
 
@@ -34,6 +35,11 @@ def enter(account: str, own: str, region: str, problem: str) -> None:
 def current() -> Place:
     """Returns the place of this process."""
     return _place
+
+
+def reads(account: Optional[str]) -> bool:
+    """Reports whether clients may name an account."""
+    return account in (_place.account, _place.own, *_place.others) or "*" in _place.others
 
 
 def session(account: Optional[str] = None, region: Optional[str] = None) -> Any:

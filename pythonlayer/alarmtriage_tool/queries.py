@@ -66,7 +66,7 @@ def metric(
     """
     import boto3
 
-    is_read = account in (place.current().account, place.current().own)
+    is_read = place.reads(account)
     if dimensions is not None and not isinstance(dimensions, Mapping):
         dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
     until = _seconds(end or time.time())

@@ -62,6 +62,7 @@ class Request(NamedTuple):
     own: str
     region: str
     problem: str
+    others: List[str]
 
 
 class _Exit:
@@ -148,7 +149,7 @@ def _receive(fd: int) -> Request:
 def _enter(request: Request) -> None:
     """Enters the working directory of the call and sets the call's limits."""
     os.chdir(request.directory)
-    place.enter(request.account, request.own, request.region, request.problem)
+    place.enter(request.account, request.own, request.region, request.problem, request.others)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
 

@@ -85,6 +85,18 @@ class Places(unittest.TestCase):
                 queries.metric("AWS/Lambda", "Errors", {}, account=account)
                 self.assertEqual(wanted, (made.call_args.kwargs.get("account"), asked.pop()["MetricDataQueries"][0].get("AccountId")))
 
+    def test_a_metric_of_another_member_that_may_be_read_comes_from_that_account(self) -> None:
+        asked: List[Dict[str, Any]] = []
+        client = mock.Mock(get_metric_data=lambda **request: asked.append(request) or {})
+        other, no_member = "222233334444", "777788889999"
+        for others, account, wanted in (
+            ([other], other, (other, None)), ([other], no_member, (None, no_member)), (["*"], no_member, (no_member, None)), (["*"], None, (None, None)),
+        ):
+            place.enter(MEMBER, CENTRAL, "", "", others)
+            with self.subTest(others=others, account=account), mock.patch("boto3.client", return_value=client) as made:
+                queries.metric("AWS/Lambda", "Errors", {}, account=account)
+                self.assertEqual(wanted, (made.call_args.kwargs.get("account"), asked.pop()["MetricDataQueries"][0].get("AccountId")))
+
 
 if __name__ == "__main__":
     unittest.main()
