@@ -50,6 +50,7 @@ var behaviors = []struct {
 	{name: "line numbers are those of the model's code", code: "import json\nimport numpy\n\n\nraise ValueError('here')", kind: "ValueError", output: "line 5"},
 	{name: "values that JSON cannot express are converted", code: "result = {'when': datetime(2024, 1, 2), 'd': Decimal('1.5'), 's': {2, 1}, 'b': b'x', 'o': len}", result: `{"when": "2024-01-02T00:00:00", "d": "1.5", "s": [1, 2], "b": "x", "o": "<built-in function len>"}`},
 	{name: "non-ASCII text stays readable", code: "result = {'k': 'über 🚀'}", result: `{"k": "über 🚀"}`, output: "über 🚀"},
+	{name: "times without a zone are in UTC", code: "result = [datetime.fromtimestamp(0).isoformat(), datetime(1970, 1, 1).timestamp(), time.tzname[0]]", result: `["1970-01-01T00:00:00", 0, "UTC"]`},
 	{name: "dataclasses and pickling work", code: "import pickle\n@dataclass\nclass P:\n    x: int\nresult = pickle.loads(pickle.dumps(P(3))).x", result: "3"},
 	{name: "threads work", code: "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(16) as pool:\n    result = sum(pool.map(lambda n: n * n, range(10)))", result: "285"},
 	{name: "files can be written and read", code: "open('f.csv', 'w').write('a,b\\n1,2\\n')\nresult = list(csv.DictReader(open('f.csv')))", result: `[{"a": "1", "b": "2"}]`},

@@ -254,7 +254,7 @@ func (w *worker) startProcess(python stagedPython, role string, encoded []byte) 
 	w.cmd.Env = []string{
 		envRole + "=" + role, envWorker + "=" + string(encoded), "LD_LIBRARY_PATH=" + python.libraries,
 		"PATH=" + os.Getenv("PATH"), "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=" + plantedKey,
-		"AWS_SECRET_ACCESS_KEY=" + plantedSecret, "AWS_SESSION_TOKEN=" + plantedSecret,
+		"AWS_SECRET_ACCESS_KEY=" + plantedSecret, "AWS_SESSION_TOKEN=" + plantedSecret, "TZ=IST-5:30",
 	}
 	w.cmd.Dir = w.scratch
 	w.cmd.Stderr = testLog{t}

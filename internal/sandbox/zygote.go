@@ -105,7 +105,7 @@ func startZygote(ctx context.Context, o Options) (*zygote, error) {
 // visibleVariables are the environment variables that Python code may see. All others, including those with
 // the credentials, are visible only in this process.
 var visibleVariables = []string{
-	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "AWS_REGION", "AWS_DEFAULT_REGION",
+	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
 }
 
@@ -126,6 +126,7 @@ func zygoteEnvironment(accessKey string, environment []string) []string {
 		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required", // not in a trailer: the broker refuses bodies in chunks
 		"AWS_DISABLE_REQUEST_COMPRESSION=true",           // and compressed ones
 		"MALLOC_ARENA_MAX=2",
+		"TZ=UTC", // everywhere, as in Lambda: models take times without a zone for UTC
 	}
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")
