@@ -107,7 +107,10 @@ class Zygote:
 
     def _handle_request(self) -> None:
         """Forks a child if the supervisor has used the spare or the spare is stale."""
-        message = self._control.recv(16)
+        try:
+            message = self._control.recv(16)
+        except ConnectionResetError:  # the supervisor ended without reading everything
+            message = b""
         if not message:
             os._exit(0)
         self._called = True
