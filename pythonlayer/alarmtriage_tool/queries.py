@@ -14,6 +14,9 @@ Moment = Union[datetime, float, int]
 MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
 MAX_POINTS = 500  # of one series
 MAX_PAGES = 10  # of a metric
+# Age of the start in seconds, and the period in seconds of which the request's must be a multiple if the start is older. Otherwise
+# CloudWatch returns no points, and no error.
+_COARSER = ((63 * 86400, 3600), (15 * 86400, 300), (3 * 3600, 60))
 _PAUSE = 0.5  # seconds between two looks at a running query
 
 
@@ -61,7 +64,9 @@ def metric(
     `status` (Complete, or why points are missing).
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
-    a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. The period defaults to the last 3 hours.
+    a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. `start` defaults to 3 hours before `end`.
+    CloudWatch has no fine points of long ago: `period` becomes a multiple of 5 minutes if `start` is more than 15 days ago, and of an hour
+    after 63 days.
     `account` is the owner of the metric; the metrics of accounts that are not read come from CloudWatch's links between accounts.
     """
     import boto3
@@ -71,14 +76,15 @@ def metric(
         dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
     until = _seconds(end or time.time())
     since = _seconds(start) if start is not None else until - 3 * 3600
+    period = _available(period, since)
     query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}
     if account and not is_read:
         query["AccountId"] = account
     if dimensions is None:
         text = f'MetricName="{_quoted(name)}" Namespace="{_quoted(namespace)}"'.replace("'", "")
-        query["Expression"] = f"SEARCH('{text}', '{stat}', {int(period)})"
+        query["Expression"] = f"SEARCH('{text}', '{stat}', {period})"
     else:
-        query["MetricStat"] = {"Period": int(period), "Stat": stat, "Metric": {
+        query["MetricStat"] = {"Period": period, "Stat": stat, "Metric": {
             "Namespace": namespace, "MetricName": name, "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()]}}
     request: Dict[str, Any] = {
         "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
@@ -102,6 +108,13 @@ def metric(
             series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
             series["points"] = series["points"][-MAX_POINTS:]
     return list(found.values())
+
+
+def _available(period: float, since: float) -> int:
+    """Returns the period, or the next longer one for which CloudWatch has points since a time."""
+    age = time.time() - since
+    step = next((step for oldest, step in _COARSER if age > oldest), 1)
+    return -(-int(period) // step) * step
 
 
 def _quoted(text: str) -> str:

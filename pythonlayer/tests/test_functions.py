@@ -307,6 +307,20 @@ class Metric(FakeAWS):
                 series, = queries.metric("AWS/Lambda", "Errors", {})
                 self.assertEqual((listed, points - 1, want), (len(series["points"]), series["points"][-1][1], series["status"]))
 
+    def test_the_period_is_one_for_which_cloudwatch_has_points(self) -> None:
+        self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
+        now = datetime.now(timezone.utc)
+        for age, period, want in (
+            (timedelta(hours=2), 10, 10), (timedelta(hours=4), 10, 60), (timedelta(days=14), 60, 60), (timedelta(days=16), 60, 300),
+            (timedelta(days=16), 400, 600), (timedelta(days=16), 3600, 3600), (timedelta(days=64), 300, 3600),
+        ):
+            with self.subTest(age=age, period=period):
+                queries.metric("AWS/Lambda", "Errors", {}, start=now - age, period=period)
+                queries.metric("AWS/Lambda", "Errors", start=now - age, period=period)
+                one, search = (call[1]["MetricDataQueries"][0] for call in self.calls[-2:])
+                self.assertEqual(want, one["MetricStat"]["Period"])
+                self.assertTrue(search["Expression"].endswith(f"'Average', {want})"), search["Expression"])
+
     def test_dimensions_name_one_series(self) -> None:
         self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
         queries.metric("AWS/Lambda", "Errors", {"FunctionName": "orders"}, account="999988887777")
