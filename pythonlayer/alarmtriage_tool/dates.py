@@ -6,7 +6,7 @@ arithmetic, pickling, and serialization work as usual.
 """
 
 import datetime as _module
-from typing import Any
+from typing import Any, Union
 
 _MODULE_NAMES = frozenset(
     name
@@ -51,3 +51,14 @@ RealDatetime = _module.datetime
 """Bound instead if the code derives from `datetime` or compares it by identity."""
 
 RealModule = _module
+
+Moment = Union[_module.datetime, float, int]
+_MOST_SECONDS = 10**11  # before the year 5138
+
+
+def epoch(moment: Moment) -> float:
+    """Returns a time as seconds since 1970. A number that is too large for that is in milliseconds, as CloudWatch Logs has times."""
+    if isinstance(moment, _module.datetime):
+        return moment.timestamp()
+    number = float(moment)
+    return number / 1000 if number > _MOST_SECONDS else number

@@ -8,9 +8,10 @@ import json
 import re
 import time
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import place
+from .dates import Moment, epoch
 from .words import beginning
 
 MAX_PAGES = 8  # of FilterLogEvents, for one period
@@ -83,7 +84,6 @@ _LAMBDA_PREFIX = re.compile(r"^(\[[A-Z]+\])\t\d{4}-\d\d-\d\dT\S+\t[0-9a-f-]{36}\
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?::\s|$)")
 _MESSAGE_KEYS = ("errorMessage", "message", "msg", "error", "err", "exception", "log", "detail", "reason")
 _LEVEL_KEYS = ("errorType", "level", "severity", "levelname", "log.level", "lvl")
-Moment = Union[datetime, float, int]
 
 
 def log_patterns(
@@ -137,7 +137,7 @@ def _grouped(
     by_arn = group.startswith("arn:")
     request: Dict[str, Any] = {
         "logGroupIdentifier" if by_arn else "logGroupName": group[:-2] if by_arn and group.endswith(":*") else group,
-        "startTime": int(_seconds(start) * 1000), "endTime": int(_seconds(end or time.time()) * 1000), "filterPattern": filter,
+        "startTime": int(epoch(start) * 1000), "endTime": int(epoch(end or time.time()) * 1000), "filterPattern": filter,
     }
     groups: Dict[str, Dict[str, Any]] = {}
     lines, complete = 0, False
@@ -350,10 +350,6 @@ def _add(groups: Dict[str, Dict[str, Any]], message: str, at: int) -> None:
         found = groups[pattern] = {"pattern": pattern, "count": 0, "first": at, "last": at, "example": example}
     found["count"] += 1
     found["first"], found["last"] = min(found["first"], at), max(found["last"], at)
-
-
-def _seconds(moment: Moment) -> float:
-    return moment.timestamp() if isinstance(moment, datetime) else float(moment)
 
 
 def _stamp(milliseconds: int) -> str:

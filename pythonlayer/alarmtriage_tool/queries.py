@@ -8,8 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import place
-
-Moment = Union[datetime, float, int]
+from .dates import Moment, epoch
 
 MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
 MAX_POINTS = 500  # of one series
@@ -38,7 +37,7 @@ def logs_query(
     names = [name[:-2] if name.startswith("arn:") and name.endswith(":*") else name for name in names]
     key = "logGroupIdentifiers" if any(name.startswith("arn:") for name in names) else "logGroupNames"
     started = logs.start_query(
-        **{key: names}, queryString=query, limit=limit, startTime=int(_seconds(start)), endTime=int(_seconds(end or time.time())))
+        **{key: names}, queryString=query, limit=limit, startTime=int(epoch(start)), endTime=int(epoch(end or time.time())))
     until = time.monotonic() + seconds
     while True:
         answer = logs.get_query_results(queryId=started["queryId"])
@@ -74,8 +73,8 @@ def metric(
     is_read = place.reads(account)
     if dimensions is not None and not isinstance(dimensions, Mapping):
         dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
-    until = _seconds(end or time.time())
-    since = _seconds(start) if start is not None else until - 3 * 3600
+    until = epoch(end or time.time())
+    since = epoch(start) if start is not None else until - 3 * 3600
     period = _available(period, since)
     query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}
     if account and not is_read:
@@ -119,7 +118,3 @@ def _available(period: float, since: float) -> int:
 
 def _quoted(text: str) -> str:
     return text.replace('"', "")
-
-
-def _seconds(moment: Moment) -> float:
-    return moment.timestamp() if isinstance(moment, datetime) else float(moment)

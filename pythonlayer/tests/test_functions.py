@@ -281,6 +281,19 @@ class LogsQuery(FakeAWS):
             queries.logs_query(["g"] * 51, "x", MOMENT)
 
 
+class Times(FakeAWS):
+    def test_milliseconds_are_taken_as_cloudwatch_logs_has_them(self) -> None:
+        self.answers["filter_log_events"] = lambda request: {"events": []}
+        self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
+        seconds = MOMENT.timestamp()
+        for moment in (MOMENT, seconds, int(seconds * 1000)):
+            with self.subTest(moment):
+                logs.log_patterns("orders", moment, moment)
+                queries.metric("Shop", "Orders", {}, start=moment, end=moment)
+                lines, points = (call[1] for call in self.calls[-2:])
+                self.assertEqual((int(seconds * 1000), MOMENT), (lines["startTime"], points["StartTime"]))
+
+
 class Metric(FakeAWS):
     def test_series_are_kept_apart_and_pages_joined(self) -> None:
         self.answers["get_metric_data"] = lambda request: {
