@@ -17,7 +17,7 @@ from .words import beginning
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 PAGE_SECONDS = 1.0  # time for the lines of one page, also if it was answered late
-MAX_PATTERNS = 20
+MAX_PATTERNS = 20  # that `log_patterns` returns
 MAX_DEPTH = 50  # of the fields that are searched in a line whose level is below that of errors
 LINE_START, LINE_END = 16_000, 4_000  # characters at the start and at the end of a long line that are searched for words of errors
 MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reason at the end of a long denial
@@ -100,13 +100,13 @@ def log_patterns(
     import boto3
 
     client = client or boto3.client("logs", region_name=region, **place.naming(account))
-    if filter is not None:
-        return matching_patterns(group, start, end, filter, client)
-    return error_patterns(group, start, end, client)
+    found = error_patterns(group, start, end, client) if filter is None else matching_patterns(group, start, end, filter, client)
+    is_cut = len(found["patterns"]) > MAX_PATTERNS
+    return {**found, "patterns": found["patterns"][:MAX_PATTERNS], "complete": found["complete"] and not is_cut}
 
 
 def matching_patterns(group: str, start: Moment, end: Optional[Moment], filter: str, client: Any, seconds: float = SECONDS) -> Dict[str, Any]:
-    """Groups the lines of a log group that match a filter pattern, as `log_patterns` does."""
+    """Groups the lines of a log group that match a filter pattern, as `log_patterns` does. Returns all patterns."""
     return _grouped(client, group, start, end, filter, lambda message: True, seconds)
 
 
@@ -114,7 +114,7 @@ def error_patterns(
     group: str, start: Moment, end: Optional[Moment], client: Any, is_access_log: bool = False, seconds: float = SECONDS,
     is_own: Optional[Callable[[str], bool]] = None,
 ) -> Dict[str, Any]:
-    """Groups the error lines of a log group, as `log_patterns` does. The name of an access log does not always show that it is one.
+    """Groups the error lines of a log group, as `log_patterns` does. Returns all patterns. The name of an access log does not always show that it is one.
 
     `is_own` reports whether the lines of a log stream, of which it gets the name, count.
     """
@@ -171,7 +171,7 @@ def _grouped(
     ranked = sorted(groups.values(), key=lambda g: (-g["count"], g["first"]))
     for found in ranked:
         found["first"], found["last"] = _stamp(found["first"]), _stamp(found["last"])
-    return {"patterns": ranked[:MAX_PATTERNS], "lines": lines, "complete": complete and len(ranked) <= MAX_PATTERNS}
+    return {"patterns": ranked, "lines": lines, "complete": complete}
 
 
 def is_error(message: str) -> bool:

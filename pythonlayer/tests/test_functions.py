@@ -225,6 +225,10 @@ class LogPatterns(FakeAWS):
         self.answers["filter_log_events"] = lambda request: {"events": self.lines("ERROR a"), "nextToken": str(next(count))}
         self.assertFalse(logs.log_patterns("g", MOMENT, MOMENT)["complete"])
 
+    def test_no_more_than_the_most_frequent_patterns_are_returned(self) -> None:
+        found = self.grouped(*(f"ERROR {name}" for name in "abcdefghijklmnopqrstuvwxyz"))
+        self.assertEqual((20, 26, False), (len(found["patterns"]), found["lines"], found["complete"]))
+
     def test_lines_before_an_error_are_kept(self) -> None:
         def answer(**request: Any) -> Dict[str, Any]:
             if "nextToken" in request:

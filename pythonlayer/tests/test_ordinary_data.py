@@ -198,6 +198,16 @@ class Statements(unittest.TestCase):
         ctx = context(logs=SimpleNamespace(filter_log_events=lambda **k: {"events": [failure] * 1001}))
         self.assertRegex(texts(sns.failures(ctx, "orders"))[0], "^at least 1000 failed deliveries")
 
+    def test_lines_of_rare_patterns_are_counted_among_many(self):
+        def read(**request):
+            is_before = request["startTime"] < NOW.replace(minute=10).timestamp() * 1000
+            rare = [f"ERROR {name} is unknown" for name in "abcdefghijklmnopqrstuvwxyz" for _ in range(3)]
+            texts = [*rare, *["ERROR: no connection"] * (2 if is_before else 6)] if "ERROR" in request["filterPattern"] else []
+            return {"events": [{"timestamp": request["startTime"], "message": text} for text in texts]}
+        ctx = context(logs=SimpleNamespace(filter_log_events=read))
+        self.assertRegex(texts(looks.log_errors(ctx, "x", "g"))[0], "^6 log lines in g from .*, 2 in the 30 minutes before .*: ERROR: no connection$")
+        self.assertEqual([], ctx.notes)
+
     def test_deleted_subscription_is_not_one_to_confirm(self):
         listed = [{"SubscriptionArn": arn, "Protocol": "email", "Endpoint": f"{arn}@example.com"} for arn in ("Deleted", "PendingConfirmation")]
         client = SimpleNamespace(list_subscriptions_by_topic=lambda **k: {"Subscriptions": listed})
