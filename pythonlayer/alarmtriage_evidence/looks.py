@@ -24,16 +24,18 @@ _MOMENT = timedelta(milliseconds=1)  # a period of FilterLogEvents includes its 
 
 
 def log_errors(
-    ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None, is_own: Optional[Callable[[str], bool]] = None
+    ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None, is_own: Optional[Callable[[str], bool]] = None,
+    is_shared: bool = True,
 ) -> Iterator[Observation]:
     """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before.
 
-    `is_own` reports whether a log stream is one of the resource, if others write to the log group, too.
+    `is_own` reports whether a log stream is one of the resource, if others can write to the log group, too. If they seldom do,
+    `is_shared` is false.
     """
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs", region)
-    where = f"its streams of {group}" if is_own else group
+    where = f"its streams of {group}" if is_own and is_shared else group
     after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), is_own)
     before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), is_own)
     for period, found in (("after", after), ("before", before)):

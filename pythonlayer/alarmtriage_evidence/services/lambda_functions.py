@@ -174,7 +174,7 @@ def heaviest_functions(ctx: Context, name: str) -> Iterator[Observation]:
 def errors(ctx: Context, name: str) -> Iterator[Observation]:
     default = f"/aws/lambda/{name}"
     group = (_configuration(ctx, name).get("LoggingConfig") or {}).get("LogGroup") or default
-    yield from log_errors(ctx, f"{KIND} {name}", group, is_own=None if group == default else lambda stream: _writer(stream) in ("", name))
+    yield from log_errors(ctx, f"{KIND} {name}", group, is_own=lambda stream: _writer(stream) in ("", name), is_shared=group != default)
 
 
 def _writer(stream: str) -> str:
