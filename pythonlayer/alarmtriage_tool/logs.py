@@ -69,8 +69,8 @@ _VARIABLE = (
     (re.compile(r"(?<=/)[A-Za-z]{1,8}[-_]?\d{3,}(?=[/\s?\"]|$)"), "<id>"),  # in the path of a request
     (re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?"), "<n>"),
 )
-# The status of a request: in the common log format after the quoted request, in JSON a field.
-_STATUS_IN_TEXT = re.compile(r'HTTP/\d(?:\.\d)?" (5\d\d)(?= |$)')
+# The status of a request: in the common log format after the quoted request, in CSV after the protocol, in XML an element, in JSON a field.
+_STATUS_IN_TEXT = re.compile(r'(?:HTTP/\d(?:\.\d)?(?:" |"?,"?)|<status>)(5\d\d)(?=[ ,"<]|$)')
 _STATUS_KEYS = ("status", "statusCode", "status_code", "responseStatus", "http.status_code", "elb_status_code", "integrationStatus")
 _REQUEST_KEYS = ("httpMethod", "method", "routeKey", "resourcePath", "path", "uri")
 # A level below that of errors, at the beginning of a line or after the time and the ID that Lambda writes, and its names in JSON.

@@ -111,10 +111,14 @@ class LogPatterns(FakeAWS):
              "status 502 POST /orders integrationErrorMessage timed out here"),
             ('{"status": 503, "httpMethod": "GET", "resourcePath": "/orders"}', "status 503 GET /orders"),
             ('10.0.0.7 - - [04/Aug/2026:12:36:01 +0000] "GET /orders HTTP/1.1" 504 41', '10.0.0.7 - - [04/Aug/2026:12:36:01 +0000] "GET /orders HTTP/1.1" 504 41'),
+            *((line, line) for line in (  # as API Gateway proposes them
+                '10.0.0.7,-,-,04/Aug/2026:12:36:01 +0000,GET,/orders,HTTP/1.1,503,41',
+                '<request> <ip>10.0.0.7</ip> <httpMethod>GET</httpMethod> <resourcePath>/orders</resourcePath> <status>502</status> <protocol>HTTP/1.1</protocol> </request>')),
         ):
             with self.subTest(line):
                 self.assertEqual([want], [p["example"] for p in self.grouped(line)["patterns"]])
-        for line in ('{"status": "200", "path": "/500"}', '10.0.0.7 - - [x] "GET /502 HTTP/1.1" 200 503', '{"status": "404"}', '{"took": 500}', '{"status": true}'):
+        for line in ('{"status": "200", "path": "/500"}', '10.0.0.7 - - [x] "GET /502 HTTP/1.1" 200 503', '{"status": "404"}', '{"took": 500}', '{"status": true}',
+                     '10.0.0.7,04/Aug/2026:12:36:01 +0000,GET,/500,HTTP/1.1,200,503', '<request> <status>200</status> <responseLength>503</responseLength> </request>'):
             self.assertEqual([], self.grouped(line)["patterns"], line)
 
     def test_the_requests_of_access_logs_are_searched_by_their_status(self) -> None:
