@@ -145,6 +145,20 @@ class Statements(unittest.TestCase):
             client = SimpleNamespace(list_tasks=lambda **k: {"taskArns": ["a"]}, describe_tasks=lambda **k: {"tasks": tasks})
             self.assertEqual([f"{want}Task failed ELB health checks"], texts(ecs.stopped_tasks(context(ecs=client), "prod web")))
 
+    def test_stopped_tasks_that_were_not_all_read(self):
+        arns = [f"arn:aws:ecs:us-east-1:1:task/prod/{n}" for n in range(150)]  # in no order
+        def list_tasks(**request):
+            first = int(request.get("nextToken") or 0)
+            end = first + request["maxResults"]
+            return {"taskArns": arns[first:end], **({"nextToken": str(end)} if end < len(arns) else {})}
+        client = SimpleNamespace(list_tasks=list_tasks, describe_tasks=lambda **k: {"tasks": [
+            {"lastStatus": "STOPPED", "stoppedReason": "Essential container in task exited", "stoppedAt": NOW - timedelta(minutes=200 - int(arn.split("/")[-1]))}
+            for arn in k["tasks"]]})
+        self.assertEqual(["at least 100 tasks stopped, the last of those that were read at 2026-01-15T10:35:00Z: Essential container in task exited"],
+                         texts(ecs.stopped_tasks(context(ecs=client), "prod web")))
+        arns = arns[50:]
+        self.assertEqual(["100 tasks stopped, the last at 2026-01-15T11:25:00Z: Essential container in task exited"], texts(ecs.stopped_tasks(context(ecs=client), "prod web")))
+
     def test_variable_that_became_a_secret_is_not_removed(self):
         def container(environment, secrets):
             return {"name": "app", "environment": [{"name": name, "value": "x"} for name in environment],

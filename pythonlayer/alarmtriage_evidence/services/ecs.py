@@ -15,7 +15,7 @@ READS = ("ecs:DescribeServices", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:Desc
          "cloudwatch:GetMetricData", *LOG_READS, "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
 COST = "two metrics of GetMetricData"
 MAX_EVENTS = 8
-MAX_TASKS = 20
+MAX_TASKS = 100  # that DescribeTasks returns
 MAX_CONTAINERS = 4
 _PLANNED = "Scaling activity initiated by"  # reason of tasks that a deployment or fewer desired tasks stopped
 _TASK = re.compile(r" ?\(task [^)]*\)")  # in the text of an event
@@ -61,6 +61,7 @@ def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:
     arns = ctx.pages(f"stopped tasks of {name}", client.list_tasks, "taskArns", MAX_TASKS, cluster=cluster, serviceName=wanted,
                      desiredStatus="STOPPED", maxResults=MAX_TASKS)
     tasks = client.describe_tasks(cluster=cluster, tasks=arns).get("tasks") or [] if arns else []
+    least = "" if arns.is_complete else "at least "
     reasons: dict = {}
     for task in tasks:
         exits = "; ".join(f"container {c.get('name')}: {'exit code ' + str(c['exitCode']) if c.get('exitCode') is not None else ''} "
@@ -69,11 +70,12 @@ def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:
         reasons.setdefault(f"{reason}{' (' + exits + ')' if exits else ''}", []).append(task)
     for reason, group in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
         times = [task["stoppedAt"] for task in group if task.get("stoppedAt")]
-        until = f", the last at {stamp(max(times))}" if times else ""
+        last = "the last" if arns.is_complete else "the last of those that were read"  # the listing has no order
+        until = f", {last} at {stamp(max(times))}" if times else ""
         is_planned = all(str(task.get("stoppedReason")).startswith(_PLANNED) for task in group)
         stopping = sum(task.get("lastStatus") not in ("STOPPED", None) for task in group)
         what = "are stopping" if stopping == len(group) else f"stopped{until}{f', or are stopping ({stopping} of them)' if stopping else ''}"
-        yield Observation(about, "change" if is_planned else "errors", f"{len(group)} tasks {what}: {reason}", 35 if is_planned else 86)
+        yield Observation(about, "change" if is_planned else "errors", f"{least}{len(group)} tasks {what}: {reason}", 35 if is_planned else 86)
 
 
 def task_definition(ctx: Context, name: str) -> Iterator[Observation]:
