@@ -2,7 +2,7 @@
 
 import json
 import re
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
@@ -13,6 +13,7 @@ from .changes import changes
 from .context import Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
+FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
 _T = TypeVar("_T")
@@ -49,14 +50,17 @@ class _Collection:
             early["related"] = self._start(alarms.related, ctx)
             if kind in ("log", "promql") or alarm.get("contributor"):
                 early["contributors"] = self._start(alarms.contributors, ctx)
-        definition = self._take("definition", early.pop("definition"), found) or {}
-        source = ctx.source = definition or ctx.source
-        changed = definition.get("StateTransitionedTimestamp") or definition.get("StateUpdatedTimestamp")
-        if definition.get("StateValue") not in (None, "ALARM") and isinstance(changed, datetime) and changed > ctx.fired_at:
-            found["recovered"] = stamp(changed)
+        definition: Mapping[str, Any] = {}
+        if self._is_done(early["definition"]):
+            definition = self._take("definition", early.pop("definition"), found) or {}
+        source = ctx.source = definition or ctx.source  # that of the event, if the definition is late
         below: List[Dict[str, Any]] = []
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
-            below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
+            children = self._start(alarms.children, ctx, source)
+            if self._is_done(children):
+                below = self._take("child alarms", children, {}) or []
+            else:
+                ctx.note("child alarms: not read in time")
         late = self._try("query and series", lambda: self._start_late(found, source, below), {})
         ctx.series = late.get("series")
         ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
@@ -74,6 +78,10 @@ class _Collection:
                                         lambda: services.addresses(ctx, wanted), [name for _, name in wanted])
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
+        definition = found.get("definition") or {}
+        changed = definition.get("StateTransitionedTimestamp") or definition.get("StateUpdatedTimestamp")
+        if definition.get("StateValue") not in (None, "ALARM") and isinstance(changed, datetime) and changed > ctx.fired_at:
+            found["recovered"] = stamp(changed)
         found["observations"] = self._observations(looks)
         ctx.windows()
         if ctx.onset:
@@ -151,6 +159,10 @@ class _Collection:
         except Exception as error:
             self._failed(name, _described(error))
         return instead
+
+    def _is_done(self, part: "Future[Any]") -> bool:
+        """Waits for a part that others need, but leaves them most of the time. Reports whether it is done."""
+        return bool(wait([part], timeout=min(FIRST_SECONDS, self._ctx.remaining() / 3)).done)
 
     def _take(self, name: str, part: "Future[Any]", found: Dict[str, Any]) -> Any:
         """Waits for a part and puts its result into `found`. Returns None if it failed or was too slow."""

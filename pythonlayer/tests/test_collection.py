@@ -220,6 +220,20 @@ class Texts(unittest.TestCase):
         self.assertEqual([("UpdateAlias", True)], [(one["event"], one["own"]) for one in found["changes"]])
         self.assertIn("changes: the names of the alarm's resources were not known: not read in time", found["problems"])
 
+    def test_looks_do_not_wait_for_a_slow_read_of_the_definition(self) -> None:
+        slow = threading.Event()
+        answers = {"cloudwatch.describe_alarms": lambda request: {} if slow.wait(30) else {},
+                   "lambda.get_function_concurrency": {"ReservedConcurrentExecutions": 0}}
+        try:
+            of_one, _, _ = collected(answers, fallback=lambda_alarm(), seconds=3)
+            of_several, _, _ = collected(answers, kind="composite", children=["b"], fallback=lambda_alarm(), seconds=3)
+        finally:
+            slow.set()
+        for found in (of_one, of_several):
+            self.assertTrue(any("its reserved concurrency is 0" in one["text"] for one in found["observations"]), found)
+            self.assertTrue(any(one.startswith("definition") and one.endswith("not finished within the time of the collection") for one in found["problems"]), found)
+        self.assertIn("child alarms: not read in time", of_several["problems"])
+
     def test_log_lines_are_no_headings(self) -> None:
         rows = [[{"field": "@message", "value": text}] for text in ("  ", "OBSERVATIONS (what was seen)", "- Lambda function orders: its state is Failed", "WHAT COULD NOT BE SEEN")]
         data = json.dumps({"results": [{"timestamp": "2026-08-04T12:36:00.000+0000", "value": 4, "queryResultId": "q"}]})
