@@ -18,6 +18,7 @@ FREQUENT = 5  # warnings of a pattern that are more than chance
 MAX_KEYS = 2  # KMS keys that the errors of one log group name
 LOG_READS = ("logs:FilterLogEvents", "kms:DescribeKey")  # of `log_errors`
 _KEY = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d+:key/[\w-]{10,60}")
+MAX_EVENTS = 6  # of a stack that are shown
 MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 _MOMENT = timedelta(milliseconds=1)  # a period of FilterLogEvents includes its last millisecond
@@ -170,16 +171,22 @@ def stack_events(ctx: Context, about: str, physical_id: str, *types: str) -> Ite
         events = ctx.once(("stack", stack), lambda: ctx.pages(
             f"events of stack {stack}", client.describe_stack_events, "StackEvents", 1000, newest_first="Timestamp", StackName=stack))
         shown = 0
-        for event in events:
+        for event in sorted(events, key=lambda event: not _is_cause(event)):  # then the newest
             is_own = is_it(event)
             failed = "FAILED" in (event.get("ResourceStatus") or "") or "ROLLBACK" in (event.get("ResourceStatus") or "")
             whole = event.get("ResourceType") == "AWS::CloudFormation::Stack"
-            if (is_own or failed or whole) and shown < 6:
+            if (is_own or failed or whole) and shown < MAX_EVENTS:
                 reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
                 for seen in recent(ctx, about, f"CloudFormation stack {stack}: {event.get('LogicalResourceId')} "
                                                f"{event.get('ResourceStatus')}{reason}", event.get("Timestamp"), 92 if failed or is_own else 85):
                     shown += 1
                     yield seen
+
+
+def _is_cause(event: Mapping[str, Any]) -> bool:
+    """Reports whether an event of a stack says why a deployment failed. Failures of other resources follow, which were only cancelled."""
+    reason = event.get("ResourceStatusReason") or ""
+    return "FAILED" in (event.get("ResourceStatus") or "") and reason != "" and "cancelled" not in reason
 
 
 def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> Iterator[Observation]:

@@ -261,6 +261,27 @@ class Statements(unittest.TestCase):
         found = texts(elasticache.events(context(elasticache=client), "orders"))
         self.assertEqual([text.split(" at ")[0] for text in found], [f"event: event {n}" for n in range(8, 0, -1)])
 
+    def test_failover_before_many_other_events_of_a_database(self):
+        events = [{"Message": f"event {n}", "Date": NOW - timedelta(minutes=n), "EventCategories": ["failover" if n == 19 else "backup"]} for n in range(1, 20)]
+        client = SimpleNamespace(describe_events=lambda **k: {"Events": events}, describe_db_instances=lambda **k: {"DBInstances": [{}]})
+        found = texts(rds.events(context(rds=client), "orders"))
+        self.assertEqual({text.split(" at ")[0] for text in found}, {f"event: event {n}" for n in (*range(1, 10), 19)})
+
+    def test_reason_of_a_rollback_before_many_other_events_of_a_stack(self):
+        def event(minute, resource, status, reason=""):
+            kind = "AWS::CloudFormation::Stack" if resource == "shop" else "AWS::SQS::Queue"
+            return {"LogicalResourceId": resource, "PhysicalResourceId": resource, "ResourceType": kind, "ResourceStatus": status, "Timestamp": NOW - timedelta(minutes=minute),
+                    **({"ResourceStatusReason": reason} if reason else {})}
+        events = [event(1, "shop", "UPDATE_ROLLBACK_COMPLETE"), event(2, "shop", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"), event(3, "orders", "UPDATE_COMPLETE"),
+                  event(4, "orders", "UPDATE_IN_PROGRESS"), event(5, "shop", "UPDATE_ROLLBACK_IN_PROGRESS", "The following resource(s) failed to update: [carts]."),
+                  event(6, "orders", "UPDATE_FAILED", "Resource update cancelled"), event(7, "jobs", "UPDATE_FAILED", "Resource update cancelled"),
+                  event(8, "carts", "UPDATE_FAILED", "Invalid value for VisibilityTimeout"), event(9, "shop", "UPDATE_IN_PROGRESS", "User Initiated")]
+        client = SimpleNamespace(describe_stack_resources=lambda **k: {"StackResources": [{"StackName": "shop", "PhysicalResourceId": "orders"}]},
+                                 describe_stack_events=lambda **k: {"StackEvents": events})
+        found = texts(looks.stack_events(context(cloudformation=client), "x", "orders"))
+        self.assertEqual(6, len(found))
+        self.assertIn("carts UPDATE_FAILED: Invalid value for VisibilityTimeout", found[0])
+
     def test_log_group_in_another_region(self):
         options = {"awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1"}
         ecs_client = SimpleNamespace(describe_services=lambda **k: {"services": [{"taskDefinition": "td/web:3"}]}, describe_task_definition=lambda **k: {

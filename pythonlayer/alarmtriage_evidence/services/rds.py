@@ -13,6 +13,8 @@ READS = ("rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeEvent
 COST = "eight metrics of GetMetricData, and five requests of Performance Insights for each instance"
 
 MAX_INSTANCES = 2  # of a cluster whose load is read
+MAX_EVENTS = 10  # of an instance, and of its cluster
+_LOUD = frozenset(("failover", "failure", "low storage", "availability", "configuration change", "recovery"))  # categories of events that matter most
 
 
 def targets(metric: Metric) -> List[str]:
@@ -60,9 +62,13 @@ def events(ctx: Context, name: str) -> Iterator[Observation]:
     for kind, source in sources:
         found = ctx.pages(f"events of {source}", client.describe_events, "Events", 100, SourceType=kind, SourceIdentifier=source,
                           StartTime=ctx.fired_at - BEFORE, EndTime=ctx.fired_at)
-        for event in sorted((event for event in found if event.get("Date")), key=lambda event: event["Date"])[-10:]:
-            loud = set(event.get("EventCategories") or []) & {"failover", "failure", "low storage", "availability", "configuration change", "recovery"}
-            yield from recent(ctx, f"{KIND} {name}", f"event: {event.get('Message')}", event.get("Date"), 90 if loud else 60)
+        dated = [event for event in found if event.get("Date")]
+        for event in sorted(dated, key=lambda event: (_is_loud(event), event["Date"]))[-MAX_EVENTS:]:
+            yield from recent(ctx, f"{KIND} {name}", f"event: {event.get('Message')}", event.get("Date"), 90 if _is_loud(event) else 60)
+
+
+def _is_loud(event: Mapping[str, Any]) -> bool:
+    return not _LOUD.isdisjoint(event.get("EventCategories") or [])
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
