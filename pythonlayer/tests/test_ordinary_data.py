@@ -130,6 +130,17 @@ class Statements(unittest.TestCase):
         ctx.metrics = [Metric("AWS/ApiGateway", "4xx", (("ApiId", "abc123"), ("Stage", "prod")), "1")]
         self.assertIn("; 1 method or route has separate settings", texts(api_gateway.stage(ctx, "abc123 prod"))[0])
 
+    def test_deleted_stage_is_reported(self):
+        client = SimpleNamespace(get_rest_apis=lambda **k: {"items": [{"id": "abc", "name": "shop"}]}, get_stages=lambda **k: {"item": [{"stageName": "dev"}]})
+        for name, want in (("shop prod", "no stage prod is among those of API abc that were read"), ("shop dev", None)):
+            ctx = context(apigateway=client)
+            ctx.metrics = [Metric("AWS/ApiGateway", "5XXError", (("ApiName", "shop"), ("Stage", name.split()[1])), "1")]
+            if want:
+                with self.assertRaisesRegex(LookupError, want):
+                    texts(api_gateway.stage(ctx, name))
+            else:
+                self.assertIn("stage dev: ", texts(api_gateway.stage(ctx, name))[0])
+
     def test_tasks_that_a_scaling_activity_stopped_are_no_errors(self):
         tasks = [{"stopCode": "ServiceSchedulerInitiated", "stoppedReason": reason, "stoppedAt": NOW - timedelta(minutes=at), "containers": []} for reason, at in (
             ("Scaling activity initiated by (deployment ecs-svc/1)", 50), ("Scaling activity initiated by (deployment ecs-svc/1)", 40), ("Task failed ELB health checks", 5))]

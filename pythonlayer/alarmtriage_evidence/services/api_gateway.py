@@ -26,7 +26,10 @@ def stage(ctx: Context, name: str) -> Iterator[Observation]:
     api, about = _api(ctx, name), f"{KIND} {name}"
     if api is None:
         raise LookupError(f"no API {_parts(ctx, name)[0]} is among those of {ctx.region} that were read")
-    for found in _stages(ctx, api, name):
+    stages = _stages(ctx, api, name)
+    if not stages:
+        raise LookupError(f"no stage {_parts(ctx, name)[1]} is among those of API {api['id']} that were read")
+    for found in stages:
         label = found.get("stageName") or found.get("StageName")
         deployment = found.get("deploymentId") or found.get("DeploymentId")  # a stage of an HTTP API may have none
         yield from recent(ctx, about, f"stage {label} was last changed{f' (deployment {deployment})' if deployment else ''}",
