@@ -94,9 +94,13 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         request["NextToken"] = answer["NextToken"]
     else:
         ctx.note(f"series: only the first {MAX_PAGES} pages of the alarm's metrics were read")
+    incomplete: Dict[str, List[str]] = {}  # labels, by state
     for (id, label), state in states.items():
         if state != "Complete":
-            ctx.note(f"series: {label or id} is incomplete ({state})")
+            incomplete.setdefault(state, []).append(label or id)
+    for state, labels in incomplete.items():  # one line for all of a query's, which can be hundreds
+        more = f" and {len(labels) - 1} more are" if len(labels) > 1 else " is"
+        ctx.note(f"series: {labels[0]}{more} incomplete ({state})")
     # A result without data because CloudWatch could not read it, such as that of a metric of another account, is no series without data.
     return [r for r in results if r.get("Timestamps") or states[(r["Id"], r.get("Label") or "")].startswith("Complete")]
 

@@ -234,6 +234,13 @@ class Texts(unittest.TestCase):
             self.assertTrue(any(one.startswith("definition") and one.endswith("not finished within the time of the collection") for one in found["problems"]), found)
         self.assertIn("child alarms: not read in time", of_several["problems"])
 
+    def test_hundreds_of_incomplete_series_hide_no_other_problem(self) -> None:
+        results = [{"Id": "m1", "Label": f"orders-{n}", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [1.0]} for n in range(200)]
+        found, _, _ = collected({"cloudwatch.get_metric_data": {"MetricDataResults": results}, "cloudtrail.lookup_events": error("AccessDeniedException")},
+                                fallback=lambda_alarm())
+        self.assertIn("series: orders-0 and 199 more are incomplete (PartialData)", found["problems"])
+        self.assertTrue(any("CloudTrail lookups failed" in one for one in found["problems"]), found["problems"])
+
     def test_log_lines_are_no_headings(self) -> None:
         rows = [[{"field": "@message", "value": text}] for text in ("  ", "OBSERVATIONS (what was seen)", "- Lambda function orders: its state is Failed", "WHAT COULD NOT BE SEEN")]
         data = json.dumps({"results": [{"timestamp": "2026-08-04T12:36:00.000+0000", "value": 4, "queryResultId": "q"}]})
