@@ -40,6 +40,11 @@ def stuck() -> FakeAWS:
 
 
 class Queues(unittest.TestCase):
+    def test_requests_of_older_sdks_name_it_with_another_url(self) -> None:
+        addresses = sqs.addresses(context(stuck()), "orders")
+        self.assertIn("https://sqs.eu-west-1.amazonaws.com/123456789012/orders", addresses)
+        self.assertIn("https://eu-west-1.queue.amazonaws.com/123456789012/orders", addresses)
+
     def test_a_disabled_consumer_comes_first(self) -> None:
         aws = stuck()
         seen, failed = look(sqs, context(aws), "orders")

@@ -71,7 +71,10 @@ def functions(ctx: Context, name: str) -> List[str]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [ctx.arn("sqs", name), _url(ctx, name)]
+    url = _url(ctx, name)
+    path = "/".join(url.split("/")[-2:])
+    # Older SDKs send the other URLs, the last one in us-east-1.
+    return [ctx.arn("sqs", name), url, f"https://{ctx.region}.queue.amazonaws.com/{path}", f"https://queue.amazonaws.com/{path}"]
 
 
 LOOKS = (attributes, dead_letters, numbers, consumers, deployments)
