@@ -72,10 +72,11 @@ class _Collection:
             ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "
                      f"because this code reads account {ctx.own_account}")
         else:
-            looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
+            # Before the looks, which can take all workers if a service is slow.
             late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below),
                                         lambda: services.related(ctx, wanted), lambda event: services.is_other(wanted, event, [metric.namespace for metric in ctx.metrics]),
                                         lambda: services.addresses(ctx, wanted), [name for _, name in wanted])
+            looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         definition = found.get("definition") or {}

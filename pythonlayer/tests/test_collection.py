@@ -220,6 +220,20 @@ class Texts(unittest.TestCase):
         self.assertEqual([("UpdateAlias", True)], [(one["event"], one["own"]) for one in found["changes"]])
         self.assertIn("changes: the names of the alarm's resources were not known: not read in time", found["problems"])
 
+    def test_changes_do_not_wait_for_slow_looks_at_many_resources(self) -> None:
+        slow = threading.Event()
+        change = {"EventId": "1", "EventName": "UpdateAlias", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders-7"}]}
+        queries = [{**lambda_alarm()["Metrics"][0], "Id": f"m{n}"} for n in range(12)]
+        for n, query in enumerate(queries):
+            query["MetricStat"] = {**query["MetricStat"], "Metric": {**query["MetricStat"]["Metric"], "Dimensions": [{"Name": "FunctionName", "Value": f"orders-{n}"}]}}
+        operations = ("get_function_configuration", "get_function_concurrency", "list_aliases", "list_versions_by_function", "list_event_source_mappings")
+        try:
+            found, _, _ = collected({**{f"lambda.{one}": lambda request: {} if slow.wait(30) else {} for one in operations}, "cloudtrail.lookup_events": {"Events": [change]}},
+                                    fallback={"AlarmName": "a", "Metrics": queries}, seconds=3)
+        finally:
+            slow.set()
+        self.assertEqual([("UpdateAlias", True)], [(one["event"], one["own"]) for one in found["changes"]])
+
     def test_looks_do_not_wait_for_a_slow_read_of_the_definition(self) -> None:
         slow = threading.Event()
         answers = {"cloudwatch.describe_alarms": lambda request: {} if slow.wait(30) else {},
