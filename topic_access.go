@@ -3,6 +3,7 @@ package alarmtriage
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,19 +66,22 @@ func (t *AlarmTriage) policiesOf(topic awssns.ITopic) (hasPolicy, admits bool) {
 	if topic.Node().DefaultChild() == nil { // it is imported
 		return false, false
 	}
-	own := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0])
+	own, account := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0]), accountOf(awscdk.Stack_Of(topic))
 	for _, policy := range alarmjs.TopicPolicies(t) {
 		if slices.ContainsFunc(policy.Topics, func(arn string) bool { return resourceOf(arn) == own }) {
 			hasPolicy = true
-			admits = admits || slices.ContainsFunc(policy.Statements, mayAdmitCloudWatch)
+			admits = admits || slices.ContainsFunc(policy.Statements, func(statement map[string]any) bool {
+				return mayAdmitCloudWatch(statement, account)
+			})
 		}
 	}
 	return hasPolicy, admits
 }
 
-// mayAdmitCloudWatch reports whether a statement of a topic's policy may let CloudWatch publish. It does not judge conditions.
-func mayAdmitCloudWatch(statement map[string]any) bool {
-	if !allowsPublish(statement) {
+// mayAdmitCloudWatch reports whether a statement of a topic's policy may let CloudWatch publish. account is that of the topic; empty
+// if it is not known at synth. Only conditions that no service fulfills are judged.
+func mayAdmitCloudWatch(statement map[string]any, account string) bool {
+	if !allowsPublish(statement) || excludesServices(statement) {
 		return false
 	}
 	if statement["NotPrincipal"] != nil {
@@ -93,13 +97,42 @@ func mayAdmitCloudWatch(statement map[string]any) bool {
 	})
 	return services || principals["AWS"] != nil && slices.ContainsFunc(listOf(principals["AWS"]), func(principal any) bool {
 		text, isText := principal.(string)
-		return !isText || !namesIdentity(text)
+		return !isText || !namesIdentity(text) && !namesOtherAccount(text, account)
 	})
+}
+
+// identityKeys are the condition keys that requests of services lack.
+var identityKeys = []string{"aws:principalorgid", "aws:principalorgpaths", "aws:principalarn"}
+
+// identityOperators are the operators that need the key of a condition to exist.
+var identityOperators = regexp.MustCompile(`^(?:ForAnyValue:)?(?:StringEquals(?:IgnoreCase)?|StringLike|ArnEquals|ArnLike)$`)
+
+// excludesServices reports whether a statement has a condition that only identities of an account fulfill, such as those of an
+// organization.
+func excludesServices(statement map[string]any) bool {
+	conditions, _ := statement["Condition"].(map[string]any)
+	for operator, condition := range conditions {
+		keys, _ := condition.(map[string]any)
+		for key := range keys {
+			if identityOperators.MatchString(operator) && slices.Contains(identityKeys, strings.ToLower(key)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // namesIdentity reports whether a principal, with identified references, is a role or a user.
 func namesIdentity(principal string) bool {
 	return strings.Contains(principal, ":role/") || strings.Contains(principal, ":user/") || strings.HasSuffix(principal, ".Arn")
+}
+
+var accountPrincipal = regexp.MustCompile(`^(?:arn:.*:iam::)?([0-9]{12})(?::root)?$`)
+
+// namesOtherAccount reports whether a principal, with identified references, is certainly another account.
+func namesOtherAccount(principal, account string) bool {
+	match := accountPrincipal.FindStringSubmatch(principal)
+	return match != nil && elsewhere(account, match[1])
 }
 
 // CloudFormation's types of the resources that receive notifications.

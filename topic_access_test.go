@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awschatbot"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -42,7 +43,12 @@ func TestTopics_WarnsIfCloudWatchMayNotPublish(t *testing.T) {
 		"another service of AWS later": {true, allow(service("events"), "sns:Publish"), true},
 		"everybody of the account":     {true, allow(awsiam.NewAnyPrincipal(), "sns:Publish"), false},
 		"the account":                  {true, allow(awsiam.NewAccountRootPrincipal(), "sns:Publish"), false},
-		"a role by its ARN":            {true, allow(awsiam.NewArnPrincipal(jsii.String("arn:aws:iam::111122223333:role/publisher")), "sns:Publish"), true},
+		"another account":              {false, func(topic awssns.Topic) { topic.GrantPublish(awsiam.NewAccountPrincipal("444455556666")) }, true},
+		"another account by its ID":    {false, allow(awsiam.NewArnPrincipal(jsii.String("444455556666")), "sns:Publish"), true},
+		"an organization":              {false, allow(awsiam.NewOrganizationPrincipal(jsii.String("o-a1b2c3d4e5")), "sns:Publish"), true},
+		"not an organization": {false, allow(awsiam.NewPrincipalWithConditions(awsiam.NewAnyPrincipal(), &map[string]any{
+			"StringEqualsIfExists": map[string]any{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "StringNotEquals": map[string]any{"aws:PrincipalArn": "x"}}), "sns:Publish"), false},
+		"a role by its ARN": {true, allow(awsiam.NewArnPrincipal(jsii.String("arn:aws:iam::111122223333:role/publisher")), "sns:Publish"), true},
 		"a role of the app": {false, func(topic awssns.Topic) {
 			allow(awsiam.NewRole(topic.Stack(), jsii.String("Role"), &awsiam.RoleProps{AssumedBy: service("lambda")}), "sns:Publish")(topic)
 		}, true},
@@ -113,6 +119,13 @@ func TestSelfAlarmTopic_CompletesThePolicyOfTheApp(t *testing.T) {
 	}
 	synth(stack).HasResourceProperties(jsii.String("AWS::SNS::TopicPolicy"), like("PolicyDocument", like("Statement", []any{
 		like("Effect", "Deny"), cloudWatch})))
+
+	stack = stackIn(newTestApp(), "Test", "eu-west-1")
+	topic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+	topic.GrantPublish(awsiam.NewAccountPrincipal("444455556666"))
+	triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = topic })
+	synth(stack).HasResourceProperties(jsii.String("AWS::SNS::TopicPolicy"), like("PolicyDocument", like("Statement", []any{
+		like("Effect", "Allow", "Principal", object("AWS", assertions.Match_AnyValue())), cloudWatch})))
 
 	stack = stackIn(newTestApp(), "Test", "eu-west-1")
 	triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
