@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,11 @@ func openContainers(ctx context.Context, o Options) (tool *Tool, reason string, 
 	if err != nil {
 		p.close()
 		return nil, fmt.Sprintf("the container did not start (%v)", err), ctx.Err()
+	}
+	if slices.Contains(weakLayers(status), "seccomp") { // files need no Landlock there: the container has none of the user's
+		p.close()
+		return nil, fmt.Sprintf("%s runs the container on a kernel or an emulation that does not allow seccomp, without which the code could "+
+			"use the network and get the credentials", filepath.Base(engine)), nil
 	}
 	return &Tool{
 		run: p.run, close: p.close,

@@ -178,7 +178,7 @@ func openProcesses(ctx context.Context, o Options) (tool *Tool, reason string, e
 	}, "", nil
 }
 
-// weakLayers returns the layers that protect the user's files, and that are not active.
+// weakLayers returns the layers that protect the user's credentials and files, and that are not active.
 func weakLayers(status toolcall.Status) (missing []string) {
 	for _, name := range []string{"seccomp", "landlock"} {
 		if status.Layers[name] != "active" {

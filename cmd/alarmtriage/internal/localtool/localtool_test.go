@@ -3,6 +3,7 @@ package localtool
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,33 @@ func TestDockerfile_CompilesAReleaseWhereTheProgramDoesNotRun(t *testing.T) {
 		"v0.1.0": true, "v0.1.1-0.20261126054600-0123456789ab": true, "(devel)": false, "v0.1.1-0.20261126054600-0123456789ab+dirty": false, "": false,
 	} {
 		assert.Equal(t, want, isRelease(version), version)
+	}
+}
+
+func TestContainers_NeedSeccomp(t *testing.T) {
+	for _, tt := range []struct {
+		seccomp, landlock string
+		want              string // in the reason
+	}{
+		{"active", "refused: function not implemented", ""},
+		{"refused: invalid argument", "active", "does not allow seccomp"},
+	} {
+		engines := t.TempDir()
+		answer := fmt.Sprintf(`{"answer": {"status": {"layers": {"seccomp": %q, "landlock": %q}}}}`, tt.seccomp, tt.landlock)
+		script := "#!/bin/sh\ntest \"$1\" = image && exit\nread call; echo '" + answer + "'; " + settled + "read call"
+		require.NoError(t, os.WriteFile(filepath.Join(engines, "docker"), []byte(script), 0o700))
+		t.Setenv("PATH", engines)
+		program := filepath.Join(engines, "program")
+		require.NoError(t, os.WriteFile(program, nil, 0o600))
+		tool, reason, err := openContainers(t.Context(), Options{
+			AWS: aws.Config{Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "token")}, Program: program, Version: "v0.1.0", Cache: t.TempDir(),
+		})
+		require.NoError(t, err)
+		if tool != nil {
+			tool.Close()
+		}
+		assert.Equal(t, tt.want == "", tool != nil)
+		assert.Contains(t, reason, tt.want)
 	}
 }
 
