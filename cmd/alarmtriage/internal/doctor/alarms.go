@@ -135,6 +135,23 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 
 // judgeAlarms returns the check of the lists.
 func judgeAlarms(a Alarms, region string) selfcheck.Check {
+	check := judgeStarts(a, region)
+	if len(a.Without) > 0 {
+		check.Notes = append(check.Notes, fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without)))
+	}
+	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
+		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
+	}
+	return check
+}
+
+// unknownStarts says that a topic which cannot be read may start investigations.
+func unknownStarts(list []string) string {
+	return fmt.Sprintf("It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", plural.Either(len(list), "more does", "more do"), names(list))
+}
+
+// judgeStarts is judgeAlarms without the notes.
+func judgeStarts(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
 	scaling := slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
 	total := with + len(a.Without) + len(a.Disabled) + len(a.Unknown)
@@ -155,17 +172,11 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	case len(scaling) > 0:
 		return warning(fmt.Sprintf("%s %s to ALARM when all is well: %s.", detail, plural.Either(len(scaling), "of them only scales something, and goes", "of them only scale something, and go"),
 			names(scaling)), `Exclude them from the rule, for example with ExceptNamePrefixes and the prefix "TargetTracking-", and deploy.`)
-	}
-	check := fine("%s", detail)
-	if len(a.Unknown) > 0 {
-		check = skipped(fmt.Sprintf("%s It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", detail,
-			plural.Either(len(a.Unknown), "more does", "more do"), names(a.Unknown)),
+	case len(a.Unknown) > 0:
+		return skipped(detail+" "+unknownStarts(a.Unknown),
 			"Use credentials of the topic's account that allow sns:ListSubscriptionsByTopic to see whether it invokes the orchestrator.")
 	}
-	if len(a.Without) > 0 {
-		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}
-	}
-	return check
+	return fine("%s", detail)
 }
 
 // maxEnabled is how many alarms one request may enable.

@@ -138,6 +138,25 @@ func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *test
 	assert.Equal(t, "The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", check.Detail)
 }
 
+// A finding about some alarms must not hide that others start no investigation.
+func TestJudgeAlarms_NamesAlarmsWithoutInvestigations(t *testing.T) {
+	for name, a := range map[string]Alarms{
+		"nothing else":    {ByAction: []string{"errors"}},
+		"disabled ones":   {ByAction: []string{"errors"}, Disabled: []string{"latency"}},
+		"only disabled":   {Disabled: []string{"latency"}},
+		"none starts one": {},
+		"scaling ones":    {ByRule: []string{"TargetTracking-web"}, Scaling: []string{"TargetTracking-web"}},
+		"unknown ones":    {ByAction: []string{"errors"}, Unknown: []string{"shared"}},
+		"both":            {Disabled: []string{"latency"}, Unknown: []string{"shared"}},
+	} {
+		a.Without = []string{"orders", "payments"}
+		check := judgeAlarms(a, "eu-west-1")
+		assert.Contains(t, check.Notes, "2 alarms start no investigation: orders, payments.", name)
+		all := strings.Join(append(check.Notes, check.Detail), " ")
+		assert.Equal(t, len(a.Unknown), strings.Count(all, "It is not known whether 1 more does, because the subscriptions of a topic cannot be read: shared."), name)
+	}
+}
+
 // withTagPropagation adds the tag propagation of alarms, by their names, to the answers of DescribeAlarms. moto does not keep it.
 func withTagPropagation(propagation map[string]*types.AlarmTagsPropagation) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
