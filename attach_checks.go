@@ -120,7 +120,7 @@ func (t *AlarmTriage) warnOfUselessAlarm(alarm alarmjs.Alarm) (useless bool) {
 }
 
 // watchedNamespaces are the namespaces of metrics of AlarmTriage's resources.
-var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS"}
+var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS", "AWS/S3", "AWS/Logs"}
 
 // watchesTriage reports whether an alarm watches AlarmTriage itself. A composite alarm does if its rule names a self-alarm, or if
 // all its alarms in the app do.
@@ -154,11 +154,14 @@ func (t *AlarmTriage) namesItself(value any) bool {
 	return false
 }
 
-// rememberNames stores the names of the functions, of a new table, and of the queue.
+// rememberNames stores the names of the functions, of their log groups, of a new table and a new bucket, and of the queue.
 func (t *AlarmTriage) rememberNames(p *AlarmTriageProps) {
-	names := []*string{t.orchestrator.FunctionName(), t.tool.FunctionName()}
+	names := []*string{t.orchestrator.FunctionName(), t.tool.FunctionName(), t.orchestratorLogGroup.LogGroupName(), t.toolLogGroup.LogGroupName()}
 	if p.InvestigationsTable == nil {
 		names = append(names, t.table.TableName())
+	}
+	if p.ReportsBucket == nil {
+		names = append(names, t.reports.BucketName())
 	}
 	if p.OnFailureQueue != nil {
 		names = append(names, p.OnFailureQueue.QueueName())

@@ -61,6 +61,12 @@ func alarmOn(scope constructs.Construct, id string, metric awscloudwatch.IMetric
 		Metric: metric, Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
 }
 
+// metricOf returns a metric with one dimension.
+func metricOf(namespace, name, dimension string, value *string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String(namespace), MetricName: jsii.String(name), DimensionsMap: &map[string]*string{dimension: value}})
+}
+
 var acknowledgment = regexp.MustCompile(` \[ack: (.*)\]$`)
 
 // messagesOf returns the warnings and the summaries of a stack, as "PATH ID: MESSAGE", sorted.
@@ -250,9 +256,13 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 				awscloudwatch.NewCfnAlarm(stack, jsii.String("Plain"), &awscloudwatch.CfnAlarmProps{
 					ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), Namespace: jsii.String("AWS/Lambda"),
 					Dimensions: &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: jsii.String("FunctionName"), Value: triage.Tool().FunctionName()}}}),
+				alarmOn(stack, "Log", metricOf("AWS/Logs", "IncomingBytes", "LogGroupName", triage.OrchestratorLogGroup().LogGroupName())),
+				alarmOn(stack, "ToolLog", metricOf("AWS/Logs", "IncomingBytes", "LogGroupName", triage.ToolLogGroup().LogGroupName())),
+				alarmOn(stack, "Bucket", metricOf("AWS/S3", "NumberOfObjects", "BucketName", triage.ReportsBucket().BucketName())),
+				alarmOn(stack, "OtherBucket", metricOf("AWS/S3", "NumberOfObjects", "BucketName", jsii.String("orders"))),
 				alarmOn(stack, "Other", awslambda.Function_FromFunctionName(stack, jsii.String("F"), jsii.String("orders")).MetricErrors(nil)))
 		}, func() (want []string) {
-			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain", "Query"} {
+			for _, id := range []string{"Bucket", "Dead", "Errors", "Failures", "Log", "Math", "Plain", "Query", "ToolLog"} {
 				want = append(want, "/Test/"+id+" alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic")
 			}
 			return want
