@@ -125,6 +125,13 @@ func TestSynth_WarnsOfPropertyOverrides(t *testing.T) {
 		want   []string
 	}{
 		{"ActionsEnabled", override("ActionsEnabled", false), []string{disabled}},
+		{"ActionsEnabled, as a text", override("ActionsEnabled", "False"), []string{disabled}},
+		{"ActionsEnabled, of a token", func(r awscloudwatch.CfnAlarm) {
+			r.SetActionsEnabled(awscdk.Token_AsAny(false))
+		}, []string{disabled}},
+		{"ActionsEnabled, of a condition", func(r awscloudwatch.CfnAlarm) {
+			r.SetActionsEnabled(awscdk.Fn_ConditionIf(jsii.String("Quiet"), false, true))
+		}, nil},
 		{"ActionsEnabled, which was false", func(r awscloudwatch.CfnAlarm) {
 			r.SetActionsEnabled(false)
 			override("ActionsEnabled", true)(r)

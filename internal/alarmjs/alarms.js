@@ -463,7 +463,7 @@ class Alarms {
       return {
         alarm: countActions(resource, "alarmActions", wanted),
         ok: countActions(resource, "okActions", wanted),
-        disabled: `${effective(resource, "actionsEnabled", resource.actionsEnabled)}` === "false",
+        disabled: `${identify(effective(resource, "actionsEnabled", resource.actionsEnabled), resource)}`.toLowerCase() === "false",
         runbook: runbookOf(resource),
       };
     });
