@@ -174,7 +174,9 @@ var attributeValues = map[string][]string{
 		investigation.SeverityUnknown),
 	"confidence": textsOf(investigation.Confirmed, investigation.Likely, investigation.Unknown),
 	"confirmed":  {"true", "false"},
-	"outcome":    nil, "limit": nil, "account": nil, "account_name": nil, "region": nil, "investigation_id": nil,
+	"outcome": append(textsOf(investigation.OutcomeCompleted, investigation.OutcomeConcluded, investigation.OutcomeFallback),
+		"recovered", "fires_again", "self-check", "limit"),
+	"limit": nil, "account": nil, "account_name": nil, "region": nil, "investigation_id": nil,
 }
 
 // warnOfFilter adds a warning for each attribute or value of a filter policy that no notification has. Other publishers of the

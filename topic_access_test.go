@@ -177,6 +177,8 @@ func TestTopics_WarnsOfSubscribersThatReceiveNothing(t *testing.T) {
 		"a severity to exclude, misspelled": {false, filtered(map[string]any{"severity": list(map[string]any{"anything-but": list("Low")})}), value},
 		"a severity to exclude":             {false, filtered(map[string]any{"severity": list(map[string]any{"anything-but": list("low", "medium")})}), ""},
 		"an outcome":                        {false, filtered(map[string]any{"outcome": list("fallback", "limit", "self-check", "fires_again")}), ""},
+		"outcomes of investigations":        {false, filtered(map[string]any{"outcome": list("completed", "concluded", "recovered")}), ""},
+		"an outcome that does not exist":    {false, filtered(map[string]any{"outcome": list("failed")}), value},
 		"a confidence that does not exist":  {false, filtered(map[string]any{"confidence": list("high")}), value},
 		"an attribute in upper case":        {false, filtered(map[string]any{"Severity": list("high")}), value},
 		"an attribute of another publisher": {false, filtered(map[string]any{"team": list("payments")}), ""},
