@@ -179,6 +179,22 @@ func TestAttachTopic_RecognizesTopicsWhosePartitionIsAToken(t *testing.T) {
 	triage.AttachTopic(topic("Others", "others", false), nil)
 }
 
+// A topic of the app with a name can also be imported by its ARN.
+func TestAttachTopic_RecognizesTopicsByTheirName(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	topic := func(name string) awssns.ITopic {
+		return awssns.NewTopic(stack, jsii.String("Topic"+name), &awssns.TopicProps{TopicName: jsii.String(name)})
+	}
+	imported := func(name string) awssns.ITopic {
+		return awssns.Topic_FromTopicArn(stack, jsii.String("Imported"+name), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+name))
+	}
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotificationTopic = topic("reports") })
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(imported("reports"), nil) }), "sends to topic Test/Importedreports")
+	triage.AttachTopic(imported("alarms"), nil)
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(topic("alarms"), nil) }), "topic Test/Topicalarms is attached to AlarmTriage")
+	triage.AttachTopic(topic("others"), nil)
+}
+
 // The events of a member's alarms are on the default bus of its account and Region.
 func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 	const shared = "/S/B alarmtriage:shared-source: alarmtriage: "

@@ -874,7 +874,26 @@ func sameTopic(a, b awssns.ITopic) bool {
 	if a == b {
 		return true
 	}
+	if name := topicName(a); name != "" && name == topicName(b) { // one of both may be imported by the name of the other
+		return true
+	}
 	return sameARN("sns", a, b, a.TopicArn(), b.TopicArn())
+}
+
+// topicName returns the Region, account, and name of a topic, or an empty text if they are not known at synth.
+func topicName(topic awssns.ITopic) string {
+	if resource, isOfApp := topic.Node().DefaultChild().(awssns.CfnTopic); isOfApp {
+		stack, name := awscdk.Stack_Of(topic), resource.TopicName()
+		if account, region := accountOf(stack), regionOf(stack); account != "" && region != "" && deref(name) != "" && !unresolved(name) {
+			return region + ":" + account + ":" + *name
+		}
+		return ""
+	}
+	_, name, _ := strings.Cut(*topic.TopicArn(), ":sns:") // the partition is a token in most stacks
+	if unresolved(name) {
+		return ""
+	}
+	return name
 }
 
 // sameARN reports whether the ARNs of two resources of a service are known to be the same.
