@@ -528,18 +528,22 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
-	expression := "SET #state = :done, past = :past, report_uri = :report, expires_at = :expires " +
-		"REMOVE parked, report_stored, notification_sent, delivering"
+	expression, rest := "SET #state = :done, past = :past, report_uri = :report, expires_at = :expires",
+		" REMOVE parked, report_stored, notification_sent, delivering"
 	transitions := maps.Clone(c.transitions)
 	transitions[done.ID] = c.transition
 	v := values{
 		":done": text(stateDone), ":past": pastValue(past, transitions), ":report": text(done.ReportURI), ":expires": t.expiry(t.now()),
 	}
 	if len(c.repeats) > 0 { // past counts them from now on
-		expression += " DELETE repeat_times :counted"
-		v[":counted"] = set(c.repeats...)
+		latest := c.gaveWay
+		for _, repeat := range c.repeats {
+			latest = max(latest, transitionOfRepeat(repeat))
+		}
+		expression, rest = expression+", gave_way = :latest", rest+" DELETE repeat_times :counted"
+		v[":counted"], v[":latest"] = set(c.repeats...), text(latest)
 	}
-	err := t.change(ctx, c.Key, c, "settle the claim", expression, v)
+	err := t.change(ctx, c.Key, c, "settle the claim", expression+rest, v)
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 
@@ -608,6 +612,14 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, id, ow
 
 // repeatOf returns the element of [attrRepeats] for a transition during the window of an investigation.
 func repeatOf(id, transition string) string { return id + " " + transition }
+
+// transitionOfRepeat returns the transition of an element of [attrRepeats], or "" if it has no time.
+func transitionOfRepeat(repeat string) string {
+	if _, transition, _ := strings.Cut(repeat, " "); isTransitionTime(transition) {
+		return transition
+	}
+	return ""
+}
 
 // Repeats returns how many other transitions of the alarm were recorded since its claim.
 func (t *Table) Repeats(ctx context.Context, alarm *alarmevent.Alarm) (int, error) {

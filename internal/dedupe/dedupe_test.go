@@ -555,6 +555,32 @@ func TestRecovered_NotIfALaterTransitionGaveWay(t *testing.T) {
 	assert.NotNil(t, r)
 }
 
+// Events that waited in a queue arrive in any order, and the last investigation can be that of an early transition.
+func TestRecovered_NotIfAnEarlierInvestigationWasOfALaterTransition(t *testing.T) {
+	for name, repeats := range map[string][]int{"its own": nil, "a repeat of it": {8}} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarness(t)
+			ctx := t.Context()
+			latest := 5
+			first := b.mustClaim(t, alarm("a", latest), "request-1")
+			for _, repeat := range repeats {
+				latest = repeat
+				require.NoError(t, b.CountRepeat(ctx, alarm("a", repeat), first.ID, "request-2"))
+			}
+			require.NoError(t, b.Settle(ctx, first, past(first)))
+			b.advance(2 * time.Hour)
+			second := b.mustClaim(t, alarm("a", 1), "request-3")
+			require.NoError(t, b.Settle(ctx, second, past(second)))
+			r, err := b.Recovered(ctx, alarm("a", latest-1), "ok-1")
+			require.NoError(t, err)
+			assert.Nil(t, r, "the alarm fired again since")
+			r, err = b.Recovered(ctx, alarm("a", latest+1), "ok-2")
+			require.NoError(t, err)
+			assert.NotNil(t, r)
+		})
+	}
+}
+
 func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {
 	b := newHarness(t)
 	const events = 200

@@ -3,7 +3,8 @@ package dedupe
 import (
 	"context"
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -139,19 +140,15 @@ func (t *Table) timeOf(alarm *alarmevent.Alarm) time.Time {
 	return alarm.Time
 }
 
-// firedAfter reports whether the alarm's investigation, a repeat during its window, or a transition that gave way is of a later
-// time.
+// firedAfter reports whether a known transition of the alarm is of a later time. Events that waited in a queue arrive in any order,
+// so it need not be that of the last investigation.
 func (i item) firedAfter(at time.Time) bool {
-	latest := i.text(attrTransition)
-	if isTransitionTime(latest) {
-		latest = max(latest, i.text(attrGaveWay))
+	known := append(slices.Collect(maps.Values(i.pastTransitions())), i.text(attrTransition), i.text(attrGaveWay))
+	for _, repeat := range i.set(attrRepeats) {
+		known = append(known, transitionOfRepeat(repeat))
 	}
-	for _, repeat := range i.repeats(func(id string) bool { return id == i.text(attrID) }) {
-		if _, transition, ok := strings.Cut(repeat, " "); ok && isTransitionTime(transition) {
-			latest = max(latest, transition)
-		}
-	}
-	return isTransitionTime(latest) && latest > at.UTC().Format(transitionFormat)
+	of := at.UTC().Format(transitionFormat)
+	return slices.ContainsFunc(known, func(transition string) bool { return isTransitionTime(transition) && transition > of })
 }
 
 func isTransitionTime(transition string) bool {
