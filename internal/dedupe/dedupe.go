@@ -134,6 +134,10 @@ type Duplicate struct {
 	Running   bool   // false: done within the window
 	CoveredBy string // ARN of the other alarm whose investigation covers this one
 	ReportURI string
+
+	// IsCopy reports that the transition itself is known: it was investigated, covered, or counted as a repeat. It is therefore no
+	// new repeat.
+	IsCopy bool
 }
 
 // Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
@@ -216,6 +220,7 @@ func (t *Table) claimOne(
 	if before, err := t.read(ctx, KeyOf(alarm)); err != nil {
 		return nil, nil, err
 	} else if duplicate := before.investigated(transition, id); duplicate != nil {
+		duplicate.IsCopy = true
 		return nil, duplicate, nil
 	}
 	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, !onlyOwn && mayGiveWay(alarm))

@@ -448,6 +448,21 @@ func TestRepeats_AreMentionedByTheNextReport(t *testing.T) {
 	assert.Equal(t, []int{3, 1}, []int{third.SeenBefore[0].Repeats, third.SeenBefore[1].Repeats})
 }
 
+func TestRepeats_DoNotCountALateCopyOfAnInvestigatedTransition(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	first, repeat := stateChange("orders", "ALARM", 0, ""), stateChange("orders", "ALARM", 10*time.Minute, "")
+	b.mustInvestigate(t, "1", first)
+	b.mustBeDuplicate(t, "repeat", repeat)
+	b.clock.advance(2 * time.Hour)
+	b.mustBeDuplicate(t, "repeat, through another path", repeat)
+	b.mustInvestigate(t, "2", stateChange("orders", "ALARM", 2*time.Hour, ""))
+	b.mustBeDuplicate(t, "1, through another path", first)
+	b.clock.advance(2 * time.Hour)
+	third := b.record(t, b.mustInvestigate(t, "3", stateChange("orders", "ALARM", 4*time.Hour, "")))
+	require.Len(t, third.SeenBefore, 2)
+	assert.Equal(t, []int{1, 0}, []int{third.SeenBefore[0].Repeats, third.SeenBefore[1].Repeats})
+}
+
 func TestRepeats_CountATransitionThatDeliversTheReport(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.SNS.Fail(awsapitest.ErrDown, -1)
