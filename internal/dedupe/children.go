@@ -136,16 +136,35 @@ func (t *Table) decide(ctx context.Context, c *Claim) error {
 	return t.change(ctx, c.Key, c, "keep the claim of the composite alarm", "REMOVE undecided", values{})
 }
 
+// errReliedOn reports that the claim of a composite alarm may no longer give way.
+var errReliedOn = errors.New("another transition of the composite alarm relies on its claim")
+
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only
-// applies to this transition: its next one may have another cause, so the claim has no window. The latest of these transitions
-// stays recorded: the event of an earlier one, or of the alarm's return to OK before it, may arrive later. Another composite alarm
-// that this one triggers can give way, too, so the item has the time at which the investigation of the child began.
+// applies to this transition: its next one may have another cause, so the claim has no window. If the event of another transition
+// arrived in the meantime, giveWay returns errReliedOn. The latest of these transitions stays recorded: the event of an earlier one,
+// or of the alarm's return to OK before it, may arrive later. Another composite alarm that this one triggers can give way, too, so the
+// item has the time at which the investigation of the child began.
 func (t *Table) giveWay(ctx context.Context, c *Claim, by elsewhere) error {
-	return t.change(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
-		"SET #state = :done, covered_by = :elsewhere, started_at = :began, window_until = :now, gave_way = :transition", values{
+	current, err := t.changeIf(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
+		"SET #state = :done, covered_by = :elsewhere, started_at = :began, window_until = :now, gave_way = :transition", "undecided = :true", values{
 			":done": text(stateDone), ":elsewhere": text(by.of), ":began": millis(by.began), ":now": millis(t.now()),
-			":transition": text(c.latestGivenWay()),
+			":transition": text(c.latestGivenWay()), ":true": flag(true),
 		})
+	if errors.Is(err, ErrLost) && current.isHeldBy(c) {
+		return errReliedOn
+	}
+	return err
+}
+
+// relyOn prevents that the claim in current gives way, if it is that of another transition and still may: the event of this transition
+// becomes a duplicate of it. If the claim was decided in the meantime, relyOn returns [ErrLost].
+func (t *Table) relyOn(ctx context.Context, pk string, current item, transition string) error {
+	if !current.flag(attrUndecided) || isSameTransition(current.text(attrTransition), transition) {
+		return nil
+	}
+	c := &Claim{ID: current.text(attrID), Attempt: current.whole(attrAttempt)}
+	_, err := t.changeIf(ctx, pk, c, "rely on the claim of the composite alarm", "REMOVE undecided", "undecided = :true", values{":true": flag(true)})
+	return err
 }
 
 // latestGivenWay returns the latest transition of the alarm that gave way, if that of c does, too.

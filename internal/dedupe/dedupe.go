@@ -162,7 +162,10 @@ func (t *Table) Claim(
 	if err != nil || by.of == "" {
 		return claim, nil, errors.Join(err, t.decide(ctx, claim))
 	}
-	if err := t.giveWay(ctx, claim, by); err != nil && !errors.Is(err, ErrLost) { // lost: its answer was, and the SDK repeated it
+	switch err := t.giveWay(ctx, claim, by); {
+	case errors.Is(err, errReliedOn):
+		return claim, nil, nil
+	case err != nil && !errors.Is(err, ErrLost): // lost: its answer was, and the SDK repeated it
 		return claim, nil, err
 	}
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: by.of}, nil
@@ -243,6 +246,11 @@ func (t *Table) claimOne(
 		}
 	}
 	if !takeable(current, owner, now) || onlyOwn && current.text(attrID) != id {
+		if err := t.relyOn(ctx, KeyOf(alarm), current, transition); errors.Is(err, ErrLost) {
+			return t.claimOne(ctx, alarm, owner, id, leaseUntil, onlyOwn)
+		} else if err != nil {
+			return nil, nil, err
+		}
 		return nil, duplicateOf(current), nil
 	}
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
@@ -342,6 +350,9 @@ func (t *Table) takeOver(
 		}
 		holder := changed.text(attrOwner)
 		if isOwn := holder == owner || holder == ownerOfEarlier(owner); !isOwn || !takeable(changed, owner, t.now()) {
+			if err := t.relyOn(ctx, KeyOf(alarm), changed, transition); err != nil {
+				return nil, nil, err
+			}
 			return nil, duplicateOf(values(changed)), nil
 		}
 		current = changed
@@ -483,30 +494,48 @@ func (t *Table) read(ctx context.Context, pk string) (item, error) {
 // change writes to an item on condition that c still holds its claim. It returns [ErrLost] if another invocation does, and
 // errNoItem if there is no item: somebody deleted it, or replaced the table.
 func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expression string, v values) error {
+	_, err := t.changeIf(ctx, pk, c, what, expression, "", v)
+	return err
+}
+
+// changeIf is like change with a further condition, if it is not empty. It also returns [ErrLost] if only that one is false. current is
+// the item that was not changed.
+func (t *Table) changeIf(
+	ctx context.Context, pk string, c *Claim, what, expression, further string, v values,
+) (current item, err error) {
+	condition := "investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"
+	if further != "" {
+		condition += " AND " + further
+	}
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
-	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
 		Key:                       key(pk),
 		UpdateExpression:          &expression,
-		ConditionExpression:       aws.String("investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"),
+		ConditionExpression:       &condition,
 		ExpressionAttributeNames:  map[string]string{"#state": attrState},
 		ExpressionAttributeValues: v,
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if old, failed := awsapi.ConditionFailed(err); failed {
-		if len(old) > 0 {
-			return fmt.Errorf("%s: %w", what, ErrLost)
-		}
-		if i, err := t.read(ctx, pk); err == nil && len(i) == 0 {
-			return fmt.Errorf("%s in table %s: %w", what, t.name, errNoItem)
-		}
-		return fmt.Errorf("%s: %w", what, ErrLost)
+	old, failed := awsapi.ConditionFailed(err)
+	switch {
+	case err == nil:
+		return nil, nil
+	case !failed:
+		return nil, fmt.Errorf("%s in table %s: %w", what, t.name, err)
 	}
-	if err != nil {
-		return fmt.Errorf("%s in table %s: %w", what, t.name, err)
+	if current = item(old); len(current) == 0 {
+		if current, err = t.read(ctx, pk); err == nil && len(current) == 0 {
+			return nil, fmt.Errorf("%s in table %s: %w", what, t.name, errNoItem)
+		}
 	}
-	return nil
+	return current, fmt.Errorf("%s: %w", what, ErrLost)
+}
+
+// isHeldBy reports whether c holds the claim of the item.
+func (i item) isHeldBy(c *Claim) bool {
+	return i.text(attrID) == c.ID && i.whole(attrAttempt) == c.Attempt && i.text(attrState) == stateRunning
 }
 
 // Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery, which it records: from then
@@ -521,8 +550,7 @@ func (t *Table) Holds(ctx context.Context, c *Claim) error {
 	if err != nil {
 		return err
 	}
-	isHeld := i.text(attrID) == c.ID && i.whole(attrAttempt) == c.Attempt && i.text(attrState) == stateRunning
-	if len(i) > 0 && !isHeld {
+	if len(i) > 0 && !i.isHeldBy(c) {
 		return fmt.Errorf("check the claim: %w", ErrLost)
 	}
 	return nil

@@ -515,6 +515,25 @@ func TestClaim_OneOfTwoCompositeAlarmsThatTriggerEachOtherIsInvestigated(t *test
 	assert.Equal(t, composite("inner", 1).ARN, d.CoveredBy, "the inner alarm has not given way, and is investigated")
 }
 
+// The next transition of a composite alarm can have another cause than the triggering alarm to which this one gives way.
+func TestClaim_CompositeAlarmDoesNotGiveWayIfAnotherTransitionIsItsDuplicate(t *testing.T) {
+	db, name := newTable(t)
+	simultaneous := &interleaved{DynamoDB: db}
+	b := newHarness(t)
+	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	var next *dedupe.Duplicate
+	simultaneous.other = func() { next = b.mustBeDuplicate(t, composite("p", 3, "b"), "request-3") }
+	c := b.mustClaim(t, composite("p", 2, "a"), "request-2")
+	require.NotNil(t, next)
+	assert.Equal(t, c.ID, next.ID)
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+
+	simultaneous.other = func() { next = b.mustBeDuplicate(t, composite("q", 2, "a"), "request-5") }
+	b.mustBeDuplicate(t, composite("q", 2, "a"), "request-4")
+	assert.True(t, next.Running, "the same transition through another path prevents nothing")
+}
+
 func TestRecovered_OncePerInvestigation(t *testing.T) {
 	b := newHarness(t)
 	ctx := t.Context()
