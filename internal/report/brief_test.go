@@ -185,6 +185,15 @@ func TestForms_NameTheAccount(t *testing.T) {
 	assert.Contains(t, string(detail), `"account_name":"prod"`)
 }
 
+// Who asks about a report, or sends feedback, needs its address.
+func TestNotification_ContainsTheAddressOfTheReport(t *testing.T) {
+	rec := sample(t)
+	require.NotEmpty(t, rec.ReportURI)
+	assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), "\n  Report as text: "+rec.ReportURI+"\n")
+	rec.ReportURI = ""
+	assert.NotContains(t, report.Notification(rec, report.Links{}, 1<<20), "Report as text", "it is not stored")
+}
+
 func TestForms_StateThatAModelWroteTheReport(t *testing.T) {
 	rec := sample(t)
 	raw, err := report.Card(rec, linksOf(rec))

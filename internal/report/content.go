@@ -239,7 +239,7 @@ func monitoringOf(rec *investigation.Record, _ Links) content {
 // aboutOf lists the investigation's outcome and what it used. Cost and duration come last.
 func aboutOf(rec *investigation.Record, _ Links) content {
 	u := rec.Usage
-	about := []fact{{"Investigation", rec.ID}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", rec.Model}}
+	about := []fact{{"Investigation", rec.ID}, {"Report as text", rec.ReportURI}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", rec.Model}}
 	for _, f := range rec.Fallbacks {
 		about = append(about, fact{"Model not used", f.Why})
 	}

@@ -141,7 +141,7 @@ var outline = []section{
 		forms: written, content: monitoringOf,
 	},
 	{
-		title: "About this investigation", contents: "outcome, models, number of calls, tokens, cost, and duration",
+		title: "About this investigation", contents: "address of the text, outcome, models, number of calls, tokens, cost, and duration",
 		forms: written, required: true, content: aboutOf,
 	},
 	{
