@@ -222,7 +222,7 @@ func (t *Table) claimOne(
 	transition := transitionOf(alarm, owner)
 	if before, err := t.read(ctx, KeyOf(alarm)); err != nil {
 		return nil, nil, err
-	} else if duplicate := before.investigated(transition, id); duplicate != nil {
+	} else if duplicate := before.investigated(transition, id); duplicate != nil && !before.isUnfinished(transition, id) {
 		duplicate.IsCopy = true
 		return nil, duplicate, nil
 	}
@@ -254,6 +254,12 @@ func (t *Table) claimOne(
 		return nil, duplicateOf(current), nil
 	}
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
+}
+
+// isUnfinished reports whether the item has the investigation with this id, or of this transition, and it has not ended. It must end
+// even if a copy of its event was counted as a repeat of the investigation before it.
+func (i item) isUnfinished(transition, id string) bool {
+	return i.text(attrState) != stateDone && (i.text(attrID) == id || isSameTransition(i.text(attrTransition), transition))
 }
 
 // investigated returns the finished investigation of the transition, or with this id, if it is one of the alarm's past ones.

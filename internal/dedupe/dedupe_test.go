@@ -497,6 +497,46 @@ func (d *interleaved) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInp
 	return out, err
 }
 
+// readFirst runs other once, right after the first read.
+type readFirst struct {
+	awsapi.DynamoDB
+	other func()
+}
+
+func (d *readFirst) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	out, err := d.DynamoDB.GetItem(ctx, in, o...)
+	if other := d.other; other != nil {
+		d.other = nil
+		other()
+	}
+	return out, err
+}
+
+// An investigation can last longer than its window. Two events of the alarm's next transition arrive as it ends: one is counted as a
+// repeat of it, and the other one begins a new investigation.
+func TestClaim_RetryResumesAnInvestigationWhoseTransitionIsARepeat(t *testing.T) {
+	db, name := newTable(t)
+	first := &readFirst{DynamoDB: db}
+	b := newHarness(t)
+	b.Table = dedupe.New(first, name, time.Hour, b.now)
+	ctx := t.Context()
+	before, _, err := b.Claim(ctx, alarm("a", 1), "request-1", "before", b.now().Add(2*time.Hour))
+	require.NoError(t, err)
+	b.advance(time.Hour + time.Second)
+	first.other = func() {
+		require.NoError(t, b.CountRepeat(ctx, alarm("a", 2), before.ID, "request-2"))
+		require.NoError(t, b.Settle(ctx, before, past(before)))
+	}
+	next := alarm("a", 2)
+	next.Metrics = []alarmevent.Metric{{ID: "m"}} // nothing else is read before the alarm's item
+	for range 2 {
+		c, _, err := b.Claim(ctx, next, "request-3", "next", b.now().Add(lease))
+		require.NoError(t, err)
+		require.NotNil(t, c)
+		assert.Equal(t, "next", c.ID)
+	}
+}
+
 // CloudWatch allows cycles of composite alarms.
 func TestClaim_OneOfTwoCompositeAlarmsThatTriggerEachOtherIsInvestigated(t *testing.T) {
 	db, name := newTable(t)
