@@ -306,22 +306,22 @@ func looksRandom(value string) bool {
 	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
 }
 
-// minPhraseWord is the average number of letters of the words in a phrase. Those of a random text have about two.
-const minPhraseWord = 4
+// minPhraseWord is the average number of lower-case letters of the words in a phrase. Those of a random text have about one.
+const minPhraseWord = 3
 
 // isPhrase reports whether a value consists of words that begin with a capital and at most one number, as codes of errors do:
 // Ec2LaunchTemplateNotFound.
 func isPhrase(value string) bool {
-	letters := 0
+	lower := 0
 	for i := range len(value) {
-		if isLetter(value[i]) {
-			letters++
-		} else if !isDigit(value[i]) {
+		if isLower(value[i]) {
+			lower++
+		} else if !isUpper(value[i]) && !isDigit(value[i]) {
 			return false
 		}
 	}
 	words := len(wordsOf(value))
-	return words > 1 && letters >= minPhraseWord*words && numbersIn(value) <= 1
+	return words > 1 && lower >= minPhraseWord*words && numbersIn(value) <= 1
 }
 
 // isCompound reports whether a value consists of words and numbers, as codes of errors, keys of objects, and times do.
