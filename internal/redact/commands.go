@@ -439,6 +439,6 @@ var (
 
 var (
 	// The header of cookies, and one cookie in it.
-	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*\[?b?\\*["']?)([^\n"']{16,})`, "ookie", "OOKIE")
+	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*\[?(?:b?\\*["'])?)([^\n"']{16,})`, "ookie", "OOKIE")
 	cookie  = lazy.Regexp(`([A-Za-z0-9_.!#$%&*+^|~-]+=)([^;,\s"']+)`)
 )

@@ -64,8 +64,29 @@ func TestDocument_HeadersInPairsAndLists(t *testing.T) {
 			assert.Equal(t, "sent [redacted: secret] to the origin", clean)
 		}
 	}
-	for _, text := range []string{"Basic authentication required", `["authorization", "Basic realm"]`} {
+	for _, text := range []string{
+		"Basic authentication required", `["authorization", "Basic realm"]`, `["missing authorization","Basic authentication required"]`,
+	} {
 		clean, _ := redactor.Document(text)
 		assert.Equal(t, text, clean)
+	}
+}
+
+func TestDocument_HeadersWithOtherSigns(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	for _, c := range []struct{ name, text, want string }{
+		{"a cookie with the name b", "Cookie: b=Kq8vN3xB6wQwErTy12; theme=dark", "Cookie: b=[redacted: cookie]; theme=dark"},
+		{"a login at the end of a sentence", "sent Basic YXBwOktxOHZOM3hCNnc=.", "sent Basic [redacted: credential]"},
+		{"a custom header of CloudFront", `{"HeaderName":"X-Cookie","HeaderValue":"id=Kq8vN3xB6wQwErTy12; pin=Zq8sV2kLw9"}`,
+			`{"HeaderName":"X-Cookie","HeaderValue":"[redacted: custom header]"}`},
+		{"a variable", `[{"name":"COOKIE","value":"id=Kq8vN3xB6wQwErTy12; pin=Zq8sV2kLw9"}]`,
+			`[{"name":"COOKIE","value":"[redacted: environment variable]"}]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clean, count := redactor.Document(c.text)
+			assert.Equal(t, c.want, clean)
+			assert.Equal(t, 1, count)
+		})
 	}
 }

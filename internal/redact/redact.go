@@ -471,7 +471,8 @@ const headerSign = ": "
 // headerWith returns the line of a header with credentials or cookies, and whether a name is that of one.
 func headerWith(name, value string) (line string, isHeader bool) {
 	folded := fold(name)
-	return name + headerSign + value, strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie")
+	isHeader = isName(name) && (strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie"))
+	return name + headerSign + value, isHeader
 }
 
 // isFlagOfSecret reports whether an argument of a command, such as --password=value, has a secret.
@@ -635,10 +636,6 @@ func (w *walk) pair(o map[string]any) {
 			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
 				continue
 			}
-			if clean := w.header(name, value); clean != value {
-				o[other] = clean
-				continue
-			}
 			if fold(field) == headerName && !cannotBeSecret(name, value) {
 				o[other] = replacement(customHeader)
 				w.changes++
@@ -647,7 +644,9 @@ func (w *walk) pair(o map[string]any) {
 			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
+				continue
 			}
+			o[other] = w.header(name, value)
 		}
 	}
 }

@@ -331,7 +331,7 @@ func isAlone(before, scheme string) bool { return strings.EqualFold(strings.Trim
 
 // isLogin reports whether a text is a user and a password in base64.
 func isLogin(value string) bool {
-	login, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "="))
+	login, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "=.")) // a sentence can end with it
 	return err == nil && bytes.IndexByte(login, ':') >= 0 && utf8.Valid(login) && bytes.IndexFunc(login, unicode.IsControl) < 0
 }
 
