@@ -157,14 +157,21 @@ func (t *Table) giveWay(ctx context.Context, c *Claim, by elsewhere) error {
 }
 
 // relyOn prevents that the claim in current gives way, if it is that of another transition and still may: the event of this transition
-// becomes a duplicate of it. If the claim was decided in the meantime, relyOn returns [ErrLost].
+// becomes a duplicate of it. If the claim was decided in the meantime, relyOn returns [ErrLost]. If that could not be recorded, a claim
+// that has ended still has attrUndecided.
 func (t *Table) relyOn(ctx context.Context, pk string, current item, transition string) error {
-	if !current.flag(attrUndecided) || isSameTransition(current.text(attrTransition), transition) {
+	isUndecided := current.flag(attrUndecided) && current.text(attrState) == stateRunning
+	if !isUndecided || isSameTransition(current.text(attrTransition), transition) {
 		return nil
 	}
 	c := &Claim{ID: current.text(attrID), Attempt: current.whole(attrAttempt)}
 	_, err := t.changeIf(ctx, pk, c, "rely on the claim of the composite alarm", "REMOVE undecided", "undecided = :true", values{":true": flag(true)})
 	return err
+}
+
+// gaveWayAfter reports whether the claim of a composite alarm gave way after the time, so that a claim at that time failed.
+func (i item) gaveWayAfter(at time.Time) bool {
+	return i.text(attrState) == stateDone && i.flag(attrUndecided) && i.text(attrCoveredBy) != "" && i.time(attrWindow).After(at)
 }
 
 // latestGivenWay returns the latest transition of the alarm that gave way, if that of c does, too.

@@ -246,9 +246,11 @@ func (t *Table) claimOne(
 		}
 	}
 	if !takeable(current, owner, now) || onlyOwn && current.text(attrID) != id {
-		if err := t.relyOn(ctx, KeyOf(alarm), current, transition); errors.Is(err, ErrLost) {
+		err := t.relyOn(ctx, KeyOf(alarm), current, transition)
+		switch {
+		case errors.Is(err, ErrLost), current.gaveWayAfter(now) && !isSameTransition(current.text(attrTransition), transition):
 			return t.claimOne(ctx, alarm, owner, id, leaseUntil, onlyOwn)
-		} else if err != nil {
+		case err != nil:
 			return nil, nil, err
 		}
 		return nil, duplicateOf(current), nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
@@ -572,6 +573,54 @@ func TestClaim_CompositeAlarmDoesNotGiveWayIfAnotherTransitionIsItsDuplicate(t *
 	simultaneous.other = func() { next = b.mustBeDuplicate(t, composite("q", 2, "a"), "request-5") }
 	b.mustBeDuplicate(t, composite("q", 2, "a"), "request-4")
 	assert.True(t, next.Running, "the same transition through another path prevents nothing")
+}
+
+// undecided fails to record that the claim of a composite alarm does not give way.
+type undecided struct{ awsapi.DynamoDB }
+
+func (d undecided) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if aws.ToString(in.UpdateExpression) == "REMOVE undecided" {
+		return nil, awsapitest.ErrDown
+	}
+	return d.DynamoDB.UpdateItem(ctx, in, o...)
+}
+
+func TestClaim_NextTransitionIsADuplicateAlthoughTheDecisionWasNotRecorded(t *testing.T) {
+	db, name := newTable(t)
+	b := newHarness(t)
+	claim := func(name string) *dedupe.Claim {
+		c, _, err := b.Claim(t.Context(), composite(name, 1, name+"-child"), "request-1", name, b.now().Add(lease))
+		require.ErrorIs(t, err, awsapitest.ErrDown)
+		require.NotNil(t, c)
+		return c
+	}
+	b.Table = dedupe.New(undecided{db}, name, time.Hour, b.now)
+	settled, freed := claim("settled"), claim("freed")
+	b.Table = dedupe.New(db, name, time.Hour, b.now)
+
+	require.NoError(t, b.Settle(t.Context(), settled, past(settled)))
+	b.mustBeDuplicate(t, composite("settled", 2, "settled-child"), "request-2")
+
+	require.NoError(t, b.Free(t.Context(), freed, false, false))
+	own, err := b.ClaimOwn(t.Context(), composite("freed", 2, "freed-child"), "request-2", "other", b.now().Add(lease))
+	require.NoError(t, err)
+	assert.Nil(t, own)
+}
+
+// A claim reads the clock before it writes. Another transition can give way in between, which has no window.
+func TestClaim_TransitionIsInvestigatedIfAnotherOneGivesWayAtTheSameTime(t *testing.T) {
+	db, name := newTable(t)
+	first := &readFirst{DynamoDB: db}
+	b := newHarness(t)
+	b.Table = dedupe.New(first, name, time.Hour, b.now)
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	next := composite("p", 3, "b")
+	next.Metrics = []alarmevent.Metric{{ID: "m"}} // nothing else is read before the alarm's item
+	first.other = func() {
+		b.advance(time.Millisecond)
+		b.mustBeDuplicate(t, composite("p", 2, "a"), "request-2")
+	}
+	b.mustClaim(t, next, "request-3")
 }
 
 func TestRecovered_OncePerInvestigation(t *testing.T) {
