@@ -506,14 +506,14 @@ func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expressio
 	return err
 }
 
-// changeIf is like change with a further condition, if it is not empty. It also returns [ErrLost] if only that one is false. current is
+// changeIf is like change with one more condition, if it is not empty. If only that one is false, it returns [ErrLost], too. current is
 // the item that was not changed.
 func (t *Table) changeIf(
-	ctx context.Context, pk string, c *Claim, what, expression, further string, v values,
+	ctx context.Context, pk string, c *Claim, what, expression, extra string, v values,
 ) (current item, err error) {
 	condition := "investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"
-	if further != "" {
-		condition += " AND " + further
+	if extra != "" {
+		condition += " AND " + extra
 	}
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
 	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{

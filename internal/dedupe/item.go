@@ -33,7 +33,7 @@ const (
 	attrDelivering  = "delivering" // when the last delivery began
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
-	attrGaveWay     = "gave_way"        // latest transition that was not investigated itself: a composite alarm gave way, or it was a repeat that is now counted in attrPast
+	attrGaveWay     = "gave_way"        // latest transition that gave way to a triggering alarm, or was a repeat that attrPast counts
 	attrUndecided   = "undecided"       // a composite alarm may still give way to a triggering alarm
 	attrPast        = "past"            // list of maps, oldest first
 	attrRecoveryOf  = "recovery_of"     // id of the investigation whose recovery was recorded, until the alarm fires again

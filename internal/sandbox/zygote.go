@@ -126,7 +126,7 @@ func zygoteEnvironment(accessKey string, environment []string) []string {
 		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required", // not in a trailer: the broker refuses bodies in chunks
 		"AWS_DISABLE_REQUEST_COMPRESSION=true",           // and compressed ones
 		"MALLOC_ARENA_MAX=2",
-		"TZ=UTC", // everywhere, as in Lambda: models take times without a zone for UTC
+		"TZ=UTC", // as in Lambda: models assume that times without a zone are in UTC
 	}
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")

@@ -64,8 +64,8 @@ def metric(
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
     a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. `start` defaults to 3 hours before `end`.
-    CloudWatch has no fine points of long ago: `period` becomes a multiple of 5 minutes if `start` is more than 15 days ago, and of an hour
-    after 63 days.
+    CloudWatch has no fine points of long ago: `period` becomes a multiple of a minute if `start` is more than 3 hours ago, which the default
+    is, of 5 minutes after 15 days, and of an hour after 63 days.
     `account` is the owner of the metric; the metrics of accounts that are not read come from CloudWatch's links between accounts.
     """
     import boto3
