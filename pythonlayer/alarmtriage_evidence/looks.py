@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from alarmtriage_tool import logs
 
@@ -25,20 +25,28 @@ _MOMENT = timedelta(milliseconds=1)  # a period of FilterLogEvents includes its 
 
 
 def log_errors(
-    ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None, is_own: Optional[Callable[[str], bool]] = None,
-    is_shared: bool = True,
+    ctx: Context, about: str, group: str, is_access_log: bool = False, region: Optional[str] = None, is_own: Optional[Callable[[str], bool]] = None
 ) -> Iterator[Observation]:
     """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before.
 
-    `is_own` reports whether a log stream is one of the resource, if others can write to the log group, too. If they seldom do,
-    `is_shared` is false.
+    `is_own` reports whether a log stream is one of the resource, if others can write to the log group, too.
     """
+    others: Set[str] = set()  # log streams of which lines were left out
+
+    def counts(stream: str) -> bool:
+        if is_own is None or is_own(stream):
+            return True
+        others.add(stream)
+        return False
+
+    def where() -> str:
+        return f"its streams of {group}" if others else group
+
     start, onset, end = ctx.windows()
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs", region)
-    where = f"its streams of {group}" if is_own and is_shared else group
-    after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), is_own)
-    before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), is_own)
+    after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), counts)
+    before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), counts)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
@@ -49,12 +57,12 @@ def log_errors(
         count = earlier.get(found["pattern"], 0)
         weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"], minutes(since, end) / minutes(start, onset)) else 35
         yield Observation(about, "errors",
-                          f"{counted(found['count'], after)} log lines in {where} from {found['first']} to {found['last']}, {counted(count, before)} in the "
+                          f"{counted(found['count'], after)} log lines in {where()} from {found['first']} to {found['last']}, {counted(count, before)} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
-        yield Observation(about, "errors", f"no lines that look like errors in {where} around the transition, by words such as error, failed, and denied", 15)
+        yield Observation(about, "errors", f"no lines that look like errors in {where()} around the transition, by words such as error, failed, and denied", 15)
     yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])
-    yield from _new_warnings(ctx, about, group, client, where, is_own)
+    yield from _new_warnings(ctx, about, group, client, where, counts)
 
 
 def counted(count: int, read: Mapping[str, Any]) -> str:
@@ -65,7 +73,7 @@ def counted(count: int, read: Mapping[str, Any]) -> str:
 
 
 def _new_warnings(
-    ctx: Context, about: str, group: str, client: Any, where: str, is_own: Optional[Callable[[str], bool]]
+    ctx: Context, about: str, group: str, client: Any, where: Callable[[], str], is_own: Callable[[str], bool]
 ) -> Iterator[Observation]:
     """Returns the warnings of a log group that began after the onset."""
     start, onset, end = ctx.windows()
@@ -81,7 +89,7 @@ def _new_warnings(
     earlier = {found["pattern"] for found in before["patterns"]}
     new = [found for found in after["patterns"] if found["pattern"] not in earlier]
     for found in new[:MAX_WARNINGS]:
-        yield Observation(about, "errors", f"{counted(found['count'], after)} new warnings in {where} from {found['first']} to {found['last']}, none in the "
+        yield Observation(about, "errors", f"{counted(found['count'], after)} new warnings in {where()} from {found['first']} to {found['last']}, none in the "
                                            f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", 65 if found["count"] >= FREQUENT else 30)
 
 

@@ -43,12 +43,18 @@ class Looks(unittest.TestCase):
 class SharedLogGroup(unittest.TestCase):
     def test_lines_of_other_functions_do_not_count(self) -> None:
         streams = ("2026/08/04/carts[$LATEST]aa", "2026/08/04/orders[7]bb", "audit")
-        for group, where in (("/shop/all", "its streams of /shop/all"), (None, "/aws/lambda/orders")):
+        for group, where in (("/shop/all", "its streams of /shop/all"), (None, "its streams of /aws/lambda/orders")):
             configuration = {**Lambda.answers["lambda.get_function_configuration"], **({"LoggingConfig": {"LogGroup": group}} if group else {})}
             ctx = context(FakeAWS({"lambda.get_function_configuration": configuration, "logs.filter_log_events": lines_of(*streams)}))
             found = [one.text for one in lambda_functions.errors(ctx, "orders") if "ERROR of" in one.text]
             self.assertEqual(sorted(streams[1:]), sorted(text.rpartition("ERROR of ")[2] for text in found))
             self.assertTrue(all(f"1 log lines in {where} from" in text for text in found), found)
+
+    def test_only_a_log_group_without_lines_of_others_has_no_errors(self) -> None:
+        for stream, want in (("2026/08/04/carts[$LATEST]aa", "no lines that look like errors in its streams of /aws/lambda/orders "),
+                             ("2026/08/04/[$LATEST]bb", "1 log lines in /aws/lambda/orders ")):
+            ctx = context(FakeAWS({"lambda.get_function_configuration": Lambda.answers["lambda.get_function_configuration"], "logs.filter_log_events": lines_of(stream)}))
+            self.assertIn(want, "\n".join(one.text for one in lambda_functions.errors(ctx, "orders")))
 
 
 class Lambda(Looks):

@@ -172,9 +172,8 @@ def heaviest_functions(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def errors(ctx: Context, name: str) -> Iterator[Observation]:
-    default = f"/aws/lambda/{name}"
-    group = (_configuration(ctx, name).get("LoggingConfig") or {}).get("LogGroup") or default
-    yield from log_errors(ctx, f"{KIND} {name}", group, is_own=lambda stream: _writer(stream) in ("", name), is_shared=group != default)
+    group = (_configuration(ctx, name).get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
+    yield from log_errors(ctx, f"{KIND} {name}", group, is_own=lambda stream: _writer(stream) in ("", name))
 
 
 def _writer(stream: str) -> str:
