@@ -18,6 +18,9 @@ func TestText_OperationsOfAWSAreNoNamesOfSecrets(t *testing.T) {
 		`{"GetSecretValue": "AccessDenied", "get_secret_value": "Throttling"}`, `{"secretsmanager:GetSecretValue": "implicitDeny"}`,
 		"GetSessionToken=UnauthorizedOperation", `{"GetAuthorizationToken": "2026-11-26T22:17:03Z"}`, `{"GetSecretValue": "i-0123456789abcdef0"}`,
 		`{"CreateAccessKey": "orders-api-2"}`, `Counter({"GetAuthorizationToken": 1234567})`, `{"GetAuthorizationToken":1234567}`,
+		`["GetSecretValue", "AccessDenied"]`, `["CreateAccessKey", "orders-api-2"]`, "GetAuthorizationToken,2026-11-26T22:17:03Z",
+		"GetSecretValue failed for orders-db-2", "GetSecretValue i-0123456789abcdef0 AccessDenied", "| GetSecretValue | 42 |", "`GetSecretValue` is denied",
+		"eventName GetSecretValue 2026-11-26T22:17:03Z", "secretsmanager:GetSecretValue on prod/orders-db-2",
 	} {
 		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
 			clean, count := redacted(text)
@@ -25,9 +28,14 @@ func TestText_OperationsOfAWSAreNoNamesOfSecrets(t *testing.T) {
 			assert.Zero(t, count)
 		}
 	}
-	for _, text := range []string{`{"GetSecretValue": "Kq8vN3xB6w"}`, "get_token: Kq8vN3xB6w", `{"GetPassword": "swordfish"}`, `{"getPassword": "swordfish"}`, "get_password=swordfish"} {
-		clean, count := r.Text(text)
-		assert.Equal(t, 1, count, clean)
+	for _, text := range []string{
+		`{"GetSecretValue": "Kq8vN3xB6w"}`, "get_token: Kq8vN3xB6w", `{"GetPassword": "swordfish"}`, `{"getPassword": "swordfish"}`, "get_password=swordfish", `["GetSecretValue", "Kq8vN3xB6w"]`,
+		"('get_secret_value', 'Kq8vN3xB6w')", `{"rows": [["GetSecretValue", "Kq8vN3xB6w"]]}`,
+	} {
+		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
+			clean, count := redacted(text)
+			assert.Equal(t, 1, count, clean)
+		}
 	}
 }
 

@@ -537,7 +537,7 @@ func (w *walk) row(list []any) {
 	if isText && hasValue {
 		list[1] = w.header(name, value)
 	}
-	if isText && hasValue && isPairName(name) && classify(name) >= ambiguous && looksPassword(value) && !isHarmlessValue(value) &&
+	if isText && hasValue && isPairName(name) && classify(name) >= operation && looksPassword(value) && !isHarmlessValue(value) &&
 		!isProse(value) && (!strings.Contains(name, " ") || !isMessage(value)) {
 		list[1] = replacement("secret")
 		w.changes++

@@ -211,7 +211,7 @@ func (s *scanner) look(start, end int) {
 		s.elements(start, end+closer)
 		return
 	}
-	if !couldBeSecret(name) || s.kind(name) < ambiguous {
+	if !couldBeSecret(name) || s.kind(name) < operation {
 		return
 	}
 	if strings.HasSuffix(text[:start], "::") && text[end] != '(' { // AWS::IAM::AccessKey and the name of a resource
