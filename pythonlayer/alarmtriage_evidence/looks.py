@@ -179,7 +179,8 @@ def stack_events(ctx: Context, about: str, physical_id: str, *types: str) -> Ite
         events = ctx.once(("stack", stack), lambda: ctx.pages(
             f"events of stack {stack}", client.describe_stack_events, "StackEvents", 1000, newest_first="Timestamp", StackName=stack))
         shown = 0
-        for event in sorted(events, key=lambda event: not _is_cause(event)):  # then the newest
+        causes = [event for event in events if _is_cause(event)][:MAX_EVENTS // 2]
+        for event in causes + [event for event in events if event not in causes]:  # the newest
             is_own = is_it(event)
             failed = "FAILED" in (event.get("ResourceStatus") or "") or "ROLLBACK" in (event.get("ResourceStatus") or "")
             whole = event.get("ResourceType") == "AWS::CloudFormation::Stack"

@@ -214,15 +214,21 @@ def _excursion(values: Mapping[int, float], run: int, source: Mapping[str, Any])
     below = "LessThan" in (source.get("ComparisonOperator") or "") and "GreaterThan" not in (source.get("ComparisonOperator") or "")
     sign = -1 if below else 1
     half = len(usual) // 2
-    highest = max(sign * values[at] for at in usual)
-    drift = 2 * (highest - max(sign * values[at] for at in usual[:half])) / (usual[-1] - usual[half - 1])
-    steps = sorted(after - before for before, after in zip(earlier, earlier[1:]))
-    longest = max(int(source.get("EvaluationPeriods") or 1) + 1, steps[len(steps) // 2])  # between two datapoints of one excursion
+    first, second = ([sign * values[at] for at in part] for part in (usual[:half], usual[half:]))
+    highest = max(first + second)
+    rise = max(min(max(second) - max(first), _middle(second) - _middle(first)), 0)  # one high value is no trend
+    drift = 2 * rise / (usual[-1] - usual[half - 1])
+    steps = [after - before for before, after in zip(earlier, earlier[1:])]
+    longest = max(int(source.get("EvaluationPeriods") or 1) + 1, _middle(steps))  # between two datapoints of one excursion
     for at in reversed(earlier):
         if run - at > longest or sign * values[at] <= highest + drift * max(at - usual[-1], 0):
             break
         run = at
     return run
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
 
 
 def _is_blamed(ctx: Context, label: str) -> bool:

@@ -46,6 +46,7 @@ class Onset(unittest.TestCase):
             ("a jump after a steady rise", [i / 40 for i in range(160)] + [9, 9, 9], 1, {}, 3),
             ("a jump after a rise that gets faster", [i / 60 + i * i / 30000 for i in range(160)] + [9, 9, 9], 1, {}, 3),
             ("a steep rise after a slow one", [i / 100 for i in range(160)] + [3, 4, 9, 9, 9], 1, {}, 5),
+            ("a rise after one high value", [0] * 70 + [4] + [i % 2 for i in range(89)] + [i / 4 for i in range(8, 24)] + [9, 9], 1, {}, 9),
             ("a drop after a steady fall", [90 - i / 2 for i in range(160)] + [2.0, 2, 2], 1, {"ComparisonOperator": "LessThanThreshold"}, 3),
             ("a steady rise to the threshold", [i / 40 for i in range(203)], 1, {}, 2),
             ("data ends", [9.0] * 40 + [None] * 4, 1, {"TreatMissingData": "breaching", "ComparisonOperator": "LessThanThreshold"}, 4),

@@ -292,6 +292,12 @@ class Statements(unittest.TestCase):
         found = texts(looks.stack_events(context(cloudformation=client), "x", "orders"))
         self.assertEqual(6, len(found))
         self.assertIn("carts UPDATE_FAILED: Invalid value for VisibilityTimeout", found[0])
+        failed = [event(60 + n, f"topic-{n}", "CREATE_FAILED", "Rate exceeded") for n in range(8)]
+        events = [event(1, "shop", "UPDATE_COMPLETE"), event(2, "orders", "UPDATE_COMPLETE"), event(3, "orders", "UPDATE_IN_PROGRESS"), *failed]
+        found = texts(looks.stack_events(context(cloudformation=client), "x", "orders"))
+        self.assertEqual(6, len(found))
+        self.assertIn("orders UPDATE_COMPLETE", " ".join(found))
+        self.assertIn("topic-0 CREATE_FAILED", " ".join(found))
 
     def test_log_group_in_another_region(self):
         options = {"awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1"}

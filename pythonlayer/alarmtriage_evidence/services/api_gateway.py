@@ -28,7 +28,8 @@ def stage(ctx: Context, name: str) -> Iterator[Observation]:
         raise LookupError(f"no API {_parts(ctx, name)[0]} is among those of {ctx.region} that were read")
     stages = _stages(ctx, api, name)
     if not stages:
-        raise LookupError(f"no stage {_parts(ctx, name)[1]} is among those of API {api['id']} that were read")
+        stage_name = _parts(ctx, name)[1]
+        raise LookupError(f"{f'no stage {stage_name}' if stage_name else 'no stage'} is among those of API {api['id']} that were read")
     for found in stages:
         label = found.get("stageName") or found.get("StageName")
         deployment = found.get("deploymentId") or found.get("DeploymentId")  # a stage of an HTTP API may have none
