@@ -455,7 +455,7 @@ func (w *walk) value(name string, v any) any {
 	return v
 }
 
-// field redacts a text with a name. After the names of some headers, a text has a credential that has no name of its own.
+// field redacts a text with a name. Some headers, such as Authorization, contain a credential without a name.
 func (r *Redactor) field(name, text string) (string, int) {
 	if header, isHeader := headerWith(name, text); isHeader {
 		clean, count := r.Text(header)
