@@ -483,48 +483,44 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	assert.False(t, b.mustClaim(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 
-// interleaved runs other once, right after the first write.
+// interleaved runs a function once, right after the first read or the first write.
 type interleaved struct {
 	awsapi.DynamoDB
-	other func()
+	afterRead, afterWrite func()
+}
+
+func (d *interleaved) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	out, err := d.DynamoDB.GetItem(ctx, in, o...)
+	once(&d.afterRead)
+	return out, err
 }
 
 func (d *interleaved) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	out, err := d.DynamoDB.UpdateItem(ctx, in, o...)
-	if other := d.other; other != nil {
-		d.other = nil
-		other()
-	}
+	once(&d.afterWrite)
 	return out, err
 }
 
-// readFirst runs other once, right after the first read.
-type readFirst struct {
-	awsapi.DynamoDB
-	other func()
-}
-
-func (d *readFirst) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	out, err := d.DynamoDB.GetItem(ctx, in, o...)
-	if other := d.other; other != nil {
-		d.other = nil
+// once runs a function, if there is one, and forgets it first: the function itself may read and write.
+func once(f *func()) {
+	if other := *f; other != nil {
+		*f = nil
 		other()
 	}
-	return out, err
 }
 
 // An investigation can last longer than its window. Two events of the alarm's next transition arrive as it ends: one is counted as a
 // repeat of it, and the other one begins a new investigation.
 func TestClaim_RetryResumesAnInvestigationWhoseTransitionIsARepeat(t *testing.T) {
 	db, name := newTable(t)
-	first := &readFirst{DynamoDB: db}
+	first := &interleaved{DynamoDB: db}
 	b := newHarness(t)
 	b.Table = dedupe.New(first, name, time.Hour, b.now)
 	ctx := t.Context()
 	before, _, err := b.Claim(ctx, alarm("a", 1), "request-1", "before", b.now().Add(2*time.Hour))
 	require.NoError(t, err)
 	b.advance(time.Hour + time.Second)
-	first.other = func() {
+	first.afterRead = func() {
 		require.NoError(t, b.CountRepeat(ctx, alarm("a", 2), before.ID, "request-2"))
 		require.NoError(t, b.Settle(ctx, before, past(before)))
 	}
@@ -545,7 +541,7 @@ func TestClaim_OneOfTwoCompositeAlarmsThatTriggerEachOtherIsInvestigated(t *test
 	b := newHarness(t)
 	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
 	var claims [2]*dedupe.Claim
-	simultaneous.other = func() { claims[1], _ = b.claim(t, composite("q", 1, "p"), "request-2") }
+	simultaneous.afterWrite = func() { claims[1], _ = b.claim(t, composite("q", 1, "p"), "request-2") }
 	claims[0], _ = b.claim(t, composite("p", 1, "q"), "request-1")
 	assert.True(t, claims[0] != nil || claims[1] != nil, "each gave way to the other")
 
@@ -564,13 +560,13 @@ func TestClaim_CompositeAlarmDoesNotGiveWayIfAnotherTransitionIsItsDuplicate(t *
 	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
 	b.mustClaim(t, alarm("a", 1), "request-1")
 	var next *dedupe.Duplicate
-	simultaneous.other = func() { next = b.mustBeDuplicate(t, composite("p", 3, "b"), "request-3") }
+	simultaneous.afterWrite = func() { next = b.mustBeDuplicate(t, composite("p", 3, "b"), "request-3") }
 	c := b.mustClaim(t, composite("p", 2, "a"), "request-2")
 	require.NotNil(t, next)
 	assert.Equal(t, c.ID, next.ID)
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
 
-	simultaneous.other = func() { next = b.mustBeDuplicate(t, composite("q", 2, "a"), "request-5") }
+	simultaneous.afterWrite = func() { next = b.mustBeDuplicate(t, composite("q", 2, "a"), "request-5") }
 	b.mustBeDuplicate(t, composite("q", 2, "a"), "request-4")
 	assert.True(t, next.Running, "the same transition through another path prevents nothing")
 }
@@ -610,13 +606,13 @@ func TestClaim_NextTransitionIsADuplicateAlthoughTheDecisionWasNotRecorded(t *te
 // A claim reads the clock before it writes. Another transition can give way in between, which has no window.
 func TestClaim_TransitionIsInvestigatedIfAnotherOneGivesWayAtTheSameTime(t *testing.T) {
 	db, name := newTable(t)
-	first := &readFirst{DynamoDB: db}
+	first := &interleaved{DynamoDB: db}
 	b := newHarness(t)
 	b.Table = dedupe.New(first, name, time.Hour, b.now)
 	b.mustClaim(t, alarm("a", 1), "request-1")
 	next := composite("p", 3, "b")
 	next.Metrics = []alarmevent.Metric{{ID: "m"}} // nothing else is read before the alarm's item
-	first.other = func() {
+	first.afterRead = func() {
 		b.advance(time.Millisecond)
 		b.mustBeDuplicate(t, composite("p", 2, "a"), "request-2")
 	}
@@ -721,7 +717,7 @@ func TestRecovered_CompositeAlarmThatMayStillGiveWayIsNotNotified(t *testing.T) 
 	b.Table = dedupe.New(simultaneous, name, time.Hour, b.now)
 	b.mustClaim(t, alarm("a", 1), "request-1")
 	var early *dedupe.Recovery
-	simultaneous.other = func() {
+	simultaneous.afterWrite = func() {
 		var err error
 		early, err = b.Recovered(t.Context(), composite("p", 3), "ok-1")
 		require.NoError(t, err)
