@@ -121,17 +121,13 @@ func openDeployed(ctx context.Context, o Options) (*Tool, error) {
 		o.Function, answer.Status.Python, answer.Status.Boto3)}, nil
 }
 
-// remedy returns what to install.
+// remedy returns what to install, or to use instead.
 func remedy(container bool) string {
-	const engines = "install Docker, Finch, or Podman"
-	if container {
-		return engines
+	const others = "install Docker, Finch, or Podman, or name a deployed tool with --tool-function"
+	if runtime.GOOS == "linux" && !container {
+		return "install boto3 for python3 (`python3 -m pip install boto3`, or the package python3-boto3), or " + others
 	}
-	if runtime.GOOS == "linux" {
-		return "install boto3 for python3 (`python3 -m pip install boto3`, or the package python3-boto3), or " + engines +
-			", or name a deployed tool with --tool-function"
-	}
-	return engines + ", or name a deployed tool with --tool-function"
+	return others
 }
 
 // openProcesses starts the tool in processes on this machine. reason is why it cannot run here.
