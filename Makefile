@@ -21,6 +21,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # -trimpath. With the same settings for all programs, Go compiles CDK and the AWS SDK once. -w leaves out what only debuggers read.
 export GOFLAGS := $(shell $(GO) env GOFLAGS 2>/dev/null) -trimpath -ldflags=-w
 export CGO_ENABLED := 0
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads. go vet,
@@ -75,9 +76,9 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
 # Go starts packages in the order of its arguments. The longest ones come first, so that the others run beside them. The
-# parallel tests mostly wait, so four run at the same time even on two cores.
+# parallel tests mostly wait, so two run for each core.
 unit: ## run the Go tests except those in e2e and integ
-	$(TEMPLATE_TESTS) $(GO_TEST) -timeout 15m -parallel 4 ./internal/sandbox $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
+	$(TEMPLATE_TESTS) $(GO_TEST) -timeout 15m -parallel $$((2 * $(CORES))) ./internal/sandbox $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 # cmd/alarmtriage is a module of its own: the users of the construct do not get its dependencies.
 command: ## test the command alarmtriage
@@ -88,7 +89,7 @@ python: ## run the tests of the Python layer on every interpreter found
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
-	$(GO_TEST) -timeout 30m -p 3 ./e2e/deploy ./evals ./e2e/... ./evals/...
+	$(GO_TEST) -timeout 30m -p $$(($(CORES) + 1)) ./e2e/deploy ./evals ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
