@@ -6,11 +6,14 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,38 +101,57 @@ func main() {
 }
 `
 
-// publish creates a module proxy in a directory that serves this module with the files that git lists. The
-// version contains a hash of the files, because Go caches each module version that it has seen.
-func publish(t *testing.T) (proxy, version string) {
-	t.Helper()
-	version, err := modproxy.TestVersion(moto.Root())
-	require.NoError(t, err)
-	proxy = t.TempDir()
-	require.NoError(t, modproxy.Write(proxy, moto.Root(), version))
-	return proxy, version
+// outside publishes this module once for all tests, with a version that no other contents have.
+var outside = sync.OnceValues(func() (published, error) {
+	p := published{}
+	settings, err := exec.Command("go", "env", "GOPROXY", "GOMODCACHE").Output()
+	if err != nil {
+		return p, fmt.Errorf("go env: %w", err)
+	}
+	upstream, cache, _ := strings.Cut(strings.TrimSpace(string(settings)), "\n")
+	p.cache = cache
+	if p.proxy, err = os.MkdirTemp("", "alarmtriage-proxy-"); err != nil {
+		return p, err
+	}
+	if p.version, err = modproxy.TestVersion(moto.Root()); err != nil {
+		return p, err
+	}
+	p.forget()
+	cleanUp = func() {
+		p.forget()
+		_ = os.RemoveAll(p.proxy)
+	}
+	p.env = []string{"GOPROXY=file://" + p.proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", goFlags("-mod=mod"), "GOWORK=off"}
+	return p, modproxy.Write(p.proxy, moto.Root(), p.version)
+})
+
+// published is this module in a module proxy that serves the files that git lists.
+type published struct {
+	proxy, version string
+	env            []string // with which Go finds the module
+	cache          string   // Go's folder of downloaded modules, which the tests share with this checkout
 }
 
-// outside publishes this module. It returns the version, and the environment in which Go finds it.
-func outside(t *testing.T) (env []string, version string) {
-	t.Helper()
-	proxy, version := publish(t)
-	upstream := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOPROXY"))
-	// Downloaded modules are shared with this checkout, except the one under test, which is unpacked again.
-	cache := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOMODCACHE"))
-	unpacked := filepath.Join(cache, modulePath+"@"+version)
-	forget := func() {
-		_ = filepath.WalkDir(unpacked, func(path string, entry os.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				_ = os.Chmod(path, 0o755)
-			}
-			return nil
-		})
-		_ = os.RemoveAll(unpacked)
-		_ = os.RemoveAll(filepath.Join(cache, "cache", "download", modulePath))
-	}
-	forget()
-	t.Cleanup(forget)
-	return []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", goFlags("-mod=mod"), "GOWORK=off"}, version
+// forget deletes the module under test from the shared folder, which must not keep it.
+func (p published) forget() {
+	unpacked := filepath.Join(p.cache, modulePath+"@"+p.version)
+	_ = filepath.WalkDir(unpacked, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			_ = os.Chmod(path, 0o755)
+		}
+		return nil
+	})
+	_ = os.RemoveAll(unpacked)
+	_ = os.RemoveAll(filepath.Join(p.cache, "cache", "download", modulePath))
+}
+
+// cleanUp deletes what tests share.
+var cleanUp = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	cleanUp()
+	os.Exit(code)
 }
 
 // goFlags returns the setting of the go command's flags in the environment, with one more.
@@ -141,7 +163,9 @@ func gomodOf(version string) []byte {
 }
 
 func TestApp_OutsideThisRepositorySynthesizes(t *testing.T) {
-	env, version := outside(t)
+	t.Parallel()
+	module, err := outside()
+	require.NoError(t, err)
 	tests := []struct {
 		name   string
 		vendor bool
@@ -154,20 +178,20 @@ func TestApp_OutsideThisRepositorySynthesizes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(outsideApp), 0o644))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
-			run(t, dir, env, "go", "mod", "tidy")
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(module.version), 0o644))
+			run(t, dir, module.env, "go", "mod", "tidy")
 			if test.vendor {
-				run(t, dir, env, "go", "mod", "vendor")
+				run(t, dir, module.env, "go", "mod", "vendor")
 			}
 			app := filepath.Join(dir, "app")
-			run(t, dir, append(env, goFlags("")), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
+			run(t, dir, append(slices.Clone(module.env), goFlags("")), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
 			// The synth inherits the app's GOFLAGS, as it does under the cdk command line.
-			output := run(t, dir, append(env, "GOFLAGS="+test.flags[0], "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
+			output := run(t, dir, append(slices.Clone(module.env), "GOFLAGS="+test.flags[0], "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
 			assert.Contains(t, output, "alarmtriage: built lambdas/tool")
 			assertDeployable(t, filepath.Join(dir, "cdk.out"), "Outside")
 
 			first := builtFiles(t, filepath.Join(dir, "cdk.out"))
-			again := run(t, dir, append(env, "CDK_OUTDIR="+filepath.Join(dir, "cdk.out"), "CDK_VALIDATION=false"), app)
+			again := run(t, dir, append(slices.Clone(module.env), "CDK_OUTDIR="+filepath.Join(dir, "cdk.out"), "CDK_VALIDATION=false"), app)
 			assert.NotContains(t, again, "alarmtriage: building", "without a change, nothing is built")
 			assert.Equal(t, first, builtFiles(t, filepath.Join(dir, "cdk.out")), "the second synth must not write the functions and the layer again")
 		})
@@ -251,13 +275,14 @@ func TestTemplates_PassCfnLint(t *testing.T) {
 }
 
 func TestModuleZip_HoldsTheFilesThatSynthNeeds(t *testing.T) {
-	proxy, version := publish(t)
-	archive, err := zip.OpenReader(filepath.Join(proxy, modulePath, "@v", version+".zip"))
+	module, err := outside()
+	require.NoError(t, err)
+	archive, err := zip.OpenReader(filepath.Join(module.proxy, modulePath, "@v", module.version+".zip"))
 	require.NoError(t, err)
 	defer archive.Close()
 	names := map[string]bool{}
 	for _, file := range archive.File {
-		names[strings.TrimPrefix(file.Name, modulePath+"@"+version+"/")] = true
+		names[strings.TrimPrefix(file.Name, modulePath+"@"+module.version+"/")] = true
 	}
 	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/pythonlayer.go", "pythonlayer/alarmtriage_tool/__init__.py", "pythonlayer/alarmtriage_evidence/collector.py"} {
 		assert.True(t, names[want], want)

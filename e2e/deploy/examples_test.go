@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -179,9 +180,12 @@ func TestReadme_QuickStartIsTheBasicExample(t *testing.T) {
 }
 
 func TestExamples_SynthesizeOutsideThisRepository(t *testing.T) {
-	env, version := outside(t)
+	t.Parallel()
+	module, err := outside()
+	require.NoError(t, err)
+	env := slices.Clip(module.env) // so that append copies
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(module.version), 0o644))
 	put := func(name string, source []byte) {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "main.go"), source, 0o644))

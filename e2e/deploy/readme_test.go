@@ -106,6 +106,7 @@ func assertMemberIsReadByTheToolOnly(t *testing.T, cloud *moto.Server) {
 var runnable = map[string]int{"04-vpc-and-kms": 1}
 
 func TestExamples_CommandsOfTheirReadmesWork(t *testing.T) {
+	t.Parallel()
 	programs, err := filepath.Glob(filepath.Join(moto.Root(), "examples", "*", "main.go"))
 	require.NoError(t, err)
 	require.NotEmpty(t, programs)

@@ -35,6 +35,7 @@ var release = sync.OnceValues(func() (dir string, err error) {
 })
 
 func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
+	t.Parallel()
 	root := moto.Root()
 	dir, err := release()
 	require.NoError(t, err)

@@ -53,6 +53,7 @@ func copyExample(t *testing.T, name string) string {
 // The commands of the README run as they are, except that a stand-in for the GitHub CLI copies the files of a release that
 // this checkout makes.
 func TestTemplate_CommandsOfItsExampleDeployATriageThatAnswers(t *testing.T) {
+	t.Parallel()
 	made, err := release()
 	require.NoError(t, err)
 	file := func(suffix string) string { return filepath.Join(made, "alarmtriage-HEAD-"+suffix) }
