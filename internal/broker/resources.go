@@ -32,22 +32,28 @@ var sourceCommand = lazy.Regexp(`(?i)\bSOURCE\b`)
 
 func hasSource(text string) bool { return sourceCommand().MatchString(strings.Map(halfWidth, text)) }
 
-// hasOtherLanguage reports whether a request starts a query whose text can name log groups, as SQL and PPL can: it has
-// another language than Logs Insights' own, or its language is not known.
-func hasOtherLanguage(ops []*operation, r *http.Request, body []byte) bool {
+// queryOfAnyGroup returns why a request is refused if it starts a query whose text can name log groups, or an empty string: the text
+// has the word SOURCE, which can be the command, or it is in another language than Logs Insights' own, such as SQL and PPL, or the
+// language is not known.
+func queryOfAnyGroup(ops []*operation, r *http.Request, body []byte) string {
 	if !slices.ContainsFunc(ops, func(op *operation) bool { return op.service.prefix == logsService && op.name == "StartQuery" }) {
-		return false
+		return ""
 	}
+	const otherLanguage = "a query in SQL or PPL could read them; write the query in the language of Logs Insights"
 	input, err := inputOf(r, body)
 	if err != nil {
-		return true
+		return otherLanguage
 	}
 	for _, field := range input.fields {
-		if strings.EqualFold(field.name, "queryLanguage") && slices.ContainsFunc(field.value.allTexts(), isOtherLanguage) {
-			return true
+		name, texts := strings.ToLower(field.name), field.value.allTexts()
+		switch {
+		case name == "querylanguage" && slices.ContainsFunc(texts, isOtherLanguage):
+			return otherLanguage
+		case !strings.HasPrefix(name, "loggroup") && slices.ContainsFunc(texts, hasSource): // a log group can have the word in its name
+			return "a query with the word SOURCE could read them; pass the names of the log groups, and write the query without this word"
 		}
 	}
-	return false
+	return ""
 }
 
 func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
@@ -182,13 +188,11 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and its answer could contain lines "+
 				"of them; read the log groups that you need by name")
 		}
-		if resource.service == logsService && slices.ContainsFunc(values, hasSource) {
-			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query with SOURCE could "+
-				"read them; pass the names of the log groups instead")
+		if resource.service != logsService {
+			continue
 		}
-		if resource.service == logsService && hasOtherLanguage(ops, r, body) {
-			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query in SQL or PPL could "+
-				"read them; write the query in the language of Logs Insights")
+		if reason := queryOfAnyGroup(ops, r, body); reason != "" {
+			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and "+reason)
 		}
 	}
 	return ""
