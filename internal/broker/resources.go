@@ -258,8 +258,8 @@ func withNested(texts []string) (all []string, err error) {
 
 func isQuote(r rune) bool { return r == '\'' || r == '"' }
 
-// textsInHead returns the texts in the head of a request: the segments of its path in every reading, and the values of its
-// parameters and headers.
+// textsInHead returns the texts in the head of a request that can name a resource: the segments of its path in every reading, and
+// the values of its parameters and headers.
 func textsInHead(r *http.Request, at place) []string {
 	values := []string{at.bucket}
 	for text, times := r.URL.EscapedPath(), 0; times <= maxDecodings; times++ {
@@ -276,10 +276,22 @@ func textsInHead(r *http.Request, at place) []string {
 	for _, list := range r.URL.Query() {
 		values = append(values, list...)
 	}
-	for _, list := range r.Header {
-		values = append(values, list...)
+	for name, list := range r.Header {
+		if mayNameResource(name) {
+			values = append(values, list...)
+		}
 	}
 	return values
+}
+
+// protocolHeaders are headers that requests for any resource have. A name with wildcards, such as *event*, could match them.
+var protocolHeaders = []string{"accept", "authorization", "content-md5", "content-type", "smithy-protocol", "user-agent", "x-amz-api-version",
+	"x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-target", "x-amz-user-agent", "x-amzn-query-mode"}
+
+// mayNameResource reports whether the value of a header can name a resource.
+func mayNameResource(header string) bool {
+	header = strings.ToLower(header)
+	return isForwarded(header) && !slices.Contains(protocolHeaders, header) && !strings.HasPrefix(header, "amz-sdk-")
 }
 
 // textsInBody returns the texts in the body of a request.
@@ -288,8 +300,10 @@ func textsInBody(ops []*operation, r *http.Request, body []byte) (texts []string
 	case len(body) == 0:
 	case kind == typeForm:
 		form, _ := parseForm(body)
-		for _, list := range form {
-			texts = append(texts, list...)
+		for name, list := range form {
+			if name != "Action" && name != "Version" { // of the operation
+				texts = append(texts, list...)
+			}
 		}
 	case kind == typeCBOR:
 		t, err := treeOfCBOR(body)
@@ -306,20 +320,40 @@ func textsInBody(ops []*operation, r *http.Request, body []byte) (texts []string
 			texts = append(texts, each.text)
 		}
 	default:
-		const most = 4 * maxNodes // a member has a name, and a value with up to two brackets
-		decoder := json.NewDecoder(bytes.NewReader(body))
-		for n := 0; ; n++ {
-			token, err := decoder.Token()
-			if err != nil {
-				break
-			}
-			if n >= most {
-				return nil, errTooMany
-			}
-			if text, isText := token.(string); isText {
-				texts = append(texts, text)
-			}
-		}
+		return textsInJSON(body)
 	}
 	return texts, nil
+}
+
+// textsInJSON returns the texts in a body in JSON, and the names of members, which can be those of resources. The members of the body
+// itself are parameters, whose names are those of AWS. It stops where the body is not valid.
+func textsInJSON(body []byte) (texts []string, err error) {
+	const most = 4 * maxNodes // a member has a name, and a value with up to two brackets
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	var open []json.Delim // brackets that are not closed yet
+	isName := false       // whether a text is the name of a member
+	for n := 0; ; n++ {
+		token, err := decoder.Token()
+		if err != nil {
+			return texts, nil
+		}
+		if n >= most {
+			return nil, errTooMany
+		}
+		wasName := false
+		switch token := token.(type) {
+		case json.Delim:
+			if token == '{' || token == '[' {
+				open = append(open, token)
+			} else {
+				open = open[:len(open)-1]
+			}
+		case string:
+			wasName = isName
+			if !wasName || len(open) > 1 {
+				texts = append(texts, token)
+			}
+		}
+		isName = !wasName && len(open) > 0 && open[len(open)-1] == '{'
+	}
 }

@@ -350,6 +350,38 @@ func TestResources_AWildcardForEverythingRefusesARNs(t *testing.T) {
 	})
 }
 
+// Wildcards can match what is in the requests for all resources of a service, such as the name of the operation.
+func TestResources_WildcardsDoNotMatchTheProtocol(t *testing.T) {
+	const refused = "ToolDeniedResources"
+	deny := func(o *Options) {
+		o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:*event*", "arn:aws:logs:*:*:log-group:*broker*", "arn:aws:logs:*:*:log-group:*python*",
+			"arn:aws:logs:*:*:log-group:*json*", "arn:aws:logs:*:*:log-group:*name*", "arn:aws:rds:*:*:db:*db*", "arn:aws:rds:*:*:db:2014*",
+			"arn:aws:s3:::*vault*", "arn:aws:dynamodb:*:*:table/*order*"}
+	}
+	object := func(name string, header [2]string, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b/k?acl",
+			Headers: [][2]string{header, {"User-Agent", "Boto3/1.43 lang/python#3.13"}}, Refusal: refusal}
+	}
+	table := func(name, body, refusal string) forgedRequest {
+		return jsonRequest("JSON: "+name, "dynamodb", "DynamoDB_20120810.DescribeTable", body, refusal)
+	}
+	assertForged(t, deny, []forgedRequest{
+		jsonRequest("the protocol, the signature, and a parameter", "logs", "Logs_20140328.FilterLogEvents", `{"logGroupName":"/a"}`, "").at(logsURL),
+		jsonRequest("a log group", "logs", "Logs_20140328.FilterLogEvents", `{"logGroupName":"/a-events"}`, refused).at(logsURL),
+		formRequest("a form: the operation and the version", "rds", "Action=DescribeDBInstances&Version=2014-10-31&DBInstanceIdentifier=a", ""),
+		formRequest("a form: an instance", "rds", "Action=DescribeDBInstances&Version=2014-10-31&DBInstanceIdentifier=a-db", refused),
+		object("a header that is not forwarded", [2]string{"X-Other", "vault"}, ""),
+		object("a header of the SDK", [2]string{"Amz-Sdk-Request", "vault"}, ""),
+		object("a header that names a bucket", [2]string{"X-Amz-Copy-Source", "vault/k"}, refused),
+		table("a parameter", `{"Order":"a"}`, ""),
+		table("a parameter after others", `{"a":{"b":[1,{}]},"c":[],"d":null,"Order":true}`, ""),
+		table("a value after others", `{"a":{"b":[1,{}]},"c":[],"d":null,"TableName":"orders"}`, refused),
+		table("a name in a parameter", `{"RequestItems":{"orders":{}}}`, refused),
+		table("a name in a list", `[{"orders":1}]`, refused),
+		table("a text alone", `"orders"`, refused),
+	})
+}
+
 // Each value is compared with each denied resource, so their number has a limit.
 func TestResources_LooksAtABoundedNumberOfValues(t *testing.T) {
 	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "s3.us-east-1.amazonaws.com", Path: strings.Repeat("/a", 400_000)}}
