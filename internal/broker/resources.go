@@ -20,6 +20,7 @@ import (
 // deniedResource is a resource that the settings deny.
 type deniedResource struct {
 	service string         // in the ARN, such as logs
+	isAll   bool           // all resources of the service; named is nil then
 	named   *regexp.Regexp // matches the values of a request that name it
 	typed   *regexp.Regexp // matches what can precede the name, with any type of the service; nil: the service has no types
 }
@@ -76,6 +77,10 @@ func newDeniedResources(arns []string) []deniedResource {
 			continue
 		}
 		service, resource := fields[2], fields[5]
+		if strings.Trim(resource, "*?:/") == "" {
+			denied = append(denied, deniedResource{service: service, isAll: true})
+			continue
+		}
 		spelled, inURL := []string{anyStart + wildcards(withoutParts(service, resource))}, []string{}
 		for _, name := range namesOf(service, resource) {
 			spelled = append(spelled, beforeName+wildcards(name))
@@ -88,7 +93,7 @@ func newDeniedResources(arns []string) []deniedResource {
 		if _, known := typed[service]; !known {
 			typed[service] = beforeTypedName(service)
 		}
-		denied = append(denied, deniedResource{service, regexp.MustCompile(`(?is)^(?:` + pattern + `)$`), typed[service]})
+		denied = append(denied, deniedResource{service: service, named: regexp.MustCompile(`(?is)^(?:` + pattern + `)$`), typed: typed[service]})
 	}
 	return denied
 }
@@ -171,6 +176,9 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 	for _, resource := range denied {
 		if !slices.ContainsFunc(ops, resource.isOf) {
 			continue
+		}
+		if resource.isAll {
+			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny all resources of %s (ToolDeniedResources)", resource.service))
 		}
 		if r.Context().Err() != nil {
 			return refusalOf(ops, callEnded)

@@ -350,6 +350,25 @@ func TestResources_AWildcardForEverythingRefusesARNs(t *testing.T) {
 	})
 }
 
+// All resources of a service include the lists of them.
+func TestResources_AWildcardForAServiceRefusesIt(t *testing.T) {
+	for _, arn := range []string{"arn:aws:s3:::*", "arn:aws:s3:::*/*", "arn:aws:sqs:*:*:*", "arn:aws:dynamodb:us-east-1:123456789012:**"} {
+		service := strings.Split(arn, ":")[2]
+		refusal := func(of string) string {
+			if of == service {
+				return "deny all resources of " + service + " (ToolDeniedResources)"
+			}
+			return ""
+		}
+		assertForged(t, func(o *Options) { o.DeniedResources = []string{arn} }, []forgedRequest{
+			{Name: arn + ": the buckets", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/", Refusal: refusal("s3")},
+			{Name: arn + ": a bucket", Service: "s3", Method: "GET", URL: "https://vault.s3.us-east-1.amazonaws.com/?policy", Refusal: refusal("s3")},
+			jsonRequest(arn+": the queues", "sqs", "AmazonSQS.ListQueues", `{}`, refusal("sqs")),
+			jsonRequest(arn+": a table", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"t"}`, refusal("dynamodb")),
+		})
+	}
+}
+
 // Wildcards can match what is in the requests for all resources of a service, such as the name of the operation.
 func TestResources_WildcardsDoNotMatchTheProtocol(t *testing.T) {
 	const refused = "ToolDeniedResources"
