@@ -105,7 +105,7 @@ func (t *tables) place(host string) (place, bool) {
 func (t *tables) placeIn(p partition, labels []string) (place, bool) {
 	general := make([]string, len(labels))
 	for i, label := range labels {
-		if general[i] = label; p.region.MatchString(label) {
+		if general[i] = label; p.hasRegion(label) {
 			general[i] = "{region}"
 		}
 	}
