@@ -74,7 +74,7 @@ var contexts = []struct {
 		"stdin", "sudo", "passwd"), nil},
 	{newContext("password", `(`+echoed+`\\*")([^"$\n][^"\n]{3,}?)(?:\\+n)?\\*"`+intoPassword,
 		"stdin", "sudo", "passwd"), nil},
-	{newContext("password", `((?:-stdin\b|`+sudoStdin+`\b|\bchpasswd\b|`+passwdCommand+`)[^\n|;]*?<<<\s*\$?["']?(?:[\w.@-]+:)?)([^\s'"$]{4,})`,
+	{newContext("password", `((?:-stdin\b|`+sudoStdin+`\b|\bchpasswd\b|`+passwdCommand+`)[^\n|;]*?<<<\s*\$?["']?(?:[\w.@-]+:)?)([^\s'"$][^\s'"]{3,})`,
 		"<<<"), nil},
 	{newContext("password", `(\bsmbclient\s+["']?(?://|\\\\)\S+\s+["']?)([^\s'"-][^\s'"]*)`,
 		"smbclient"), looksPassword},

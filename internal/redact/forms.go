@@ -716,6 +716,9 @@ func (s *scanner) word(name string, end int) {
 	isTable = isTable || at-end > 1
 	if dots := len(text[at:]) - len(strings.TrimLeft(text[at:], ".")); dots > 2 { // aligned settings
 		at, isTable = skipBlanks(text, at+dots), true
+		if at < len(text) && (text[at] == ':' || text[at] == '=') {
+			at = skipBlanks(text, at+1)
+		}
 	}
 	verb := verbs().FindString(text[at:min(len(text), at+maxSentence)])
 	if !isTable && verb != "" {

@@ -33,7 +33,7 @@ var forms = map[string][]string{
 	},
 	"rows with a name and a value": {
 		"password,¤", "name;value\ndb_password;¤\nhost;x", "secret_key,¤", "\"password\",\"¤\"", "password,\"¤\"", "user,app\npassword, ¤\n", "api_token\t¤",
-		"password ............ ¤\nhost ................ db",
+		"password ............ ¤\nhost ................ db", "password....... ¤\nhost........... db", "password ..... : ¤", "DB password .... = ¤ ok",
 	},
 	"flags": {
 		"put-secret-value --secret-string ¤ --secret-id x", "put-secret-value --secret-id x --secret-string ¤", "--client-secret-value ¤", "--password-hash ¤", "--token-data '¤'",
@@ -258,6 +258,11 @@ func TestText_ReplacesTheWholeValueAndNothingElse(t *testing.T) {
 		"<password>Kq8v&lt;N3xB6w</password>":      "<password>[redacted: secret]</password>",
 		"&lt;password&gt;¤&lt;/password&gt; ended": "&lt;password&gt;[redacted: secret]&lt;/password&gt; ended",
 		"&lt;password>¤&lt;/password> ended":       "&lt;password>[redacted: secret]&lt;/password> ended",
+
+		"docker login -u a --password-stdin <<< 'a$Kq8vN3xB6w'": "docker login -u a --password-stdin <<< '[redacted: password]'",
+		"sudo -S true <<< \"$PASSWORD\" && ls /var/log":         "sudo -S true <<< \"$PASSWORD\" && ls /var/log",
+		"password... please wait for 12345678 items":            "password... please wait for 12345678 items",
+		"Enter password .... then press Enter":                  "Enter password .... then press Enter",
 
 		"app --password \\\n   ¤ -v":                       "app --password \\\n   [redacted: secret] -v",
 		"app --password \\\r\n   ¤ -v":                     "app --password \\\r\n   [redacted: secret] -v",

@@ -178,8 +178,13 @@ func (s *scanner) look(start, end int) {
 	if end-nameEnd > 1 { // password.........value, as in aligned settings
 		if kind := s.kind(name); kind != harmless {
 			op := operator{value: end}
-			if sign := skipBlanks(text, end); sign < len(text) && (text[sign] == ':' || text[sign] == '=') { // password......: value
+			sign := skipBlanks(text, end)
+			switch {
+			case sign < len(text) && (text[sign] == ':' || text[sign] == '='): // password......: value
 				op = operator{value: skipBlanks(text, sign+1), loose: true}
+			case sign > end: // password...... value
+				s.word(name, nameEnd)
+				return
 			}
 			s.assigned(kind, start, op)
 		}
