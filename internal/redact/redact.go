@@ -206,7 +206,10 @@ func (r *Redactor) text(c *counter, text string) string {
 			c.count++
 			return withheld
 		}
-		text = c.replaceCustom(pattern, text)
+		if text = c.replaceCustom(pattern, text); c.expired {
+			c.count++
+			return withheld
+		}
 	}
 	return text
 }
@@ -326,7 +329,7 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 		marks = wholeMark().FindAllStringIndex(text, -1)
 	}
 	done := 0
-	for _, found := range pattern.FindAllStringIndex(text, -1) {
+	for _, found := range c.customMatches(pattern, text) {
 		from, to := found[0], found[1]
 		for len(marks) > 0 && marks[0][1] <= from {
 			marks = marks[1:]
@@ -350,6 +353,30 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 	}
 	b.WriteString(text[done:])
 	return b.String()
+}
+
+// customMatches returns where a pattern of the user matches in a text or in one of its decoded forms, in order: JSON and Python
+// escape letters, quotes, and backslashes, and addresses are percent-encoded.
+func (c *counter) customMatches(pattern *regexp.Regexp, text string) (found [][2]int) {
+	for _, v := range viewsOf(text) {
+		if v.from != nil && c.isLate() {
+			return nil // the whole text is withheld
+		}
+		for _, match := range pattern.FindAllStringIndex(v.text, -1) {
+			from, to := v.original(match[0], match[1])
+			found = append(found, [2]int{from, to})
+		}
+	}
+	slices.SortFunc(found, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
+	merged := found[:0]
+	for _, span := range found {
+		if last := len(merged) - 1; last >= 0 && span[0] < merged[last][1] {
+			merged[last][1] = max(merged[last][1], span[1])
+			continue
+		}
+		merged = append(merged, span)
+	}
+	return merged
 }
 
 var wholeMark = lazy.Regexp(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))

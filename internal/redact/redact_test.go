@@ -60,6 +60,28 @@ func TestText_ReplacesSecrets(t *testing.T) {
 	}
 }
 
+func TestText_CustomPatternsMatchEscapedText(t *testing.T) {
+	r, err := New([]string{"Müller", `CORP\\\w+`, `[\w.]+@example\.com`})
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		`{"name": "Herr M\u00fcller", "user": "CORP\\jdoe"}`:          `{"name": "Herr [redacted: custom pattern]", "user": "[redacted: custom pattern]"}`,
+		`{'user': 'CORP\\jdoe', 'n': 1}`:                              `{'user': '[redacted: custom pattern]', 'n': 1}`,
+		`{"message": "{\"user\": \"CORP\\\\jdoe\"}"}`:                 `{"message": "{\"user\": \"[redacted: custom pattern]\"}"}`,
+		"GET /orders?mail=j.doe%40example.com&page=2":                 "GET /orders?mail=[redacted: custom pattern]&page=2",
+		"<p>M&uuml;ller &lt;j.doe@example.com&gt;</p>":                "<p>[redacted: custom pattern] &lt;[redacted: custom pattern]&gt;</p>",
+		`password=Kq8vN3xB6w user=j.doe\u0040example.com path=C:\tmp`: `password=[redacted: secret] user=[redacted: custom pattern] path=C:\tmp`,
+		`CORP\jdoe and CORP\\jdoe`:                                    `[redacted: custom pattern] and [redacted: custom pattern]`,
+		"disk at 90%25 of C:\\temp\\new":                              "disk at 90%25 of C:\\temp\\new",
+	} {
+		clean, count := r.Text(text)
+		assert.Equal(t, want, clean)
+		assert.Equal(t, strings.Count(want, "[redacted: "), count, text)
+		again, more := r.Text(clean)
+		assert.Equal(t, clean, again, "redacting twice changes nothing")
+		assert.Zero(t, more)
+	}
+}
+
 func TestText_KeepsLogsReadable(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
