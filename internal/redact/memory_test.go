@@ -141,6 +141,17 @@ func TestMemory_RedactsEveryPartAndForgets(t *testing.T) {
 	assert.Contains(t, second.Output, randomA, "the secrets that one call read are forgotten before the next call")
 }
 
+// A log line has a password of digits, which a program reads as a number.
+func TestMemory_RedactsNumbersOfTheResult(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	m.Observe([]byte(`{"events":[{"message":"login {\"password\": 8293746150}"}]}`), false)
+	answer := toolcall.Answer{Result: json.RawMessage(`{"value":8293746150,"values":[8293746150,[1768446720,57]],"bytes":8293746151,"count":3}`)}
+	m.Knowing(r).Answer(&answer)
+	assert.JSONEq(t, `{"value":"[redacted: secret]","values":["[redacted: secret]",[1768446720,57]],"bytes":8293746151,"count":3}`, string(answer.Result))
+}
+
 func TestMemory_FindsPythonSpellings(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)

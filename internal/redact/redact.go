@@ -524,6 +524,11 @@ func (w *walk) number(name string, v json.Number) any {
 	case w.redactor.matchesMember(name, text, ""):
 		w.changes++
 		return replacement(customPattern)
+	case w.redactor.known != nil:
+		if clean, count := w.redactor.Text(text); count > 0 {
+			w.changes += count
+			return clean
+		}
 	}
 	return v
 }
