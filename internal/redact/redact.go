@@ -356,15 +356,18 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 }
 
 // customMatches returns where a pattern of the user matches in a text or in one of its decoded forms, in order: JSON and Python
-// escape letters, quotes, and backslashes, and addresses are percent-encoded.
+// escape letters, quotes, and backslashes, and addresses are percent-encoded. Answers of AWS are long and only searched as they are.
 func (c *counter) customMatches(pattern *regexp.Regexp, text string) (found [][2]int) {
-	for _, v := range viewsOf(text) {
+	for v := (&view{text: text}); v != nil && v.depth <= maxDecodings; v, _ = v.decode(backslashes | marks) {
 		if v.from != nil && c.isLate() {
 			return nil // the whole text is withheld
 		}
 		for _, match := range pattern.FindAllStringIndex(v.text, -1) {
 			from, to := v.original(match[0], match[1])
 			found = append(found, [2]int{from, to})
+		}
+		if c.found != nil { // of an answer
+			break
 		}
 	}
 	slices.SortFunc(found, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
