@@ -140,9 +140,8 @@ type learner struct {
 	excess map[string]bool // secrets beyond maxLearned
 	// isIncomplete records that a part of the answer was not searched.
 	isIncomplete bool
-	late         bool   // the deadline of the redactor passed
-	inKey        string // the mark that ends the private key that the texts are a part of; empty: none
-	lines        int    // of this private key
+	late         bool // the deadline of the redactor passed
+	key          keyReader
 }
 
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
@@ -318,7 +317,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 		for _, child := range v {
 			l.learnValue(flag, child, variable, depth)
 			flag = name
-			if text, ok := child.(string); ok && strings.HasPrefix(text, "-") {
+			if text, ok := child.(string); ok && isFlag(text) {
 				flag = text
 			}
 		}
@@ -420,7 +419,9 @@ func documentIn(text string) any {
 // searchText learns the secrets that the rules find in a text. The code may print a secret without the context by
 // which the rules recognize it.
 func (l *learner) searchText(text string) {
-	l.learnKeyLine(text)
+	if line := strings.TrimSpace(text); l.key.reads(text) && keyLine().MatchString(line) {
+		l.add(line)
+	}
 	text = terminal.Plain(text) // as answers show it
 	if _, any := hintsOfSecrets().find(text, true); len(text) < minSecret || !any {
 		return
@@ -438,31 +439,34 @@ func (l *learner) searchText(text string) {
 const (
 	keyStart   = "-----BEGIN "
 	keyEnd     = "-----END "
-	maxKeySize = 200 // lines of a private key in separate texts
+	maxKeySize = 500 // texts with the lines of a private key, and with what is between them, such as the other fields of events
 )
 
-// learnKeyLine learns the lines of a private key that is split over texts, such as the events of a log. The newest
-// event can be the first.
-func (l *learner) learnKeyLine(text string) {
-	if l.inKey != "" {
-		line := strings.TrimSpace(text)
-		if l.lines++; l.lines > maxKeySize || strings.Contains(text, l.inKey) {
-			l.inKey = ""
-		} else if keyLine().MatchString(line) {
-			l.add(line)
+// keyReader recognizes a private key that is split over texts, such as the events of a log. The newest event can be the first.
+type keyReader struct {
+	end  string // the mark that ends the key; empty: no key has begun
+	left int    // texts that can belong to the key
+}
+
+// reads reports whether a text is between the first and the last line of a private key.
+func (k *keyReader) reads(text string) bool {
+	if k.end != "" {
+		if k.left--; k.left < 0 || strings.Contains(text, k.end) {
+			k.end = ""
 		}
-		return
+		return k.end != ""
 	}
 	if !strings.Contains(text, " PRIVATE KEY") {
-		return
+		return false
 	}
 	starts, ends := strings.Contains(text, keyStart), strings.Contains(text, keyEnd)
 	switch {
 	case starts && !ends:
-		l.inKey, l.lines = keyEnd, 0
+		k.end, k.left = keyEnd, maxKeySize
 	case ends && !starts:
-		l.inKey, l.lines = keyStart, 0
+		k.end, k.left = keyStart, maxKeySize
 	}
+	return false
 }
 
 var keyLine = lazy.Regexp(`^[A-Za-z0-9+/]{8,}={0,2}$`)

@@ -425,6 +425,7 @@ type walk struct {
 	redactor *Redactor
 	changes  int
 	keys     map[string]string // names of fields to their redacted form
+	lines    keyReader
 }
 
 // secretFields maps the names of fields in which every text is a secret to the kind of the secret. The names
@@ -465,11 +466,16 @@ func (w *walk) value(name string, v any) any {
 			}
 			v[i] = w.value(flag, v[i])
 			flag = name
-			if strings.HasPrefix(text, "-") {
+			if isFlag(text) {
 				flag = text
 			}
 		}
 	case string:
+		if w.lines.reads(v) {
+			var c counter
+			v = c.replaceKeyLines(v)
+			w.changes += c.count
+		}
 		if isSecret(name, v) {
 			w.changes++
 			return replacement("secret")
@@ -504,6 +510,9 @@ func headerWith(name, value string) (line string, isHeader bool) {
 	isHeader = isName(name) && (strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie"))
 	return name + headerSign + value, isHeader
 }
+
+// isFlag reports whether a text of a list can be an option of a command. The first line of a private key is none.
+func isFlag(text string) bool { return strings.HasPrefix(text, "-") && !strings.HasPrefix(text, "---") }
 
 // isFlagOfSecret reports whether an argument of a command, such as --password=value, has a secret.
 func isFlagOfSecret(option, value string) bool {

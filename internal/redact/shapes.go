@@ -113,7 +113,7 @@ func (c *counter) replaceInFields(text string) string {
 // replaceTokens replaces secrets that are recognized by their shape.
 func (c *counter) replaceTokens(text string) string {
 	if c.wants(privateKey) {
-		text = c.replacePrivateKeys(text)
+		text = c.replacePrivateKeys(c.replaceReversedKeys(text))
 	}
 	for _, t := range tokens {
 		text = c.replaceInLines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
@@ -158,16 +158,52 @@ func (c *counter) replacePrivateKeys(text string) string {
 			last = max(last, done)
 		}
 		b.WriteString(c.mark(privateKey.kind, text[from:done]))
-		b.WriteString(keyPart().ReplaceAllStringFunc(text[done:last], func(part string) string {
-			if len(part) < minKeyLine || !isMixed(part) || !isJumbled(strings.Map(alphanumeric, part)) && entropy(part) < minKeyEntropy {
-				return part
-			}
-			return c.mark(privateKey.kind, part)
-		}))
+		b.WriteString(c.replaceKeyLines(text[done:last]))
 		done = last
 	}
 	b.WriteString(text[done:])
 	return b.String()
+}
+
+// replaceReversedKeys replaces private keys whose last line is the first one, as in a list of log lines with the newest first.
+func (c *counter) replaceReversedKeys(text string) string {
+	var b strings.Builder
+	done, isOpen := 0, false
+	markers := markerOfKey().FindAllStringIndex(text, -1)
+	for i, marker := range markers {
+		if isFirst := strings.HasPrefix(text[marker[0]:], keyStart); isFirst || isOpen {
+			isOpen = isFirst && marker[0] >= done
+			continue
+		}
+		if i+1 == len(markers) || !strings.HasPrefix(text[markers[i+1][0]:], keyStart) || markers[i+1][0] > marker[1]+maxPrivateKey {
+			continue
+		}
+		body := text[marker[1]:markers[i+1][0]]
+		length := lengthOf(keyPart().FindAllString(body, -1))
+		if length < minKeyLine || strings.Contains(body, "-----") { // it is not the key's
+			continue
+		}
+		b.WriteString(text[done:marker[0]])
+		if 2*length >= len(strings.TrimSpace(body)) {
+			done = markers[i+1][1]
+			b.WriteString(c.markOver(privateKey.kind, text[marker[0]:done]))
+			continue
+		}
+		done = markers[i+1][0]
+		b.WriteString(text[marker[0]:marker[1]] + c.replaceKeyLines(body))
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// replaceKeyLines replaces what looks like lines of a private key.
+func (c *counter) replaceKeyLines(text string) string {
+	return keyPart().ReplaceAllStringFunc(text, func(part string) string {
+		if len(part) < minKeyLine || !isMixed(part) || !isJumbled(strings.Map(alphanumeric, part)) && entropy(part) < minKeyEntropy {
+			return part
+		}
+		return c.mark(privateKey.kind, part)
+	})
 }
 
 func lengthOf(parts []string) (n int) {
@@ -178,7 +214,8 @@ func lengthOf(parts []string) (n int) {
 }
 
 var (
-	endOfKey = lazy.Regexp(`-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
+	markerOfKey = lazy.Regexp(`-----(?:BEGIN|END) [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
+	endOfKey    = lazy.Regexp(`-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
 	// A line of a private key, or several of them. Line breaks and slashes can be escaped.
 	keyPart = lazy.Regexp(`[A-Za-z0-9+/=\\]{20,}`)
 	// What replaced a line that was known as a secret.
