@@ -71,7 +71,7 @@ func permissionsOf(construct constructs.IConstruct) (paths []string) {
 func (t *AlarmTriage) warnOfDefaultBus() {
 	for _, rule := range t.rules {
 		p, id := rule.props, path.Base(rule.path)
-		if p.EventBus != nil && *p.EventBus.EventBusName() != "default" {
+		if !p.onDefaultBus() {
 			continue
 		}
 		own := accountOf(t)
@@ -103,17 +103,24 @@ func (t *AlarmTriage) areMembers(accounts []string) bool {
 
 // receivesOnDefaultBus reports whether the app has a policy of a default bus, or a rule that sends events to one.
 func (t *AlarmTriage) receivesOnDefaultBus() bool {
-	return slices.ContainsFunc(*t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER), func(construct constructs.IConstruct) bool {
-		switch resource := construct.(type) {
-		case awsevents.CfnEventBusPolicy:
-			name := resource.EventBusName()
-			return name == nil || *name == "default"
-		case awsevents.CfnRule:
-			targets, _ := awscdk.Stack_Of(resource).Resolve(resource.Targets()).([]any)
-			return slices.ContainsFunc(targets, func(target any) bool { return strings.Contains(fmt.Sprint(target), ":event-bus/default") })
-		}
-		return false
-	})
+	if t.sentToDefaultBus == nil {
+		isSent := slices.ContainsFunc(*t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER), sendsToDefaultBus)
+		t.sentToDefaultBus = &isSent
+	}
+	return *t.sentToDefaultBus
+}
+
+// sendsToDefaultBus reports whether a construct is a policy of a default bus, or a rule that sends events to one.
+func sendsToDefaultBus(construct constructs.IConstruct) bool {
+	switch resource := construct.(type) {
+	case awsevents.CfnEventBusPolicy:
+		name := resource.EventBusName()
+		return name == nil || *name == "default"
+	case awsevents.CfnRule:
+		targets, _ := awscdk.Stack_Of(resource).Resolve(resource.Targets()).([]any)
+		return slices.ContainsFunc(targets, func(target any) bool { return strings.Contains(fmt.Sprint(target), ":event-bus/default") })
+	}
+	return false
 }
 
 // isElsewhere reports whether an optional list only contains texts that certainly are not the own one.

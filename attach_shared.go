@@ -96,10 +96,15 @@ func (t *AlarmTriage) warnOfReportTopics(other *AlarmTriage) {
 
 // busOf identifies the bus of a rule. Stacks whose environment is not known at synth have different default buses.
 func (t *AlarmTriage) busOf(props *EventRuleProps) string {
-	if bus := props.EventBus; bus != nil && *bus.EventBusName() != "default" {
-		return *bus.EventBusArn()
+	if !props.onDefaultBus() {
+		return *props.EventBus.EventBusArn()
 	}
 	return placeID(awscdk.Stack_Of(t))
+}
+
+// onDefaultBus reports whether a rule is on the default bus of its account and Region.
+func (p *EventRuleProps) onDefaultBus() bool {
+	return p.EventBus == nil || *p.EventBus.EventBusName() == "default"
 }
 
 // allRules returns the event rules that send alarms to AlarmTriage: its own, and those of its members.
@@ -145,8 +150,9 @@ func (a *appState) isSelected(alarm alarmjs.Alarm) bool {
 	return slices.ContainsFunc(a.triages, func(t *AlarmTriage) bool { return t.selectsByRule(alarm) })
 }
 
-// selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus only has events of the
-// account and Region that it is in. Another bus counts if the rule names the account or the Region of the alarm.
+// selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus has the events of the
+// account and Region that it is in, and those of others if the app sends them there. Events of another account or Region, or on
+// another bus, count if the rule names that account or Region.
 func (t *AlarmTriage) selectsByRule(alarm alarmjs.Alarm) bool {
 	if len(t.rules) == 0 || strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) {
 		return false
@@ -166,8 +172,14 @@ func (t *AlarmTriage) selectsAt(place string, alarm alarmjs.Alarm) bool {
 		if t.memberBus != nil && p.EventBus == t.memberBus { // only members send events to it
 			return false
 		}
-		return p.selects(alarm) && (byAccount || p.Accounts == nil) && (byRegion || p.Regions == nil) &&
-			(t.busOf(p) == place || byAccount || byRegion)
+		if !p.selects(alarm) || !byAccount && p.Accounts != nil || !byRegion && p.Regions != nil {
+			return false
+		}
+		if t.busOf(p) == place {
+			return true
+		}
+		isNamed := (byAccount || byRegion) && (byAccount || account == accountOf(t)) && (byRegion || region == regionOf(t))
+		return isNamed && (!p.onDefaultBus() || t.receivesOnDefaultBus())
 	})
 }
 

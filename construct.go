@@ -82,7 +82,8 @@ type AlarmTriage struct {
 	needed         []service // those whose endpoints the app must define, because the subnets are isolated
 	functionTables []string  // IDs of the route tables of isolated subnets of the functions
 
-	notifying [][]alarmjs.Notifying // as topicAlarms returns it
+	notifying        [][]alarmjs.Notifying // as topicAlarms returns it
+	sentToDefaultBus *bool                 // as receivesOnDefaultBus returns it
 
 	app    *appState
 	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before

@@ -59,6 +59,11 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 	}
 	inRegion := func(stack awscdk.Stack) { newAlarm(stackOf(stack, "Far", "111122223333", "us-east-1"), "Far") }
 	inAccount := func(stack awscdk.Stack) { newAlarm(stackOf(stack, "Orders", "444455556666", "eu-west-1"), "Orders") }
+	toDefaultBus := func(far awscdk.Stack) {
+		bus := awsevents.EventBus_FromEventBusArn(far, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/default"))
+		awsevents.NewRule(far, jsii.String("Rule"), &awsevents.RuleProps{EventPattern: &awsevents.EventPattern{Source: jsii.Strings("aws.cloudwatch")},
+			Targets: &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(bus, nil)}})
+	}
 	tagged := func(value string) func(awscdk.Stack) {
 		return func(stack awscdk.Stack) {
 			alarm := newAlarm(stack, "Tagged")
@@ -176,6 +181,14 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 		{"alarms of another account, and a bus for a third one", fromBus(alarmtriage.EventRuleProps{Accounts: jsii.Strings("777788889999")}, inAccount), "out-of-reach"},
 		{"alarms of another account, and a bus for another Region of it", fromBus(alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666"), Regions: jsii.Strings("us-east-1")}, inAccount), "out-of-reach"},
 		{"alarms of another Region, and the default bus", selected(nil, inRegion), "out-of-reach"},
+		{"alarms of another Region, and a rule of the default bus for the account", selected(&alarmtriage.EventRuleProps{Accounts: jsii.Strings("111122223333")}, inRegion), "out-of-reach"},
+		{"alarms of another Region, and a rule of the default bus for both Regions", selected(&alarmtriage.EventRuleProps{Regions: jsii.Strings("eu-west-1", "us-east-1")}, inRegion), "out-of-reach"},
+		{"alarms of another account, and a rule of the default bus for both accounts", selected(&alarmtriage.EventRuleProps{Accounts: jsii.Strings("111122223333", "444455556666")}, inAccount), "out-of-reach"},
+		{"alarms of another Region, which sends its events to the default bus", selected(&alarmtriage.EventRuleProps{Regions: jsii.Strings("eu-west-1", "us-east-1")}, func(stack awscdk.Stack) {
+			inRegion(stack)
+			toDefaultBus(stack.Node().Root().Node().FindChild(jsii.String("Far")).(awscdk.Stack))
+		}), ""},
+		{"alarms of another Region, and a bus for the account", fromBus(alarmtriage.EventRuleProps{Accounts: jsii.Strings("111122223333")}, inRegion), "out-of-reach"},
 
 		{"a tag with a link for people", tagged("https://wiki.example.com/orders"), ""},
 		{"a tag with a key, without Runbooks", tagged("orders.md"), ""},
@@ -197,10 +210,7 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 		}, ""},
 		{"a rule for another Region, which sends its events to the default bus", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Regions: jsii.Strings("us-east-1")})
-			far := stackOf(stack, "Far", "111122223333", "us-east-1")
-			bus := awsevents.EventBus_FromEventBusArn(far, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/default"))
-			awsevents.NewRule(far, jsii.String("Rule"), &awsevents.RuleProps{EventPattern: &awsevents.EventPattern{Source: jsii.Strings("aws.cloudwatch")},
-				Targets: &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(bus, nil)}})
+			toDefaultBus(stackOf(stack, "Far", "111122223333", "us-east-1"))
 		}, ""},
 		{"the ARN of the orchestrator as an action", func(stack awscdk.Stack) {
 			triage := triageNamed(stack, "Triage", nil)
