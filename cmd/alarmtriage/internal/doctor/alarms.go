@@ -478,34 +478,63 @@ func (d *Doctor) subscriptions(ctx context.Context) []selfcheck.Check {
 	return checks
 }
 
+// chatEndpoint is that of Amazon Q Developer in chat applications, which shows chat cards, and not the texts of reports.
+const chatEndpoint = "https://global.sns-api.chatbot.amazonaws.com"
+
 func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Check {
 	all, err := d.listSubscriptions(ctx, topic)
 	if err != nil {
 		return unread("The subscriptions cannot be read", err)
 	}
-	var pending, confirmed []string
+	subscribe := func(protocol, endpoint string) string {
+		return fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol %s --notification-endpoint %s", d.region, topic, protocol, endpoint)
+	}
+	var pending, confirmed, filtered, unknown, chats []string
 	var again string
 	for _, one := range all {
 		text := one.protocol + " " + one.endpoint
-		if !one.pending {
-			confirmed = append(confirmed, text)
+		switch {
+		case one.pending:
+			pending = append(pending, text)
+			again = subscribe(one.protocol, quoted([]string{one.endpoint}))
+			continue
+		case topic != d.found.Config.CardTopicARN && strings.HasPrefix(one.endpoint, chatEndpoint):
+			chats = append(chats, text)
 			continue
 		}
-		pending = append(pending, text)
-		again = fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol %s --notification-endpoint %s", d.region, topic, one.protocol,
-			quoted([]string{one.endpoint}))
+		confirmed = append(confirmed, text)
+		switch filter, err := d.filterOf(ctx, one.arn); {
+		case err != nil:
+			unknown = append(unknown, text)
+		case filter != noFilter:
+			filtered = append(filtered, text)
+		}
 	}
+	check := fine("%s: %s.", plural.Of(len(confirmed), "confirmed subscription"), names(confirmed))
 	switch {
 	case len(pending) > 0:
-		return warning(fmt.Sprintf("%s not confirmed, so nobody receives notifications through it: %s. Confirmed: %d.",
+		check = warning(fmt.Sprintf("%s not confirmed, so nobody receives notifications through it: %s. Confirmed: %d.",
 			plural.Either(len(pending), "subscription is", "subscriptions are"), names(pending), len(confirmed)),
 			"Confirm it with the link that SNS sent. The link is valid for two days; then, send another one: "+again)
 	case len(confirmed) == 0 && topic == d.found.Config.CardTopicARN: // people can't read its messages
-		return problem("The topic of the chat cards has no subscription. No channel receives them.",
+		check = problem("The topic of the chat cards has no subscription. No channel receives them.",
 			"Add the topic to the channel's configuration in Amazon Q Developer in chat applications, which subscribes to it.")
+	case len(confirmed) == 0 && len(chats) > 0:
+		check = problem("Only chat channels subscribe to the topic, and Amazon Q Developer does not show the texts of reports. Nobody reads them.",
+			"Set the prop ChatCardTopic to another topic, add it to the channel's configuration, and subscribe people to this one: "+subscribe("email", "ADDRESS"))
 	case len(confirmed) == 0:
-		return problem("The topic has no subscription. Nobody receives its messages.",
-			fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol email --notification-endpoint ADDRESS", d.region, topic))
+		check = problem("The topic has no subscription. Nobody receives its messages.", subscribe("email", "ADDRESS"))
+	case len(filtered) == len(confirmed):
+		check = warning(fmt.Sprintf("%s: %s. Each has a filter policy, so a message that all of them exclude reaches nobody.",
+			plural.Of(len(confirmed), "confirmed subscription"), names(confirmed)), "Keep one subscription without a filter policy.")
+	case len(filtered) > 0:
+		check.Notes = append(check.Notes, fmt.Sprintf("With a filter policy: %s.", names(filtered)))
 	}
-	return fine("%s: %s.", plural.Of(len(confirmed), "confirmed subscription"), names(confirmed))
+	if len(chats) > 0 && len(confirmed) > 0 {
+		check.Notes = append(check.Notes, fmt.Sprintf("Amazon Q Developer does not show the texts of reports: %s.", names(chats)))
+	}
+	if len(unknown) > 0 {
+		check.Notes = append(check.Notes, fmt.Sprintf("Whether these have a filter policy cannot be read: %s.", names(unknown)))
+	}
+	return check
 }

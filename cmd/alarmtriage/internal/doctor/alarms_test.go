@@ -233,6 +233,57 @@ func TestSubscriptions_RemedyDependsOnTheTopic(t *testing.T) {
 	assert.NotContains(t, checks[1].Remedy, "email")
 }
 
+// A confirmed subscription is not yet somebody who reads the reports.
+func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	type subscriber struct{ protocol, endpoint, filter string }
+	email := subscriber{"email", "oncall@example.com", ""}
+	pager := subscriber{"https", "https://pager.example.com/", `{"severity": ["critical"]}`}
+	chat := subscriber{"https", "https://global.sns-api.chatbot.amazonaws.com", ""}
+	const showsNone = "Amazon Q Developer does not show the texts of reports"
+	for i, tt := range []struct {
+		name        string
+		subscribers []subscriber
+		cards       bool // the topic is that of chat cards
+		state       selfcheck.State
+		detail      string
+		note        string
+	}{
+		{"a person", []subscriber{email}, false, selfcheck.StateOK, "1 confirmed subscription: email oncall@example.com.", ""},
+		{"a person, and a filter", []subscriber{email, pager}, false, selfcheck.StateOK, "2 confirmed subscriptions: ",
+			"With a filter policy: https https://pager.example.com/."},
+		{"only a filter", []subscriber{pager}, false, selfcheck.StateWarning, "a message that all of them exclude reaches nobody", ""},
+		{"only a chat channel", []subscriber{chat}, false, selfcheck.StateProblem, showsNone, ""},
+		{"a person, and a chat channel", []subscriber{email, chat}, false, selfcheck.StateOK, "1 confirmed subscription: email ", showsNone},
+		{"a chat channel that receives cards", []subscriber{chat}, true, selfcheck.StateOK, "1 confirmed subscription: https ", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			found := &deployment.Deployment{}
+			d := New(cloud.Config(), moto.Account, found, true)
+			topic, err := d.topics.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(fmt.Sprintf("topic-%d", i))})
+			require.NoError(t, err)
+			if found.Config.TopicARN = *topic.TopicArn; tt.cards {
+				found.Config.TopicARN, found.Config.CardTopicARN = "", *topic.TopicArn
+			}
+			for _, one := range tt.subscribers {
+				in := &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: &one.protocol, Endpoint: &one.endpoint}
+				if one.filter != "" {
+					in.Attributes = map[string]string{"FilterPolicy": one.filter}
+				}
+				_, err := d.topics.Subscribe(t.Context(), in)
+				require.NoError(t, err)
+			}
+			checks := d.subscriptions(t.Context())
+			require.Len(t, checks, 1)
+			assert.Equal(t, tt.state, checks[0].State)
+			assert.Contains(t, checks[0].Detail, tt.detail)
+			assert.Contains(t, strings.Join(checks[0].Notes, " "), tt.note)
+		})
+	}
+}
+
 // Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
 func TestAlarms_TopicThatCannotBeReadLeavesItsAlarmsUnknown(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
