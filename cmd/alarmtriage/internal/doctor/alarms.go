@@ -39,6 +39,8 @@ type Alarms struct {
 	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
 	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
 	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
+
+	hasMembers bool // alarms of other accounts start investigations, too, and are in no list
 }
 
 // scalingPolicy matches the ARN of a scaling policy, of EC2 Auto Scaling and of Application Auto Scaling.
@@ -79,7 +81,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
-		Scaling: []string{}}
+		Scaling: []string{}, hasMembers: d.found.Config.Members.Role != ""}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -142,6 +144,9 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
 		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
 	}
+	if a.hasMembers {
+		check.Notes = append(check.Notes, "The alarms of members are not listed here.")
+	}
 	return check
 }
 
@@ -158,6 +163,8 @@ func judgeStarts(a Alarms, region string) selfcheck.Check {
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
+	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasMembers: // a central account often has no alarms of its own
+		return fine("%s", detail)
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", "Create an alarm, and attach it with AttachAlarms.")
 	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0:

@@ -284,6 +284,19 @@ func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
 	}
 }
 
+// The account of an AlarmTriage with members often has no alarms of its own.
+func TestJudgeAlarms_MembersHaveTheAlarms(t *testing.T) {
+	for name, a := range map[string]Alarms{"no alarms": {}, "alarms that are not attached": {Without: []string{"orders"}}} {
+		assert.NotEqual(t, selfcheck.StateOK, judgeAlarms(a, "eu-west-1").State, name)
+		a.hasMembers = true
+		check := judgeAlarms(a, "eu-west-1")
+		assert.Equal(t, selfcheck.StateOK, check.State, name)
+		assert.Contains(t, check.Notes, "The alarms of members are not listed here.", name)
+	}
+	check := judgeAlarms(Alarms{hasMembers: true, Disabled: []string{"orders"}}, "eu-west-1")
+	assert.Equal(t, selfcheck.StateProblem, check.State)
+}
+
 // Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
 func TestAlarms_TopicThatCannotBeReadLeavesItsAlarmsUnknown(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
