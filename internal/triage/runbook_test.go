@@ -20,6 +20,7 @@ func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
 		want                      string
 	}{
 		{"a line of the description", `{"description": "Orders fail.\nRunbook: orders.md\nAsk sam."}`, `{}`, found},
+		{"a line that ends as on Windows", `{"description": "Orders fail.\r\nrunbook: orders.md\r\nAsk sam."}`, `{}`, found},
 		{"the whole URI", `{"description": "runbook: s3://runbooks/team/orders.md"}`, `{}`, found},
 		{"the whole key", `{"description": "runbook: team/orders.md"}`, `{}`, found},
 		{"the tag", `{}`, `{"runbook": "orders.md"}`, found},
