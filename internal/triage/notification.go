@@ -83,7 +83,7 @@ func (r *attempt) sendCard(ctx context.Context, keys report.Keys) {
 	defer cancel()
 	card, err := steps.Guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
 	if err == nil {
-		err = r.CardTopic.Publish(bounded, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
+		err = r.CardTopic.Publish(bounded, notify.Notification{Body: string(card), Attributes: r.attributes(), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
 	}
 	if err != nil {
 		r.emit(map[string]float64{emf.NotificationFailures: 1})

@@ -132,13 +132,17 @@ const (
 func (h *Handler) followUpNotification(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) notify.Notification {
 	followUp := h.followUpOf(alarm, r, outcome)
 	return notify.Notification{
-		Subject: followUp.Subject(),
-		Body:    followUp.Text(),
-		Attributes: map[string]string{"investigation_id": r.ID, "outcome": outcome, "account": alarm.Account, "account_name": h.AccountNames[alarm.Account],
-			"region": alarm.Region},
-		Group: alarm.ARN,
-		ID:    followUpID(r, outcome),
+		Subject:    followUp.Subject(),
+		Body:       followUp.Text(),
+		Attributes: h.followUpAttributes(alarm, r, outcome),
+		Group:      alarm.ARN,
+		ID:         followUpID(r, outcome),
 	}
+}
+
+func (h *Handler) followUpAttributes(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) map[string]string {
+	return map[string]string{"investigation_id": r.ID, "outcome": outcome, "account": alarm.Account, "account_name": h.AccountNames[alarm.Account],
+		"region": alarm.Region}
 }
 
 // followUpID returns an id that differs for each follow-up, since a FIFO topic drops a message with the id of an earlier one.
@@ -165,7 +169,9 @@ func (h *Handler) sendFollowUpCard(ctx context.Context, alarm *alarmevent.Alarm,
 	}
 	card, err := h.followUpOf(alarm, r, outcome).Card()
 	if err == nil {
-		err = h.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: alarm.ARN, ID: followUpID(r, outcome) + "/card"})
+		err = h.CardTopic.Publish(ctx, notify.Notification{
+			Body: string(card), Attributes: h.followUpAttributes(alarm, r, outcome), Group: alarm.ARN, ID: followUpID(r, outcome) + "/card",
+		})
 	}
 	if err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})

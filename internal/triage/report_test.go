@@ -53,6 +53,24 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 	}
 }
 
+// A subscription to the topic of the cards may have a filter policy, too.
+func TestCards_HaveTheAttributesOfTheNotifications(t *testing.T) {
+	b := newHarness(t)
+	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
+	b.Config.NotifyRecovery = true
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
+	require.NoError(t, err)
+
+	sent, cards := b.SNS.Published(topicARN), b.SNS.Published(cardARN)
+	require.Len(t, sent, 2)
+	require.Len(t, cards, 2)
+	assert.Contains(t, cards[0].MessageAttributes, "severity")
+	for i, card := range cards {
+		assert.Equal(t, sent[i].MessageAttributes, card.MessageAttributes)
+	}
+}
+
 func TestReport_ShowsPastInvestigationsInEveryForm(t *testing.T) {
 	b := newHarness(t)
 	b.Renderer = reports
