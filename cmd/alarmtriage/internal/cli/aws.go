@@ -75,7 +75,11 @@ type Identity struct {
 // Identity asks AWS whose credentials these are. It fails if there are none, or if they are not valid.
 func (a *App) Identity(ctx context.Context, loaded aws.Config) (Identity, error) {
 	found, err := sts.NewFromConfig(loaded).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
+	switch class := awsapi.Classify(err); {
+	case err == nil:
+	case class == awsapi.ClassUnavailable || class == awsapi.ClassTimeout:
+		return Identity{}, awsProblem("AWS cannot be asked whose credentials these are", err)
+	default:
 		return Identity{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("AWS does not accept the credentials (%s)", said(err)),
 			Remedy: "log in, for example with `aws sso login`, or choose another --profile", Err: err}
 	}
