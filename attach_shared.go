@@ -178,7 +178,7 @@ func (t *AlarmTriage) selectsAt(place string, alarm alarmjs.Alarm) bool {
 		if t.busOf(p) == place {
 			return true
 		}
-		isNamed := (byAccount || byRegion) && (byAccount || account == accountOf(t)) && (byRegion || region == regionOf(t))
+		isNamed := (byAccount || byRegion) && (byAccount || !elsewhere(account, accountOf(t))) && (byRegion || !elsewhere(region, regionOf(t)))
 		return isNamed && (!p.onDefaultBus() || t.receivesOnDefaultBus())
 	})
 }
