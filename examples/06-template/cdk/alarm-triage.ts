@@ -16,9 +16,11 @@ export interface AlarmTriageProps {
 /** Investigates alarms with the template of an alarmtriage release. */
 export class AlarmTriage extends Construct {
   private readonly orchestrator: lambda.CfnFunction;
+  private readonly notifiesRecovery: boolean;
 
   constructor(scope: Construct, id: string, props: AlarmTriageProps) {
     super(scope, id);
+    this.notifiesRecovery = props.parameters?.NotifyRecovery === 'true';
     const file = (suffix: string): string => {
       const found = readdirSync(props.release).filter((name) => name.startsWith('alarmtriage-') && name.endsWith(suffix));
       if (found.length !== 1) {
@@ -46,10 +48,14 @@ export class AlarmTriage extends Construct {
     (template.getResource('TriageHarness3DE8E827') as lambda.CfnLayerVersion).content = codeOf(layer);
   }
 
-  /** Lets alarms start an investigation. The template permits all alarms of the account. */
+  /** Lets alarms start an investigation, and with NotifyRecovery report that they are OK again. The template permits all alarms. */
   attachAlarms(...alarms: cloudwatch.AlarmBase[]): void {
+    const action = { bind: () => ({ alarmActionArn: this.orchestrator.attrArn }) };
     for (const alarm of alarms) {
-      alarm.addAlarmAction({ bind: () => ({ alarmActionArn: this.orchestrator.attrArn }) });
+      alarm.addAlarmAction(action);
+      if (this.notifiesRecovery) {
+        alarm.addOkAction(action);
+      }
     }
   }
 }
