@@ -167,21 +167,28 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
     if breaches is None or not values:
         return None
     first, newest = min(values), int(fired_at.timestamp() // period)
-    missing = str(source.get("TreatMissingData") or "missing") == "breaching"
+    missing = {"breaching": True, "notBreaching": False}.get(str(source.get("TreatMissingData")))
     count = int(source.get("EvaluationPeriods") or 1)
-    patience = max(count - int(source.get("DatapointsToAlarm") or count), 0)  # datapoints of a run that need not breach
+    enough = min(int(source.get("DatapointsToAlarm") or count), count)
     run: Optional[int] = None
+    evaluated: List[bool] = []  # which datapoints breach, the newest first
     pauses, gap = 0, 0
     for at in range(newest, first - 1, -1):
-        if at not in values and (not missing or at == newest):
+        breach = breaches(values[at], at) if at in values else missing if at != newest else None
+        if breach is None:
             gap += 1  # no data says neither, nor does a period that has not ended
             if run is not None and gap > count:
                 break
-        elif breaches(values[at], at) if at in values else True:
-            run, pauses, gap = at, 0, 0
+            continue
+        gap = 0
+        evaluated.append(breach)
+        if breach:
+            if sum(evaluated) >= enough > sum(evaluated[-count:]):
+                break  # it and the datapoints after it did not put the alarm into ALARM
+            run, pauses = at, 0
         else:
-            gap, pauses = 0, pauses + 1
-            if pauses > patience and (run is not None or newest - at > 2 * count + LATE_PERIODS):
+            pauses += 1
+            if pauses > count - enough and (run is not None or newest - at > 2 * count + LATE_PERIODS):
                 break
     if run is None or run <= first:
         return None  # nothing breaches, or everything does since the beginning of the series
