@@ -10,7 +10,7 @@ from alarmtriage_tool.words import beginning
 
 from . import alarms, bounds, queries, series, services, text
 from .changes import changes
-from .context import Context, Metric, Observation, metrics_of, stamp
+from .context import MAX_NOTE, Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
@@ -90,7 +90,8 @@ class _Collection:
         found["changes"] = (found.get("trail") or {}).pop("list", [])
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():
-            ctx.note(f"{', '.join(parts)}: {error}")
+            for line in _lines(parts, MAX_NOTE - len(error) - 2):
+                ctx.note(f"{line}: {error}")
         found["problems"] = ctx.problems()
         return found
 
@@ -186,6 +187,18 @@ class _Collection:
         if len(ranked) > MAX_OBSERVATIONS:
             self._ctx.note(f"observations: {len(ranked) - MAX_OBSERVATIONS} of little weight are not listed")
         return [{**o._asdict(), "time": stamp(o.time)} for o in ranked[:MAX_OBSERVATIONS]]
+
+
+def _lines(names: List[str], most: int) -> Iterator[str]:
+    """Returns lists of names, each with at most so many characters, or with one name."""
+    line = ""
+    for name in names:
+        if line and len(line) + len(name) + 2 > most:
+            yield line
+            line = ""
+        line = f"{line}, {name}" if line else name
+    if line:
+        yield line
 
 
 def _see(look: Callable[[], Iterator[Observation]], seen: List[Observation]) -> None:

@@ -102,6 +102,17 @@ class Partial(unittest.TestCase):
         self.assertIn("its subscription to email a@example.com is not confirmed", [o["text"] for o in found["observations"]])
         self.assertTrue(any("subscriptions of SNS topic orders" in p and "GetSubscriptionAttributes" in p for p in found["problems"]), found["problems"])
 
+    def test_each_part_that_failed_is_named_with_its_reason(self) -> None:
+        names = [f"orders-production-{i}" for i in range(12)]
+        metrics = [{"Id": f"m{i}", "MetricStat": {"Metric": {"Namespace": "AWS/SNS", "MetricName": "M", "Dimensions": [{"Name": "TopicName", "Value": name}]},
+                                                  "Period": 60, "Stat": "Sum"}} for i, name in enumerate(names)]
+        reason = "AccessDenied in GetTopicAttributes: " + "not authorized " * 10
+        denied = error("AccessDenied", "not authorized " * 10, "GetTopicAttributes")
+        found, _, _ = collected({"sns.get_topic_attributes": denied}, fallback={"AlarmName": "a", "Metrics": metrics})
+        lines = [line for line in found["problems"] if reason.strip() in line]
+        for name in names:
+            self.assertTrue(any(f"attributes of SNS topic {name}" in line for line in lines), name)
+
     def test_incomplete_metrics_of_first_looks_are_reported(self) -> None:
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "q0", "StatusCode": "InternalError"}]}}))
         ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})
