@@ -118,7 +118,7 @@ def changes(
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
+    return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all,
             "read": read, "routine": _counts(routine)}
 
 

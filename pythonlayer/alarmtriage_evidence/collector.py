@@ -132,6 +132,8 @@ class _Collection:
             if name.startswith("/aws/lambda/"):
                 dimension = ("FunctionName", name[len("/aws/lambda/"):])
                 found.append(Metric("AWS/Lambda", "", (dimension,), owner))
+            elif owner and self._ctx.own_account and owner != self._ctx.own_account:
+                self._ctx.note_other(f"what writes log group {name} of account {owner}")
         contributor = self._ctx.alarm.get("contributor") or {}
         if contributor:
             namespaces = [m.namespace for m in found] or _namespaces(source)

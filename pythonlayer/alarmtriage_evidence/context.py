@@ -103,6 +103,7 @@ class Context:
         self.onsets: List[Onset] = []  # of the alarm's series, when they have been read
         self.onset: Optional[Onset] = None  # the one that `windows` found in the alarm's series
         self.notes: List[str] = []
+        self.reads_all = True  # False: what the alarm is about is partly in another account
         self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
         self._pacers: Dict[str, _Pacer] = {}
@@ -167,6 +168,11 @@ class Context:
         with self._lock:
             if text not in self.notes:
                 self.notes.append(text)
+
+    def note_other(self, what: str) -> None:
+        """Records something that the alarm is about and that another account has. Nothing of that account is read, nor its changes."""
+        self.reads_all = False
+        self.note(f"{what}: not read, because this code reads account {self.own_account}")
 
     def problems(self) -> List[str]:
         """Returns the lines about what was not seen. If there are too many, the last one says how many are left out."""

@@ -64,6 +64,18 @@ class Accounts(unittest.TestCase):
         self.assertNotIn("lambda.get_function_configuration", [name for name, _ in aws.requests])
         self.assertIn(f"Lambda function orders of account {OTHER}: not read, because this code reads account {ACCOUNT}", found["problems"])
 
+    def test_what_another_account_has_of_an_alarm_is_reported_as_not_read(self) -> None:
+        stat = {"Metric": {"Namespace": "AWS/Firehose", "MetricName": "Age", "Dimensions": [{"Name": "DeliveryStreamName", "Value": "logs"}]}, "Period": 60, "Stat": "Sum"}
+        group = f"arn:aws:logs:eu-west-1:{OTHER}:log-group:/app/orders:*"
+        for alarm, want in (({"fallback": {"AlarmName": "a", "Metrics": [{"Id": "m1", "AccountId": OTHER, "MetricStat": stat}]}}, "the resource of metric AWS/Firehose Age"),
+                            ({"fallback": lambda_alarm(AccountId=OTHER)}, "Lambda function orders"),
+                            ({"kind": "log", "query": {"text": "fields @message", "log_groups": [group]}}, "what writes log group /app/orders")):
+            found, text, _ = collected({"cloudtrail.lookup_events": {"Events": []}}, **alarm)
+            self.assertIn(f"{want} of account {OTHER}: not read, because this code reads account {ACCOUNT}", found["problems"])
+            self.assertFalse(found["trail"]["complete"], want)
+            self.assertIn("none in what was read, which is not all", text)
+        self.assertTrue(collected({"cloudtrail.lookup_events": {"Events": []}}, fallback=lambda_alarm())[0]["trail"]["complete"])
+
     def test_changes_of_a_resource_of_the_same_name_are_not_those_of_the_alarm(self) -> None:
         event = {"EventId": "1", "EventName": "UpdateFunctionCode", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders"}]}
         found, _, _ = collected({"cloudtrail.lookup_events": {"Events": [event]}}, fallback=lambda_alarm(AccountId=OTHER))

@@ -49,14 +49,14 @@ def targets(ctx: Context, metrics: Iterable[Metric]) -> List[Tuple[ModuleType, s
     found: List[Tuple[ModuleType, str]] = []
     others = set()
     for metric in metrics:
-        for collector in COLLECTORS:
-            for name in collector.targets(metric):
-                if metric.account and ctx.own_account and metric.account != ctx.own_account:
-                    others.add(f"{collector.KIND} {name} of account {metric.account}")
-                elif (collector, name) not in found:
-                    found.append((collector, name))
+        named = [(collector, name) for collector in COLLECTORS for name in collector.targets(metric)]
+        if metric.account and ctx.own_account and metric.account != ctx.own_account:
+            kinds = [f"{collector.KIND} {name}" for collector, name in named] or [f"the resource of metric {metric.namespace} {metric.name}".rstrip()]
+            others.update(f"{kind} of account {metric.account}" for kind in kinds)
+        else:
+            found += [one for one in named if one not in found]
     for other in sorted(others):
-        ctx.note(f"{other}: not read, because this code reads account {ctx.own_account}")
+        ctx.note_other(other)
     for collector, name in found[MAX_TARGETS:]:
         ctx.note(f"{collector.KIND} {name}: not read, because only {MAX_TARGETS} resources of an alarm are")
     return found[:MAX_TARGETS]
