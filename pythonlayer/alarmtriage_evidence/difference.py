@@ -5,7 +5,7 @@ The values of variables with the name of a secret are never shown. The superviso
 
 import json
 import re
-from typing import Any, List, Mapping
+from typing import Any, Container, List, Mapping
 
 MAX_VALUE = 200  # characters of a value; a longer one is not shown, because the redaction may not know the beginning of a secret
 MAX_VARIABLES = 8  # variables that are shown
@@ -24,6 +24,12 @@ _LOGIN = re.compile(r"://[^/@\s]*@|[?&;](?:pass|pwd|token|key|sig)", re.IGNORECA
 def changed(name: str, before: Any, after: Any) -> List[str]:
     """Returns a change of a value, with its name beside the new value as AWS returns them, or nothing."""
     return [] if before == after else [f"{name} {_text(name, after)} (before: {_text(name, before)})"]
+
+
+def changed_others(before: Mapping[str, Any], after: Mapping[str, Any], known: Container[str]) -> List[str]:
+    """Returns the names of settings with other values, without those that are known. A setting without a value is one that is not set."""
+    names = [name for name in {**before, **after} if name not in known and (before.get(name) or None) != (after.get(name) or None)]
+    return [f"{name} (another value)" for name in names]
 
 
 def changed_variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Tuple
 from alarmtriage_tool import logs as patterns
 
 from ..context import BEFORE, Context, Metric, Observation, stamp
-from ..difference import changed, changed_variables
+from ..difference import changed, changed_others, changed_variables
 from ..looks import LOG_READS, log_errors, metrics, most_weight, recent, stack_events
 
 KIND = "ECS service"
@@ -17,6 +17,11 @@ COST = "two metrics of GetMetricData"
 MAX_EVENTS = 8
 MAX_TASKS = 100  # that DescribeTasks returns
 MAX_CONTAINERS = 4
+# Settings of a task definition and of a container whose values are compared, and those that AWS sets for each revision.
+_SETTINGS = ("cpu", "memory", "taskRoleArn", "executionRoleArn", "networkMode")
+_OF_REVISION = ("taskDefinitionArn", "revision", "status", "registeredAt", "registeredBy", "deregisteredAt", "requiresAttributes", "compatibilities",
+                "containerDefinitions")
+_OF_CONTAINER = ("image", "cpu", "memory", "memoryReservation", "command", "entryPoint")
 _PLANNED = "Scaling activity initiated by"  # reason of tasks that a deployment or fewer desired tasks stopped
 _TASK = re.compile(r" ?\(task [^)]*\)")  # in the text of an event
 
@@ -97,15 +102,17 @@ def difference(ctx: Context, name: str) -> Iterator[Observation]:
     running = [str(one.get("taskDefinition")) for one in _service(ctx, name).get("deployments") or []]
     earlier = next((arn for arn in running if arn != after.get("taskDefinitionArn")), f"{after.get('family')}:{revision - 1}")
     before = ctx.client("ecs").describe_task_definition(taskDefinition=earlier)["taskDefinition"]
-    found = [text for key in ("cpu", "memory", "taskRoleArn", "executionRoleArn", "networkMode") for text in changed(key, before.get(key), after.get(key))]
+    found = [text for key in _SETTINGS for text in changed(key, before.get(key), after.get(key))]
+    found += changed_others(before, after, (*_SETTINGS, *_OF_REVISION))
     old = {container.get("name"): container for container in before.get("containerDefinitions") or []}
     for container in after.get("containerDefinitions") or []:
-        other = old.get(container.get("name"), {})
-        parts = [text for key in ("image", "cpu", "memory", "memoryReservation", "command", "entryPoint")
-                 for text in changed(key, other.get(key), container.get(key))]
+        other = old.pop(container.get("name"), {})
+        parts = [text for key in _OF_CONTAINER for text in changed(key, other.get(key), container.get(key))]
         parts += changed_variables(_variables(other), _variables(container))
+        parts += changed_others(other, container, ("name", "environment", "secrets", *_OF_CONTAINER))
         if parts:
             found.append(f"container {container.get('name')}: {', '.join(parts)}")
+    found += [f"container {name} (removed)" for name in old]
     if found:
         yield Observation(f"{KIND} {name}", "change", f"task definition {after.get('family')}:{revision} differs from "
                                                       f"{str(earlier).split('/')[-1]}: {'; '.join(found)}",

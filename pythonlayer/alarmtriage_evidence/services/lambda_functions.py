@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..context import BEFORE, Context, Items, Metric, Observation, figure, rounded, stamp
-from ..difference import changed, changed_variables
+from ..difference import changed, changed_others, changed_variables
 from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, most_weight, observed, recent, rose, stack_events
 
 KIND = "Lambda function"
@@ -36,6 +36,8 @@ _ACCOUNT_NUMBERS = (
 # Values of environment variables that name no resource.
 _WORDS = frozenset(("true", "false", "none", "null", "trace", "debug", "info", "warn", "warning", "error", "prod", "production", "stage", "staging",
                     "dev", "development", "test", "json", "text", "utc", "default"))
+# Settings of which only is said that their values differ.
+_OTHERS = ("FileSystemConfigs", "DeadLetterConfig", "TracingConfig", "ImageConfigResponse")
 _STREAM = re.compile(r"\d{4}/\d\d/\d\d/([\w-]*)\[")
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
 
@@ -224,12 +226,14 @@ def _differences(ctx: Context, about: str, listed: List[Mapping[str, Any]], comp
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
     """Returns in which settings two versions of a function differ."""
     found = ["code"] if before.get("CodeSha256") != after.get("CodeSha256") else []
-    for key in ("Runtime", "Handler", "Timeout", "MemorySize", "Role", "KMSKeyArn", "LoggingConfig"):
+    for key in ("Runtime", "Architectures", "Handler", "Timeout", "MemorySize", "Role", "KMSKeyArn", "LoggingConfig"):
         found += changed(key, before.get(key), after.get(key))
     for key, of in (("Layers", lambda one: [":".join(str(layer.get("Arn")).split(":")[-2:]) for layer in one.get("Layers") or []]),
+                    ("EphemeralStorage", lambda one: (one.get("EphemeralStorage") or {}).get("Size")),
                     ("SecurityGroupIds", lambda one: (one.get("VpcConfig") or {}).get("SecurityGroupIds")),
                     ("SubnetIds", lambda one: (one.get("VpcConfig") or {}).get("SubnetIds"))):
         found += changed(key, of(before) or None, of(after) or None)
+    found += changed_others(*({key: one.get(key) for key in _OTHERS} for one in (before, after)), ())
     environments = [one.get("Environment") or {} for one in (before, after)]
     if any(one.get("Error") for one in environments):  # Lambda does not return the variables that it cannot decrypt for the caller
         return [*found, "environment variables not compared, because Lambda did not return them"] if found else []
