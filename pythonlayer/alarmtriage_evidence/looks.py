@@ -84,8 +84,9 @@ def _new_warnings(
     if not after["patterns"]:
         return
     before = logs.warning_patterns(group, start, onset - _MOMENT, client, ctx.remaining(), is_own)
-    if not before["complete"]:
-        return  # what was not read may have them
+    if not before["complete"]:  # what was not read may have them
+        ctx.note(f"log lines of {group}: not all warnings before {stamp(onset)} were read, so it is not known which are new")
+        return
     earlier = {found["pattern"] for found in before["patterns"]}
     new = [found for found in after["patterns"] if found["pattern"] not in earlier]
     for found in new[:MAX_WARNINGS]:

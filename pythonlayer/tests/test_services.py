@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 
 from alarmtriage_evidence import services
 from alarmtriage_evidence.difference import changed, changed_variables
+from alarmtriage_evidence.looks import log_errors
 from alarmtriage_evidence.services import (
     account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
     load_balancers, log_metric_filters, rds, s3, sns, step_functions,
@@ -211,6 +212,15 @@ class Lambda(Looks):
         texts = self.see(lambda_functions, "orders", {**self.answers, "logs.filter_log_events": lines}, {})
         self.assertEqual(["1 new warnings in /aws/lambda/orders from 2026-08-04T12:34:00Z to 2026-08-04T12:34:00Z, none in the 30 minutes before "
                           "2026-08-04T12:34:00Z: WARN queue is full"], [text for text in texts if "warnings" in text])
+
+    def test_it_is_noted_if_it_is_not_known_which_warnings_are_new(self) -> None:
+        def lines(request: Dict[str, Any]) -> Dict[str, Any]:
+            is_earlier = request["endTime"] < FIRED.timestamp() * 1000
+            return {"events": [{"timestamp": request["startTime"], "message": "WARN slow"}], **({"nextToken": request.get("nextToken", "") + "x"} if is_earlier else {})}
+
+        ctx = context(FakeAWS({"logs.filter_log_events": lines}))
+        self.assertNotIn("new warnings", " ".join(one.text for one in log_errors(ctx, "function", "/aws/lambda/orders")))
+        self.assertIn("log lines of /aws/lambda/orders: not all warnings before 2026-08-04T12:34:00Z were read, so it is not known which are new", ctx.notes)
 
     def test_the_share_of_failing_invocations_tells_traffic_from_errors(self) -> None:
         for metrics, wanted in (
