@@ -88,9 +88,11 @@ def metric(
     request: Dict[str, Any] = {
         "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
         "EndTime": datetime.fromtimestamp(until, timezone.utc) + timedelta(seconds=1), "ScanBy": "TimestampAscending"}
+    messages: Dict[str, None] = {}  # such as that a search matches more series than CloudWatch returns
     client, found = boto3.client("cloudwatch", region_name=region, **place.naming(account if is_read else None)), {}
     for _ in range(MAX_PAGES):
         answer = client.get_metric_data(**request)
+        messages.update((f": {message.get('Code')}: {message.get('Value')}", None) for message in answer.get("Messages") or [])
         for result in answer.get("MetricDataResults") or []:
             series = found.setdefault(result.get("Label") or name, {"label": result.get("Label") or name, "points": []})
             series["points"] += [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
@@ -102,7 +104,10 @@ def metric(
     else:
         for series in found.values():
             series["status"] += f": only the first {MAX_PAGES} pages were read, so newer points can be missing"
+    if messages and not found:
+        found[name] = {"label": name, "points": [], "status": "Incomplete"}
     for series in found.values():
+        series["status"] += "".join(messages)
         if len(series["points"]) > MAX_POINTS:
             series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
             series["points"] = series["points"][-MAX_POINTS:]

@@ -328,6 +328,14 @@ class Metric(FakeAWS):
                 series, = queries.metric("AWS/Lambda", "Errors", {})
                 self.assertEqual((listed, points - 1, want), (len(series["points"]), series["points"][-1][1], series["status"]))
 
+    def test_what_cloudwatch_says_about_missing_series_is_stated(self) -> None:
+        message = {"Messages": [{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}]}
+        text = "MaxMetricsExceeded: Maximum number of allowed metrics exceeded"
+        for results, want in (([], {"Errors": f"Incomplete: {text}"}),
+                              ([{"Id": "m1", "Label": label, "StatusCode": "Complete"} for label in "ab"], {"a": f"Complete: {text}", "b": f"Complete: {text}"})):
+            self.answers["get_metric_data"] = lambda request: {"MetricDataResults": results, **message}
+            self.assertEqual(want, {series["label"]: series["status"] for series in queries.metric("AWS/Lambda", "Errors")})
+
     def test_the_period_is_one_for_which_cloudwatch_has_points(self) -> None:
         self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
         now = datetime.now(timezone.utc)
