@@ -118,10 +118,14 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
         by_name = {a["AlarmName"]: a for a in (answer.get("MetricAlarms") or []) + (answer.get("CompositeAlarms") or [])}
         missing = [name for name in level if name not in by_name]
         if missing:
-            by_name.update((a["AlarmName"], a) for a in _log_children(ctx, missing))
-            missing = [name for name in missing if name not in by_name]
-        if missing:
-            ctx.note(f"child alarms: {len(missing)} were not found in this account, such as {missing[0]}")
+            try:
+                by_name.update((a["AlarmName"], a) for a in _log_children(ctx, missing))
+                missing = [name for name in missing if name not in by_name]
+                state = "not found in this account"
+            except Exception as error:
+                state = f"not read, because they may be log alarms, and these were not returned ({type(error).__name__}: {beginning(str(error), 200)})"
+            if missing:
+                ctx.note(f"child alarms: {len(missing)} were {state}, such as {missing[0]}")
         wanted = []
         for name in level:
             child = by_name.get(name, {})
@@ -140,10 +144,7 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
 
 def _log_children(ctx: Context, names: List[str]) -> List[Dict[str, Any]]:
     """Returns the log alarms with these names, whose metrics do not exist. Notes that their queries are not read."""
-    try:
-        found = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=names, MaxRecords=100)["LogAlarms"]
-    except Exception:
-        return []  # the caller notes that they were not found
+    found = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=names, MaxRecords=100)["LogAlarms"]
     for alarm in found:
         ctx.note(f"child alarms: the query of log alarm {alarm['AlarmName']} was not read")
     return [{**alarm, "ScheduledQueryConfiguration": alarm.get("ScheduledQueryConfiguration") or True} for alarm in found]

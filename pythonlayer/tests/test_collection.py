@@ -8,6 +8,7 @@ import threading
 import unittest
 from datetime import timedelta
 from typing import Any, Dict, Tuple
+from unittest import mock
 
 from alarmtriage_evidence import alarms, collect, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
@@ -322,6 +323,14 @@ class Texts(unittest.TestCase):
         found = [{"AlarmName": name, "AlarmArn": f"arn:aws:cloudwatch:eu-west-1:1:alarm:{name}"} for name in ("x", "y", "z")]
         aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": found}})
         self.assertEqual(["x", "y", "z"], [a["AlarmName"] for a in alarms.children(context(aws), {"AlarmRule": "AT_LEAST(2, ALARM, (x, y, z))"})])
+
+    def test_a_child_alarm_that_could_not_be_read_is_not_called_missing(self) -> None:
+        for answer, want in (({"return_value": {"LogAlarms": []}}, "child alarms: 1 were not found in this account, such as slow"),
+                             ({"side_effect": error("Throttling", operation="DescribeAlarms")}, "child alarms: 1 were not read, because they may be log alarms")):
+            ctx = context(FakeAWS({"cloudwatch.describe_alarms": {}}))
+            with mock.patch("alarmtriage_tool.cloudwatch.describe_log_alarms", **answer):
+                self.assertEqual([], alarms.children(ctx, {"AlarmRule": "ALARM(slow)"}))
+            self.assertEqual([want], [note[:len(want)] for note in ctx.notes])
 
     def test_a_child_alarm_with_a_promql_query_is_noted(self) -> None:
         found = [{"AlarmName": "pods", "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}}, {"AlarmName": "errors", "MetricName": "Errors"}]
