@@ -52,7 +52,7 @@ def history(ctx: Context) -> List[Dict[str, Any]]:
     items: List[Any] = []
     for types in kinds.get(ctx.alarm["kind"], [_TYPES]):
         items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
-                           AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY)
+                           newest_first="Timestamp", AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY)
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
              "summary": beginning(i.get("HistorySummary") or "", 300)} for i in items]
 

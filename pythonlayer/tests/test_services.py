@@ -376,10 +376,10 @@ class LoadBalancers(Looks):
                    "target 10.0.1.7:8080 is unhealthy: Target.ResponseCodeMismatch Health checks failed with these codes: [503]",
                    "server errors of the load balancer itself: 300")
 
-    def test_it_uses_target_and_security_groups(self) -> None:
+    def test_it_uses_listeners_target_and_security_groups(self) -> None:
         arn = f"arn:aws:elasticloadbalancing:{REGION}:targetgroup/web/943f017f100becff"
         aws = FakeAWS({"elbv2.describe_load_balancers": {"LoadBalancers": [{"SecurityGroups": ["sg-1"]}]}, "elbv2.describe_target_groups": {"TargetGroups": [{"TargetGroupArn": arn}]}})
-        self.assertEqual({"943f017f100becff", "sg-1"}, services.related(context(aws), [(load_balancers, "app/shop/1")]))
+        self.assertEqual({"50dc6c495c0c9188", "943f017f100becff", "sg-1"}, services.related(context(aws), [(load_balancers, "app/shop/50dc6c495c0c9188")]))
 
     def test_targets_are_load_balancers_and_lone_target_groups(self) -> None:
         self.assertEqual(["app/a/1"], load_balancers.targets(metric("AWS/ApplicationELB", LoadBalancer="app/a/1", TargetGroup="targetgroup/b/2")))
@@ -728,6 +728,17 @@ class Registry(unittest.TestCase):
             self.assertEqual([], services.targets(context(FakeAWS({})), [metric(namespace, **dimensions)]), namespace)
         for collector, dimension in ((dynamodb, "TableName"), (sns, "TopicName"), (s3, "BucketName"), (elasticache, "CacheClusterId")):
             self.assertEqual(["orders"], collector.targets(metric("Shop", **{dimension: "orders"})), "a custom metric")
+
+    def test_events_name_resources_by_their_arns(self) -> None:
+        ctx = context(FakeAWS({"logs.describe_metric_filters": {"metricFilters": [{"logGroupName": "/app"}]}}))
+        arn = f"arn:aws:{{}}:{REGION}:{{}}"
+        self.assertEqual({arn.format("events", "rule/nightly"), arn.format("events", "rule/shop/nightly"), arn.format("logs", "log-group:/app"),
+                          arn.format("logs", "log-group:/app:*")},
+                         services.addresses(ctx, [(event_rules, "nightly"), (event_rules, "shop nightly"), (log_metric_filters, "Shop Orders")]))
+
+    def test_events_of_the_replication_group_are_those_of_a_cache(self) -> None:
+        ctx = context(FakeAWS({"elasticache.describe_cache_clusters": {"CacheClusters": [{"ReplicationGroupId": "sessions"}]}}))
+        self.assertEqual([(None, "sessions-001"), (None, "sessions")], services.names(ctx, [(elasticache, "sessions-001")]))
 
     def test_many_resources_are_bounded(self) -> None:
         ctx = context(FakeAWS({}))

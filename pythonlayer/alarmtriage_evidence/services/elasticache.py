@@ -48,5 +48,10 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 LOOKS = (state, events, numbers)
 
 
+def names(ctx: Context, name: str) -> List[Any]:
+    group = _cluster(ctx, name).get("ReplicationGroupId")
+    return [(None, group)] if group else []
+
+
 def _cluster(ctx: Context, name: str) -> Mapping[str, Any]:
     return ctx.once(("elasticache", name), lambda: ctx.client("elasticache").describe_cache_clusters(CacheClusterId=name)["CacheClusters"][0])

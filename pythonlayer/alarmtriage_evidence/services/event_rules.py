@@ -53,6 +53,11 @@ def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, found.get("Arn")) for found in _targets(ctx, name)]
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    bus, rule = _parts(name)
+    return [ctx.arn("events", f"rule/{rule}" if bus == "default" else f"rule/{bus}/{rule}")]
+
+
 LOOKS = (state, rule_targets, numbers, deployments)
 
 

@@ -66,6 +66,10 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, found["logGroupName"]) for found in _filters(ctx, name)]
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [ctx.arn("logs", f"log-group:{found['logGroupName']}{end}") for found in _filters(ctx, name) for end in ("", ":*")]
+
+
 def _filters(ctx: Context, name: str) -> List[Mapping[str, Any]]:
     namespace, metric = next(((m.namespace, m.name) for m in ctx.metrics if targets(m) == [name]), name.rpartition(" ")[::2])
     filters = ctx.once(("metric-filter", name), lambda: ctx.pages(
