@@ -337,6 +337,12 @@ class APIGateway(Looks):
         texts = self.see(api_gateway, "shop prod", {**self.rest, "apigateway.get_stages": {"item": [stage]}, "logs.filter_log_events": events})
         self.assertIn("1 log lines in orders-prod", "\n".join(texts))
 
+    def test_execution_logs_of_one_method_are_read(self) -> None:
+        aws = FakeAWS({"apigateway.get_rest_apis": {"items": [{"id": "a1", "name": "shop"}]}, "logs.filter_log_events": {"events": []},
+                       "apigateway.get_stages": {"item": [{"stageName": "prod", "methodSettings": {"*/*": {"loggingLevel": "OFF"}, "orders/GET": {"loggingLevel": "ERROR"}}}]}})
+        list(api_gateway.access_logs(context(aws), "shop prod"))
+        self.assertIn("API-Gateway-Execution-Logs_a1/prod", [request.get("logGroupName") for _, request in aws.requests])
+
     def test_stages_and_integrations_that_are_left_out_are_noted(self) -> None:
         stages = {"item": [{**self.rest["apigateway.get_stages"]["item"][0], "stageName": f"s{i}"} for i in range(4)]}
         methods = {str(i): {"methodIntegration": {"uri": f"http://10.0.0.{i}/"}} for i in range(11)}
@@ -591,6 +597,15 @@ class ECSLogs(unittest.TestCase):
             "ecs.describe_services": {"services": [{"serviceName": "web", "taskDefinition": "web:1"}]}, "logs.filter_log_events": lines_of(*streams),
             "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 1, "containerDefinitions": [container]}}}))
         return "\n".join(one.text for one in ecs.logs(ctx, "shop web"))
+
+    def test_logs_elsewhere_are_noted(self) -> None:
+        ctx = context(FakeAWS({
+            "ecs.describe_services": {"services": [{"taskDefinition": "td/web:1"}]}, "apigateway.get_rest_apis": {"items": [{"id": "a1", "name": "shop"}]},
+            "apigateway.get_stages": {"item": [{"stageName": "prod", "accessLogSettings": {"destinationArn": "arn:aws:firehose:eu-west-1:1:deliverystream/x"}}]},
+            "ecs.describe_task_definition": {"taskDefinition": {"containerDefinitions": [{"name": "web", "logConfiguration": {"logDriver": "awsfirelens"}}]}}}))
+        self.assertEqual([], [*ecs.logs(ctx, "shop web"), *api_gateway.access_logs(ctx, "shop prod")])
+        self.assertEqual(["log lines of ECS service shop web: none were read, because no container of its task definition has the log driver awslogs",
+                          "log lines of API shop prod: none were read, because stage prod has no logs in CloudWatch Logs"], ctx.notes)
 
     def test_lines_of_other_services_in_the_same_log_group_do_not_count(self) -> None:
         other, own = "worker/app/" + "a" * 32, "web/app/" + "b" * 32

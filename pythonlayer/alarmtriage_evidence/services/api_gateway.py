@@ -90,8 +90,10 @@ def access_logs(ctx: Context, name: str) -> Iterator[Observation]:
         arn = settings.get("destinationArn") or settings.get("DestinationArn") or ""
         if ":log-group:" in arn:
             yield from log_errors(ctx, f"{KIND} {name}", arn.split(":log-group:")[1].split(":")[0], is_access_log=True)
-        elif api["kind"] == "rest" and (found.get("methodSettings") or {}).get("*/*", {}).get("loggingLevel") in ("ERROR", "INFO"):
+        elif api["kind"] == "rest" and any(one.get("loggingLevel") in ("ERROR", "INFO") for one in (found.get("methodSettings") or {}).values()):
             yield from log_errors(ctx, f"{KIND} {name}", f"API-Gateway-Execution-Logs_{api['id']}/{label}")
+        else:
+            ctx.note(f"log lines of {KIND} {name}: none were read, because stage {label} has no logs in CloudWatch Logs")
 
 
 LOOKS = (stage, numbers, integrations, access_logs)

@@ -134,6 +134,8 @@ def logs(ctx: Context, name: str) -> Iterator[Observation]:
             found.setdefault((options["awslogs-group"], options.get("awslogs-region") or ctx.region), []).append(
                 f"{prefix}/{container.get('name')}/" if prefix else "")
     groups = list(found)
+    if not groups:
+        ctx.note(f"log lines of {KIND} {name}: none were read, because no container of its task definition has the log driver awslogs")
     if len(groups) > MAX_CONTAINERS:
         ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(group for group, _ in groups[:MAX_CONTAINERS])}")
     for group, region in groups[:MAX_CONTAINERS]:
