@@ -166,7 +166,9 @@ def create_interfaces() -> None:
     case("rest api", "AWS/ApiGateway", ApiName="shop api", Stage="prod")
     web = http.create_api(Name="web", ProtocolType="HTTP")["ApiId"]
     http.create_integration(ApiId=web, IntegrationType="AWS_PROXY", IntegrationUri=ARN % ("lambda", "function:orders"), PayloadFormatVersion="2.0")
-    http.create_stage(ApiId=web, StageName="live", DefaultRouteSettings={"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 4})
+    errors("/web/requests", "FATAL: no route")
+    http.create_stage(ApiId=web, StageName="live", DefaultRouteSettings={"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 4},
+                      AccessLogSettings={"DestinationArn": ARN % ("logs", "log-group:/web/requests"), "Format": "$context.status"})
     case("http api", "AWS/ApiGateway", ApiId=web, Stage="live")
     distribution = boto3.client("cloudfront").create_distribution(DistributionConfig={
         "CallerReference": "1", "Comment": "", "Enabled": False, "Origins": {"Quantity": 1, "Items": [

@@ -91,11 +91,12 @@ func TestCollectors_ReadWhatWasCreated(t *testing.T) {
 			"container app runs orders:7 with 256 MB of memory, CPU 128",
 			"1 log lines in /ecs/orders", ": FATAL: cannot connect to the database",
 		}},
-		{name: "rest api", want: []string{
+		{name: "rest api", notes: []string{"log lines of API shop api prod: none were read, because stage prod has no logs in CloudWatch Logs"}, want: []string{
 			"API shop api prod: stage prod: throttled at 10 requests per second, burst 5", "it calls Lambda function orders",
 		}},
 		{name: "http api", want: []string{
 			"stage live was last changed at ", "stage live: throttled at 20 requests per second, burst 4", "it calls Lambda function orders",
+			"1 log lines in /web/requests", ": FATAL: no route",
 		}},
 		{name: "cloudfront", want: []string{": it is disabled", "origin orders.s3.amazonaws.com", "certificate of CloudFront", "invalidation "}},
 		{name: "rule without target", names: []string{"nightly"}, want: []string{
