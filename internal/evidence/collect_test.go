@@ -300,6 +300,19 @@ func TestCollect_UnconfirmedEventRunsNoQueryOfItsOwn(t *testing.T) {
 	assert.Equal(t, "filter @message like /ERROR/", e.Query.Text)
 }
 
+func TestCollect_UnconfirmedEventNamesNoQueryExecution(t *testing.T) {
+	alarm := logAlarm()
+	alarm.ReasonData = `{"results": [{"timestamp": "2026-08-04T12:35:00.000+0000", "value": 9, "queryResultId": "of another query"}]}`
+	const kept = `kept.add("of another query"); refused.add("start_query")`
+	assert.Len(t, collect(t, fakeBoto3(t, kept), alarm).LogLines, 2, "CloudWatch evaluated the execution")
+
+	alarm.Unconfirmed = "the alarm is in state OK, not ALARM"
+	e := collect(t, fakeBoto3(t, kept), alarm)
+	assert.Empty(t, e.LogLines)
+	assert.Contains(t, e.Problem, "log_lines: ")
+	assert.Len(t, collect(t, fakeBoto3(t, `kept.add("of another query")`), alarm).LogLines, 2, "the alarm's own query is run")
+}
+
 func TestCommand_UnconfirmedEventHasNoExpressionThatFindsDataItself(t *testing.T) {
 	a := alarmevent.Alarm{Name: "a", Kind: alarmevent.KindMetric, Metrics: []alarmevent.Metric{
 		{ID: "m1", Namespace: "N", Name: "Named", Stat: "Sum", Period: 60},

@@ -59,7 +59,9 @@ def runs(data: Mapping[str, Any]) -> List[Tuple[float, Any, Any]]:
 def log_lines(ctx: Context, asked: Mapping[str, Any], executions: Sequence[Tuple[float, Any, Any]]) -> List[str]:
     """Returns log lines that match a log alarm's query, from the evaluated execution or a new one."""
     logs = ctx.client("logs")
-    for _, _, execution in reversed(executions):
+    # Whoever wrote an event that CloudWatch did not confirm could name an execution of any query.
+    evaluated = [] if ctx.alarm.get("unconfirmed") else [execution for _, _, execution in executions]
+    for execution in reversed(evaluated):
         try:
             answer = logs.get_query_results(queryId=execution)
         except Exception:
