@@ -263,12 +263,15 @@ func (q *question) sendCard(ctx context.Context, answer *investigation.Answer) {
 	}
 }
 
-// measure emits what the answer cost. It is no investigation, so it does not count as one.
+// measure emits what the answer cost, and what the broker refused and redacted. A question is no investigation, so it does not
+// count as one.
 func (q *question) measure(answer *investigation.Answer) {
 	use := answer.Usage
+	redactions, refusals := countedIn(&investigation.Record{Rounds: answer.Rounds})
 	values := map[string]float64{
 		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
 		emf.CacheReadTokens: float64(use.CacheReadTokens), emf.QueryCostUSD: use.QueryCostUSD,
+		emf.Redactions: float64(redactions), emf.BrokerRefusals: float64(refusals),
 	}
 	if use.PriceKnown {
 		values[emf.CostUSD] = use.CostUSD

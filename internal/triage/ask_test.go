@@ -21,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
@@ -185,6 +186,21 @@ func TestAsk_MistakesAreToldAndDoNotFailTheInvocation(t *testing.T) {
 	assert.Empty(t, asker.asked)
 	assert.Zero(t, b.metric(t, "UnknownEvents"))
 	assert.Zero(t, b.metric(t, "InvestigationsFailed"))
+}
+
+func TestAsk_RefusalsAndRedactionsAreMeasured(t *testing.T) {
+	b, asker, reported := newAskHarness(t)
+	refusals, redactions := b.metric(t, "BrokerRefusals"), b.metric(t, "Redactions")
+	answer := &toolcall.Answer{Success: true, Refusals: 60, Redactions: 2}
+	asker.do = func(rec *investigation.Record) (*investigation.Answer, error) {
+		return &investigation.Answer{Investigation: rec.ID, Outcome: investigation.OutcomeCompleted, Text: "No.", Rounds: []investigation.Round{
+			{Number: 2, Calls: []investigation.ToolCall{{Number: 1, Answer: answer}, {Number: 2, Answer: answer, Cached: 1}}},
+		}}, nil
+	}
+	b.ask(t, "request-2", askEvent(t, reported.ReportURI, "Which table?"))
+	assert.Equal(t, refusals+60, b.metric(t, "BrokerRefusals"), "the self-alarm depends on it")
+	assert.Equal(t, redactions+2, b.metric(t, "Redactions"))
+	assert.Equal(t, 1.0, b.metric(t, "Investigations"))
 }
 
 func TestAsk_CountsInTheLimitsOfTheDay(t *testing.T) {

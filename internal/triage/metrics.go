@@ -7,13 +7,8 @@ import (
 
 // measure emits the investigation's metrics.
 func (r *attempt) measure() {
-	redactions, refusals := r.rec.Alarm.Redactions, 0
-	for call := range r.rec.Calls() {
-		if call.Answer != nil && call.Cached == 0 {
-			redactions += call.Answer.Redactions
-			refusals += call.Answer.Refusals
-		}
-	}
+	redactions, refusals := countedIn(r.rec)
+	redactions += r.rec.Alarm.Redactions
 	use := r.rec.Usage
 	values := map[string]float64{
 		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
@@ -48,6 +43,17 @@ func (r *attempt) measure() {
 		properties["failed_model"], properties["failed_model_cause"] = f.Model, string(f.Cause)
 	}
 	r.emitWith(values, properties)
+}
+
+// countedIn returns the numbers of secrets and of refused requests in the tool calls of a record.
+func countedIn(rec *investigation.Record) (redactions, refusals int) {
+	for call := range rec.Calls() {
+		if call.Answer != nil && call.Cached == 0 {
+			redactions += call.Answer.Redactions
+			refusals += call.Answer.Refusals
+		}
+	}
+	return redactions, refusals
 }
 
 func (h *Handler) emit(values map[string]float64) {
