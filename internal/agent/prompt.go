@@ -80,8 +80,11 @@ func systemPrompt(t *task, instructions string, textTools bool) string {
 	return b.String()
 }
 
-// maxEvidence limits the part of the evidence in the first message, in bytes.
-const maxEvidence = 24 << 10
+// Limits of the first message, in bytes.
+const (
+	maxEvidence = 24 << 10 // of the evidence
+	maxAlarm    = 64 << 10 // of the alarm as JSON, which is several times as long as a message if each of its characters is escaped
+)
 
 // kindHints tells the model how to read what boto3 does not support, by kind of alarm.
 var kindHints = map[alarmevent.Kind]string{
@@ -143,7 +146,11 @@ func opening(rec *investigation.Record, members config.Members) string {
 		a.ReasonData = "" // its data points are in the evidence
 	}
 	alarm, _ := json.MarshalIndent(a, "", " ")
-	fmt.Fprintf(&b, "\nThe alarm:\n%s\n", alarm)
+	shownAlarm := alarm[:truncate.Before(string(alarm), maxAlarm)]
+	fmt.Fprintf(&b, "\nThe alarm:\n%s\n", shownAlarm)
+	if left := len(alarm) - len(shownAlarm); left > 0 {
+		fmt.Fprintf(&b, "… %d of %d bytes are left out.\n", left, len(alarm))
+	}
 	if len(rec.Together) > 0 {
 		b.WriteString("\nAlarms that fired at about the same time (they may have one common cause):\n")
 		for _, other := range rec.Together {
