@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // A call may kill the supervisor and leave processes behind. They run before the next supervisor starts, which must end
@@ -70,6 +75,44 @@ def leave(then):
 		})
 	}
 }
+
+// What is alive when the process exits would look like code of a call at the next start.
+func TestSupervisor_LeavesNoProcessWhenItIsClosed(t *testing.T) {
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			warm := []string{"logs", "ec2", "cloudwatch"} // after a call, the zygote is busy with them
+			s, err := New(t.Context(), Options{
+				Interpreter: python.interpreter, Layer: python.layer, SearchPath: python.search, AccessKey: broker.DummyAccessKey,
+				Scratch: publicDirectory(t), Environment: os.Environ(), Warm: warm, NewSession: func() Session { return idleSession{} },
+			})
+			require.NoError(t, err)
+			_, err = s.Run(t.Context(), "1", Place{})
+			require.NoError(t, err)
+			zygote := s.zygote.process.Pid
+			started := descendants(processes(os.Getuid()), zygote)
+			for range 50 { // the zygote forks the next child
+				maps.Copy(started, descendants(processes(os.Getuid()), zygote))
+			}
+
+			s.Close()
+			require.Greater(t, len(started), 1)
+			for pid := range started {
+				p, exists := readProcess(pid)
+				assert.True(t, !exists || p.ended(), "process %d", pid)
+			}
+		})
+	}
+}
+
+// idleSession is a session of a call without requests.
+type idleSession struct{}
+
+func (idleSession) Serve(ctx context.Context, control *os.File) (allEnded bool) {
+	_, _ = control.Read(make([]byte, 1))
+	return true
+}
+
+func (idleSession) Audit() (calls []toolcall.AWSCall, unlisted, refusals int) { return nil, 0, 0 }
 
 // startExtension starts a shell in a directory of spared programs as the worker's user. The shell has a child.
 func (w *worker) startExtension(t *testing.T, spared string) (pid int) {

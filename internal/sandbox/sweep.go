@@ -176,7 +176,7 @@ const (
 	sweepTime    = 2 * time.Second  // for processes that fork while they are killed
 	quietLooks   = 5                // without a process, in a row, after code that could fork
 	announceWait = time.Second      // for the zygote's announcement of a child that it has just forked
-	endWait      = time.Second      // until a killed child must have ended
+	endWait      = time.Second      // until a killed child must have ended, or a stopped zygote must have stopped
 	pollWait     = time.Millisecond // between two looks at processes
 	killWait     = pollWait / 10    // likewise, after processes were killed
 )
@@ -350,9 +350,12 @@ func descendants(list []process, pids ...int) map[int]bool {
 }
 
 // waitEnded waits until a killed child has ended. A process that has not ended may still write files.
-func waitEnded(pid int) bool {
+func waitEnded(pid int) bool { return waitUntil(pid, process.ended) }
+
+// waitUntil waits until a process is in a state, or gone.
+func waitUntil(pid int, isIn func(process) bool) bool {
 	for deadline := time.Now().Add(endWait); time.Now().Before(deadline); time.Sleep(pollWait) {
-		if p, ok := readProcess(pid); !ok || p.ended() {
+		if p, ok := readProcess(pid); !ok || isIn(p) {
 			return true
 		}
 	}

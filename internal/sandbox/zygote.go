@@ -423,8 +423,18 @@ func (z *zygote) isAlive() bool {
 	}
 }
 
-// stop kills the zygote, its process group, and its spare child.
+// stop kills the zygote and its children, and waits until they have ended. What still runs when this process exits would look like
+// code of a call at the next start.
 func (z *zygote) stop() {
+	children := map[int]bool{}
+	if z.process.Signal(syscall.SIGSTOP) == nil { // it must not fork meanwhile
+		waitUntil(z.process.Pid, func(p process) bool { return p.stopped || p.zombie })
+		children = descendants(processes(os.Getuid()), z.process.Pid)
+		delete(children, z.process.Pid)
+	}
+	for pid := range children {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
 	z.control.Close()
 	z.mu.Lock()
 	if z.spare != nil {
@@ -435,6 +445,9 @@ func (z *zygote) stop() {
 	syscall.Kill(-z.process.Pid, syscall.SIGKILL)
 	z.process.Kill()
 	z.process.Wait()
+	for pid := range children {
+		waitEnded(pid)
+	}
 }
 
 // callFilter returns the system call filter of the child that was forked last.

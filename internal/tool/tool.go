@@ -71,6 +71,7 @@ func New(ctx context.Context, o Options) (*Handler, error) {
 func (h *Handler) Invoke(ctx context.Context, request toolcall.Request) (*Response, error) {
 	answer, err := h.answer(ctx, request)
 	if err != nil {
+		h.python.Close()
 		return nil, messages.InvokeResponse_Error{Message: err.Error(), Type: "SandboxFailed", ShouldExit: true}
 	}
 	var encoded bytes.Buffer
@@ -130,6 +131,7 @@ func (h *Handler) settle() {
 	}
 	if err != nil {
 		h.log.Warn("the tool restarts", "reason", err)
+		h.python.Close()
 		os.Exit(1)
 	}
 }
