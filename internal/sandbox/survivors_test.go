@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -74,6 +75,35 @@ def leave(then):
 			assert.NoError(t, syscall.Kill(extension, 0), "the extension was there before")
 		})
 	}
+}
+
+// The code of a call can execute a program that is spared. Forks of the call's Python are then below that program.
+func TestNew_EndsForksOfACallBelowASparedProgram(t *testing.T) {
+	if os.Getuid() != 0 {
+		skip(t, "run the tests as root: this test ends every process of the user that runs the tool, which otherwise is you")
+	}
+	spared := publicDirectory(t)
+	w := startWorkerWith(t, pythons(t)[0], roleRefuse, workerOptions{Spared: []string{spared}})
+	extension := w.startExtension(t, spared)
+	left := w.mustLeave(`
+if os.fork() == 0:
+    libc.setsid()
+    if os.fork() == 0: time.sleep(60); os._exit(0)
+    os.execve(` + strconv.Quote(filepath.Join(spared, "extension")) + `, ["x", "-c", "sleep 60; true"], os.environ)
+`)
+	t.Cleanup(func() {
+		for _, p := range processes(w.uid) {
+			syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	})
+
+	w.start()
+	w.mustWork()
+	for _, pid := range left {
+		program, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		assert.NotContains(t, program, "memfd", "the call's Python")
+	}
+	assert.Len(t, descendants(processes(w.uid), extension), 2, "the extension and the program that it has started")
 }
 
 // What is alive when the process exits would look like code of a call at the next start.

@@ -414,8 +414,8 @@ func (s survivors) end() (tolerated []int, killed int, err error) {
 	return tolerated, len(found), nil
 }
 
-// find returns the user's processes that are not below this one: those that it tolerates, with their children, and those
-// that an earlier call may have left.
+// find returns the user's processes that are not below this one: those that it tolerates, without what they have started, and
+// those that an earlier call may have left.
 func (s survivors) find(own int) (tolerated, left []int, err error) {
 	list, err := listProcesses(os.Getuid())
 	if err != nil {
@@ -433,9 +433,9 @@ func (s survivors) find(own int) (tolerated, left []int, err error) {
 		}
 		left = append(left, p.pid)
 	}
-	// What runs below an extension cannot come from a call, because an extension is no ancestor of a call.
-	below := descendants(list, tolerated...)
-	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] }), nil
+	// What an extension has started runs below it. So do the forks of a call's Python if their parent executes a spared program.
+	below, programs := descendants(list, tolerated...), slices.Concat(s.options.Spared, systemPrograms)
+	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] && isSpared(pid, programs, interpreter) }), nil
 }
 
 // isSpared reports whether a process runs a program in one of the directories, and not Python. The code of a call runs in
