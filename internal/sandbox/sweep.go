@@ -197,12 +197,13 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 	if filtered {
 		needed = 1
 	}
+	found := map[int]bool{} // one process can be killed several times before it has ended
 	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
 		seen := false
 		kills := 0
 		suspects, err := s.suspects(z, child)
 		if err != nil {
-			return killed + s.killUnseen(z), false
+			return len(found) + s.killUnseen(z), false
 		}
 		for _, p := range suspects {
 			switch {
@@ -212,11 +213,11 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 			default:
 				seen = true
 				if syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+					found[p.pid] = true
 					kills++
 				}
 			}
 		}
-		killed += kills
 		if kills > 0 && s.alone {
 			killAll() // before they fork again. A supervisor that found processes is replaced, so it needs no zygote
 		}
@@ -224,13 +225,13 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 			quiet = 0
 		}
 		if time.Now().After(deadline) {
-			return killed, !seen
+			return len(found), !seen
 		}
 		if quiet < needed {
 			pause(kills)
 		}
 	}
-	return killed, true
+	return len(found), true
 }
 
 // pause waits until the next look. Killed processes may be forking, so that look is soon.
