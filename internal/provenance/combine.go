@@ -15,17 +15,27 @@ func (m *matcher) combine(values []piece, keys []int32) {
 	}
 	near := m.windowsOf(values)
 	pieces := slices.Clone(values)
+	var own map[field]bool
 	for _, key := range keys {
 		if m.keys[key].isSent {
 			continue
 		}
-		labels := m.labelsOf(m.keys[key].name)
-		m.spend(len(labels) / 16)
-		for _, p := range labels {
-			if isIn(near, p) {
-				p.key = key
-				pieces = append(pieces, p)
+		name := m.labelsOf(m.keys[key].name)
+		m.spend(len(name.labels) / 16)
+		for _, l := range name.labels {
+			if !isIn(near, l.piece) {
+				continue
 			}
+			if l.text != name.folded {
+				if own == nil {
+					own = m.fieldsOf(keys)
+				}
+				if m.isNameAround(l.text, key, own) {
+					continue
+				}
+			}
+			l.key = key
+			pieces = append(pieces, l.piece)
 		}
 		if m.skips(len(pieces)) {
 			return
@@ -98,15 +108,63 @@ func (m *matcher) belongs(value, name int32) bool {
 	return false
 }
 
+// field is the folded name of a field and the key that it is below, or -1.
+type field struct {
+	folded string
+	parent int32
+}
+
+// fieldsOf returns the fields with these keys that the output can name.
+func (m *matcher) fieldsOf(keys []int32) map[field]bool {
+	fields := map[field]bool{}
+	for _, key := range keys {
+		if name := m.labelsOf(m.keys[key].name); len(name.labels) > 0 {
+			fields[field{name.folded, m.keys[key].parent}] = true
+		}
+	}
+	return fields
+}
+
+// isNameAround reports whether a field beside a key or around it has a name of its own. In a record that has both, Status does not
+// stand for LastUpdateStatus.
+func (m *matcher) isNameAround(folded string, key int32, own map[field]bool) bool {
+	for at := m.keys[key].parent; ; at = m.keys[at].parent {
+		if f := (field{folded, at}); own[f] || m.outer[f] {
+			return true
+		}
+		if at < 0 {
+			return false
+		}
+	}
+}
+
+// fieldName is a field's name with the pieces of the output that stand for it.
+type fieldName struct {
+	folded string // its words, without anything between them
+	labels []label
+}
+
+// label is a piece with its words in the same form.
+type label struct {
+	piece
+	text string
+}
+
+func folded(name string) string { return strings.Join(nameParts(name), "") }
+
 // labelsOf returns the pieces of the output that name a field: the name itself, or words of it in any case, but not without
 // one that changes what they mean.
-func (m *matcher) labelsOf(name string) []piece {
+func (m *matcher) labelsOf(name string) fieldName {
 	if found, ok := m.labels[name]; ok {
 		return found
 	}
-	var list []piece
+	var list []label
 	add := func(from, to int32) {
-		list = append(list, piece{from: from, to: to, isKey: true, isHead: true, isTail: true})
+		var text strings.Builder
+		for _, w := range m.words[from:to] {
+			text.WriteString(folded(w.text))
+		}
+		list = append(list, label{piece{from: from, to: to, isKey: true, isHead: true, isTail: true}, text.String()})
 	}
 	for _, at := range m.lower[strings.ToLower(name)] {
 		add(at, at+1)
@@ -128,8 +186,8 @@ func (m *matcher) labelsOf(name string) []piece {
 			}
 		}
 	}
-	m.labels[name] = list
-	return list
+	m.labels[name] = fieldName{folded(name), list}
+	return m.labels[name]
 }
 
 // changing are words of a name without which the other words mean something else: "compliant count" of NonCompliantCount.

@@ -24,6 +24,7 @@ const (
 	minLocated   = 500      // words of an output that is not compared as a whole with each record
 	nearby       = 128      // words around a rare value in which it is combined with other values
 	maxPieces    = 1 << 20  // pieces of one record
+	maxOuter     = 10_000   // fields outside of records whose names are kept
 	context      = 32       // words before a group with which a run can begin
 )
 
@@ -85,9 +86,10 @@ type matcher struct {
 	group       []token // of the current record, or since the last one
 	before      int     // tokens at the start of group that belong to the group before it
 	shared      []piece
+	outer       map[field]bool // fields outside of records
 
-	labels  map[string][]piece // by name of a field
-	done    map[uint64]bool    // groups without rare words, by their hash
+	labels  map[string]fieldName // by name of a field
+	done    map[uint64]bool      // groups without rare words, by their hash
 	values  []piece
 	parts   []int32 // positions in the current value at which its parts begin
 	active  runs
@@ -161,7 +163,7 @@ type runs struct {
 func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a, redact: redact,
-		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
+		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string]fieldName{}, done: map[uint64]bool{},
 	}
 	take := func(w word) {
 		written := w.written(m.normal.text)
@@ -235,7 +237,7 @@ func (m *matcher) compare(e exchange) {
 	m.containers, m.keys, m.named, m.inRecord, m.groupKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
 	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
-	m.addresses = nil
+	m.addresses, m.outer = nil, map[field]bool{}
 	m.hasIDs, m.requestIDs, m.isLabeled = e.hasIDs, m.asked.ids[e.request], m.asked.labeled[e.request]
 	if m.own = m.asked.of[e.request]; e.isError {
 		m.own = m.asked.all() // an error can repeat the name of a session

@@ -33,6 +33,8 @@ func (m *matcher) addKey(k key) int32 {
 	m.keys = append(m.keys, k)
 	if m.inRecord > 0 {
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, at)
+	} else if len(m.outer) < maxOuter {
+		m.outer[field{folded(k.name), k.parent}] = true
 	}
 	return at
 }

@@ -280,6 +280,28 @@ func TestJudge_NamesOnlyCountBeforeTheirOwnValue(t *testing.T) {
 	}
 }
 
+// A word that is the whole name of one field does not stand for another field of the same record.
+func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) {
+	const (
+		service = `{"services":[{"name":"orders","status":"ACTIVE","runningCount":57,"count":9041,"deployments":[{"id":"blue","rolloutStatus":"FAILED"}],` +
+			`"lastUpdateStatus":"Unsuccessful"}]}`
+		function = `{"Name":"orders","Status":"Active","Layers":[{"Arn":"arn:1"}],"LastUpdateStatus":"Unsuccessful","Encryption":{"Mode":"ENFORCED"},"TableMode":"STANDARD"}`
+	)
+	for _, tt := range []struct{ answer, honest, forged string }{
+		{service, "orders status: ACTIVE", "orders status: Unsuccessful"},
+		{service, "orders last update status: Unsuccessful", `"name": "orders", "status": "Unsuccessful"`},
+		{service, "orders running count: 57", "orders count: 57"},
+		{service, "blue rolloutStatus FAILED", "blue status FAILED"},
+		{service, "blue rollout: FAILED", "orders status FAILED"},
+		{function, "orders Status: Active", "Status: Unsuccessful"},
+		{function, "orders update status: Unsuccessful", "status=Unsuccessful"},
+		{function, "orders mode: STANDARD", "orders mode: Unsuccessful"}, // the other Mode is of the encryption
+	} {
+		assert.True(t, quoted(t, tt.honest, exchange(`{}`, tt.answer)), tt.honest)
+		assert.False(t, quoted(t, tt.forged, exchange(`{}`, tt.answer)), tt.forged)
+	}
+}
+
 // Without some words, a name means something else.
 func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","NonCompliantCount":5701,"UnHealthyHostCount":3,"not_encrypted":true,"encryptionDisabled":true,"MaxReceiveCount":7,` +
