@@ -74,9 +74,29 @@ func changed(rec *investigation.Record) string {
 		}
 		return line + "; on other resources " + changedLine(rec, *other)
 	case trail != nil && trail.Complete:
-		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time)
+		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time) + notCounted(rec)
 	}
 	return "not known, because CloudTrail was not read completely"
+}
+
+// notCounted returns a clause about the events before the alarm that are no changes, or "".
+func notCounted(rec *investigation.Record) string {
+	var kinds []string
+	if slices.ContainsFunc(rec.Evidence.Changes, func(c investigation.Change) bool { return c.Error != "" && !isAfter(c, rec) }) {
+		kinds = append(kinds, "calls that failed")
+	}
+	if len(rec.Evidence.Trail.Routine) > 0 {
+		kinds = append(kinds, "routine events")
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	return ", except " + strings.Join(kinds, " and ")
+}
+
+// isAfter reports whether a change followed the alarm.
+func isAfter(change investigation.Change, rec *investigation.Record) bool {
+	return !rec.Alarm.Time.IsZero() && change.Time.After(rec.Alarm.Time)
 }
 
 // inRegionName returns the Region of which it is known whether all events were read, such as "in eu-central-1 ": CloudTrail lists
@@ -93,7 +113,7 @@ func inRegionName(rec *investigation.Record) string {
 func newestChanges(rec *investigation.Record) (own, other *investigation.Change, more int) {
 	for i := range rec.Evidence.Changes {
 		change := &rec.Evidence.Changes[i]
-		if change.Error != "" || !rec.Alarm.Time.IsZero() && change.Time.After(rec.Alarm.Time) {
+		if change.Error != "" || isAfter(*change, rec) {
 			continue
 		}
 		newest := &other

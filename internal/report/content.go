@@ -163,7 +163,7 @@ func changesOf(rec *investigation.Record, _ Links) content {
 	})
 	var entries []string
 	for _, change := range changes {
-		if rec.Alarm.Time.IsZero() || !change.Time.After(rec.Alarm.Time) {
+		if !isAfter(change, rec) {
 			entries = append(entries, moment(change.Time)+" "+changeLine(change))
 		}
 	}

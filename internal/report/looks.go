@@ -47,7 +47,7 @@ func firstLooksOf(rec *investigation.Record, _ Links) content {
 func relevant(rec *investigation.Record) []investigation.Observation {
 	seen := slices.Clone(rec.Evidence.Seen)
 	for _, change := range rec.Evidence.Changes {
-		if change.Own && (rec.Alarm.Time.IsZero() || !change.Time.After(rec.Alarm.Time)) {
+		if change.Own && !isAfter(change, rec) {
 			seen = append(seen, investigation.Observation{
 				About: "CloudTrail", Topic: "change", Weight: ownChangeWeight, Time: change.Time,
 				Text: moment(change.Time) + " " + changeLine(change) + withParameters(change),

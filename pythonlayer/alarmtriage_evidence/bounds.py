@@ -5,6 +5,7 @@ from typing import Any, Dict
 
 from alarmtriage_tool.words import beginning
 
+from . import changes
 from .context import Context
 
 MAX_RESULT = 115_000  # bytes of the result as JSON; the tool returns at most 128 KiB
@@ -37,7 +38,8 @@ def shorten(ctx: Context, evidence: Dict[str, Any]) -> None:
                 series.update((side, series[side][-most:]) for side in ("points", "lower", "upper") if series.get(side))
             notes["points"] = f"series: only the newest {most} datapoints of each are returned, because there are too many"
         else:
-            evidence[largest] = evidence[largest][:len(evidence[largest]) * 3 // 4]
+            most = len(evidence[largest]) * 3 // 4
+            evidence[largest] = changes.first(ctx, evidence[largest], most) if largest == "changes" else evidence[largest][:most]
             notes[largest] = f"{largest}: only {len(evidence[largest])} of {lengths[largest]} are returned, because they are too long"
     if notes:
         ctx.notes[:0] = notes.values()

@@ -118,8 +118,15 @@ def changes(
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all,
+    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all,
             "read": read, "routine": _counts(routine)}
+
+
+def first(ctx: Context, ranked: Sequence[Dict[str, Any]], most: int) -> List[Dict[str, Any]]:
+    """Returns the first changes. Calls that failed or followed the alarm are left out before others: anybody can repeat such a call."""
+    fired_at = stamp(ctx.fired_at) or ""
+    last = sorted(range(len(ranked)), key=lambda i: bool(ranked[i].get("error")) or (ranked[i].get("time") or "") > fired_at)
+    return [ranked[i] for i in sorted(last[:most])]
 
 
 def _in_time(ctx: Context, what: str, asked: "Future[Any]", latest: float) -> Any:

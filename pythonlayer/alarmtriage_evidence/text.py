@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 
 from alarmtriage_tool.words import beginning
 
+from . import changes
 from .context import Context, rounded
 
 MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
@@ -98,7 +99,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     listed = evidence.get("changes") or []
     if not listed:
         yield f"none in {ctx.region}" if trail.get("complete") else "none in what was read, which is not all (see WHAT COULD NOT BE SEEN)"
-    for change in listed[:SHOWN_CHANGES]:
+    for change in changes.first(ctx, listed, SHOWN_CHANGES):
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
         # No word between the parts: a quote of them is then what AWS answered.
         who = (change.get("actor") or change.get("user") or "unknown").replace(" with ", ", ")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Dict, Tuple
 from unittest import mock
 
-from alarmtriage_evidence import alarms, collect, queries, series
+from alarmtriage_evidence import alarms, bounds, collect, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
 from alarmtriage_evidence.services import api_gateway, lambda_functions, load_balancers, log_metric_filters
 
@@ -204,6 +204,30 @@ class Partial(unittest.TestCase):
                                  "cloudtrail.lookup_events in eu-west-1": {"Events": []},
                                  "cloudtrail.lookup_events in us-east-1": {"Events": events}}, fallback=lambda_alarm())
         self.assertEqual([("Changeiam", True)], [(change["event"], change["own"]) for change in found["changes"]])
+
+    def test_repeated_calls_that_failed_or_came_later_do_not_displace_a_change(self) -> None:
+        def event(number: int, name: str, minutes: float, parameters: str = "", **detail: Any) -> Dict[str, Any]:
+            detail["requestParameters"] = {"functionName": "orders", "description": parameters}
+            return {"EventId": str(number), "EventName": name, "EventTime": FIRED - timedelta(minutes=minutes), "CloudTrailEvent": json.dumps(detail)}
+
+        many = range(45)
+        for displacing in ([event(n, "UpdateFunctionConfiguration", 1, errorCode="ResourceConflictException") for n in many],
+                           [event(n, "PublishVersion", -0.5) for n in many],
+                           [event(n, "AddPermission", 1, "x" * 400, errorCode="AccessDenied") for n in range(30)]):
+            newest = event(100, "UpdateFunctionCode", 5)
+            answers: Dict[str, Any] = {"cloudtrail.lookup_events": {"Events": [*displacing, newest]}}
+            found, text, _ = collected(answers, fallback=lambda_alarm(), name="orders")
+            self.assertIn(("UpdateFunctionCode", True), [(change["event"], change["own"]) for change in found["changes"]])
+            self.assertIn("UpdateFunctionCode", text)
+            self.assertEqual(sorted((change["time"] for change in found["changes"]), reverse=True), [change["time"] for change in found["changes"]])
+
+    def test_evidence_that_is_too_long_keeps_the_changes_that_succeeded(self) -> None:
+        ctx = context(FakeAWS({}))
+        failed = [{"event": f"Failed{n}", "time": "2026-08-04T12:35:00Z", "error": "AccessDenied", "parameters": "x" * 900} for n in range(200)]
+        evidence = {"changes": [*failed, {"event": "Succeeded", "time": "2026-08-04T12:00:00Z", "error": None}]}
+        bounds.shorten(ctx, evidence)
+        self.assertLess(len(evidence["changes"]), 200)
+        self.assertEqual("Succeeded", evidence["changes"][-1]["event"])
 
     def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
         from alarmtriage_tool.trail import ROUTINE
