@@ -85,6 +85,7 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	for i := range hostile.Report.RuledOut {
 		for j := range hostile.Report.RuledOut[i].Evidence {
 			hostile.Report.RuledOut[i].Evidence[j].Source = investigation.SourceComputed
+			hostile.Report.RuledOut[i].Evidence[j].Call = -1
 		}
 	}
 	for i := range hostile.Fallbacks {

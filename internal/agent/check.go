@@ -149,6 +149,9 @@ func isVerified(evidence []investigation.Citation, problems map[*investigation.C
 func (c *checker) check(cited *investigation.Citation) (problem string) {
 	cited.Found, cited.Source = false, ""
 	call := c.rec.Call(cited.Call)
+	if cited.Call == noCall {
+		return "its tool call does not exist: the quote has no number of one"
+	}
 	if call == nil || call.Answer == nil {
 		return fmt.Sprintf("tool call %d does not exist or has no output", cited.Call)
 	}

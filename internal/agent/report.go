@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -107,12 +108,15 @@ func parseRefuted(entry any) (investigation.Refuted, bool) {
 	return refuted, refuted.Hypothesis != ""
 }
 
+// noCall is the number of the tool call of a quote for which the model named none.
+const noCall = -1
+
 func parseEvidence(value any) []investigation.Citation {
 	var evidence []investigation.Citation
 	for _, entry := range entries(value) {
 		if fields, ok := entry.(map[string]any); ok {
 			evidence = append(evidence, investigation.Citation{
-				Call:  wholeNumber(fields["call"], -1),
+				Call:  max(wholeNumber(fields["call"], noCall), noCall),
 				Quote: beginning(tidy(stringOf(fields["quote"])), maxQuote),
 			})
 		}
@@ -204,7 +208,9 @@ var firstNumber = regexp.MustCompile(`\d{1,9}`)
 func wholeNumber(value any, otherwise int) int {
 	switch v := value.(type) {
 	case float64:
-		return int(v)
+		if math.Abs(v) <= math.MaxInt32 {
+			return int(v)
+		}
 	case string:
 		if n, err := strconv.Atoi(firstNumber.FindString(v)); err == nil {
 			return n

@@ -56,6 +56,8 @@ func TestRuledOut_EvidenceIsCheckedLikeThatOfFindings(t *testing.T) {
 		{"not in the output", against(1, "table Orders status DELETING"), false, false, "not in the output of tool call 1"},
 		{"one of two is not in the output", against(1, "table Orders status DELETING", "table Orders status ACTIVE"), false, false, "not in the output of tool call 1"},
 		{"another call", against(7, "table Orders status ACTIVE"), false, false, "tool call 7 does not exist"},
+		{"a call below 0", against(-7, "table Orders status ACTIVE"), false, false, "has no number of one"},
+		{"a call beyond all numbers", against(1e300, "table Orders status ACTIVE"), false, false, "has no number of one"},
 		{"only in the code", against(1, "look()"), false, false, "not in the output"},
 		{"too short", against(1, "12"), false, false, "too short"},
 		{"no evidence", against(1), false, false, "no evidence is cited"},
@@ -69,6 +71,9 @@ func TestRuledOut_EvidenceIsCheckedLikeThatOfFindings(t *testing.T) {
 			assert.Equal(t, "It is active.", got.Reason)
 			assert.Equal(t, test.verified, got.Verified, got.Problem)
 			assert.Equal(t, test.computed, got.IsComputed())
+			for _, cited := range got.Evidence {
+				assert.GreaterOrEqual(t, cited.Call, -1, "the schema allows no smaller number")
+			}
 			if test.problem == "" {
 				assert.Empty(t, got.Problem)
 			} else {

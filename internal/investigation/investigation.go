@@ -401,9 +401,9 @@ func isComputed(evidence []Citation) bool {
 
 // Citation is a verbatim quote from a tool call's output.
 type Citation struct {
-	Call  int    `json:"call"`  // number of the tool call
-	Quote string `json:"quote"` // verbatim, except for its encoding, such as escapes, white space, and Unicode forms
-	Found bool   `json:"found"` // whether code found the quote in the output of that call
+	Call  int    `json:"call" minimum:"-1"` // number of the tool call; -1 if the model named none
+	Quote string `json:"quote"`             // verbatim, except for its encoding, such as escapes, white space, and Unicode forms
+	Found bool   `json:"found"`             // whether code found the quote in the output of that call
 
 	// Source is where the quote comes from, if it counts as evidence.
 	Source Source `json:"source,omitempty"`

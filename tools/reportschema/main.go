@@ -194,6 +194,9 @@ func (b *builder) object(name string) (map[string]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", name, field.Names[0].Name, err)
 		}
+		if minimum, err := strconv.Atoi(reflect.StructTag(tag).Get("minimum")); err == nil {
+			schema["minimum"] = minimum
+		}
 		if comment := sentence(field.Comment.Text()); comment != "" {
 			schema["description"] = upper(comment)
 		}
