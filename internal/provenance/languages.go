@@ -7,7 +7,7 @@ import (
 
 // inventsInOtherLanguage is [inventsText] for queries in SQL, PPL, and languages that are not known. Such a query only selects
 // what the logs have if it has no literal, no comment, no operator that joins texts, no call but those of aggregates, and
-// no number but those that are compared or limit the results.
+// no number or truth value but those that are compared or limit the results.
 func inventsInOtherLanguage(query string) bool {
 	if strings.ContainsAny(query, "'\"\\#") || strings.Contains(query, "--") || strings.Contains(query, "||") ||
 		strings.Contains(query, "/*") || strings.Contains(query, "//") || strings.Contains(query, "$$") {
@@ -35,7 +35,8 @@ func inventsInOtherLanguage(query string) bool {
 			}
 			token = strings.ToLower(query[begin:i])
 			isAssigned = isAssigned || token == "eval"
-			if (isDigit(token[0]) || token[0] == '.' && len(token) > 1 && isDigit(token[1])) && !isLimit(before, calls, isAssigned) {
+			isTruth := (token == "true" || token == "false") && before != "is"
+			if (isTruth || isDigit(token[0]) || token[0] == '.' && len(token) > 1 && isDigit(token[1])) && !isLimit(before, calls, isAssigned) {
 				return true
 			}
 		default:

@@ -21,15 +21,15 @@ func inventsText(query, language string) bool {
 
 // queryReader reads a query of Logs Insights, token by token.
 type queryReader struct {
-	text      string
-	at        int      // position in text
-	command   string   // in lower case
-	isFirst   bool     // the next word names a command
-	first     bool     // the next token is the first one after the command
-	before    string   // last token, in lower case
-	calls     []string // open brackets: the function before each, in lower case
-	hasField  bool     // the current expression names a field
-	hasNumber bool     // the current expression has a number
+	text        string
+	at          int      // position in text
+	command     string   // in lower case
+	isFirst     bool     // the next word names a command
+	first       bool     // the next token is the first one after the command
+	before      string   // last token, in lower case
+	calls       []string // open brackets: the function before each, in lower case
+	hasField    bool     // the current expression names a field
+	hasConstant bool     // the current expression has a number, a truth value, or null
 }
 
 // onlyCompare are commands whose literals do not become results.
@@ -130,7 +130,7 @@ var joining = map[string]bool{"concat": true, "replace": true, "regexp_replace":
 
 // queryWords are words of an expression that are not fields. Functions are not either, except for count, which counts log lines.
 var queryWords = map[string]bool{"as": true, "by": true, "in": true, "like": true, "and": true, "or": true, "not": true,
-	"true": true, "false": true, "null": true, "asc": true, "desc": true}
+	"asc": true, "desc": true}
 
 // word reads a name or a number. It reports whether the expression is a constant, or a call joins texts.
 func (q *queryReader) word(word string) bool {
@@ -144,8 +144,10 @@ func (q *queryReader) word(word string) bool {
 		return false
 	case isCall && joining[word] && !onlyCompare[q.command]:
 		return true
+	case word == "true" || word == "false" || word == "null":
+		q.hasConstant = true
 	case isNumber:
-		q.hasNumber = q.hasNumber || !slices.Contains(q.calls, "bin") // the length of a period
+		q.hasConstant = q.hasConstant || !slices.Contains(q.calls, "bin") // the length of a period
 	case word == "by" && q.isConstant():
 		return true
 	case queryWords[word], q.before == "as", isCall && word != "count":
@@ -180,9 +182,9 @@ func (q *queryReader) punctuation(c byte) bool {
 	return isEnd
 }
 
-// isConstant reports whether the expression that ends here is a number that the query contains, and begins the next one.
+// isConstant reports whether the expression that ends here is a value that the query contains, and begins the next one.
 func (q *queryReader) isConstant() bool {
-	is := q.hasNumber && !q.hasField && (q.command == "fields" || q.command == "display" || q.command == "stats")
-	q.hasNumber, q.hasField = false, false
+	is := q.hasConstant && !q.hasField && (q.command == "fields" || q.command == "display" || q.command == "stats")
+	q.hasConstant, q.hasField = false, false
 	return is
 }
