@@ -290,6 +290,8 @@ func TestClassify_WhatTheMarginOfALineChangesIsNotUnderstood(t *testing.T) {
 		"aws s3 sync s3://a s3://b\\ \necho --delete",
 		"aws s3 sync s3://a s3://b\\ \t\necho --delete",
 		"aws s3 ls $(aws s3 sync s3://a s3://b\\\n--delete)",
+		"aws s3 cp s3://a/b \"\\\n-\"",
+		"aws logs filter-log-events --filter-pattern \"ti\\\nmeout\"",
 	} {
 		assert.True(t, Classify(command).has(NotUnderstood), "%q", command)
 	}

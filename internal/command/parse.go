@@ -258,7 +258,8 @@ func (p *parser) word(depth int) word {
 }
 
 // changesWithMargin reports whether the text after a backslash means something else if its lines are indented, or lose the blanks
-// at their end, as in plain text: if a word continues on the next line, or ends with a blank at the end of its line.
+// at their end, as in plain text: if a word continues on the next line, or ends with a blank at the end of its line. The same applies
+// within double quotes.
 func changesWithMargin(text string) bool {
 	if text[0] == '\n' {
 		return len(text) > 1 && strings.IndexByte(" \t", text[1]) < 0
@@ -279,6 +280,7 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 				p.ok = false
 				return
 			}
+			p.ok = !changesWithMargin(p.text[p.at+1:])
 			next := p.text[p.at+1]
 			if !strings.ContainsRune("$`\"\\\n", rune(next)) {
 				b.WriteByte(c)
