@@ -10,6 +10,7 @@ import (
 
 const (
 	ownChangeWeight = 92 // of a change of the alarm's own resource: it comes before what is unhealthy
+	failedWeight    = 35 // of such a call that failed, which can be repeated many times: it comes after that
 	minShownWeight  = 30 // observations of less weight are only in the whole investigation
 	maxSeen         = 12 // entries of a report without a conclusion
 
@@ -48,8 +49,12 @@ func relevant(rec *investigation.Record) []investigation.Observation {
 	seen := slices.Clone(rec.Evidence.Seen)
 	for _, change := range rec.Evidence.Changes {
 		if change.Own && !isAfter(change, rec) {
+			weight := ownChangeWeight
+			if change.Error != "" {
+				weight = failedWeight
+			}
 			seen = append(seen, investigation.Observation{
-				About: "CloudTrail", Topic: "change", Weight: ownChangeWeight, Time: change.Time,
+				About: "CloudTrail", Topic: "change", Weight: weight, Time: change.Time,
 				Text: moment(change.Time) + " " + changeLine(change) + withParameters(change),
 			})
 		}

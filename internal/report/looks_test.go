@@ -49,6 +49,24 @@ func TestSeen_ReportWithoutConclusionReadsObservationsByRelevance(t *testing.T) 
 	assert.Contains(t, string(raw), "Seen first, not necessarily the cause")
 }
 
+func TestSeen_RepeatedCallsThatFailedDisplaceNothing(t *testing.T) {
+	rec := unanswered(t)
+	for range 20 {
+		rec.Evidence.Changes = append(rec.Evidence.Changes, investigation.Change{
+			Time: rec.Alarm.Time.Add(-time.Minute), Event: "UpdateFunctionCode", User: "eve", Own: true, Error: "AccessDenied",
+		})
+	}
+	text := strings.Join(strings.Fields(report.Notification(rec, linksOf(rec), 1<<20)), " ")
+	seen := text[strings.Index(text, "WHAT WAS SEEN"):strings.Index(text, "LINKS")]
+	failed := strings.Index(seen, "UpdateFunctionCode by eve (failed: AccessDenied)")
+	require.Positive(t, failed)
+	for _, before := range []string{"PutRolePolicy by sam", "not authorized to perform: dynamodb:GetItem"} {
+		at := strings.Index(seen, before)
+		assert.Positive(t, at, before)
+		assert.Less(t, at, failed, before)
+	}
+}
+
 func TestSeen_ReportWithConclusionHasFirstLooksInItsLongForms(t *testing.T) {
 	rec := unanswered(t)
 	rec.Outcome, rec.Report = investigation.OutcomeCompleted, sample(t).Report
