@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	maxCharts  = 4
 	maxDots    = 120   // with more datapoints, only the line and breaching datapoints are drawn
 	maxRows    = 10    // lines of the grid
+	maxExact   = 8     // characters of a number that is not rounded
 	plotUnits  = 10000 // width of the plot in its own units
 	plotTop    = 22.0  // room for the transition's label
 	plotHeight = 170.0
@@ -184,7 +186,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 		at := y.at(*s.Threshold)
 		c.Threshold = &ruleView{
 			At: at, TextY: plotTop + thresholdLabelY(at, s.Points, *s.Threshold),
-			Label: "threshold " + threeDigits(*s.Threshold),
+			Label: "threshold " + rounded(*s.Threshold),
 		}
 		legend = append(legend, "Dashed: threshold.")
 	}
@@ -300,9 +302,9 @@ func describe(s investigation.Series, transition time.Time, rules evaluation) st
 	last := s.Points[len(s.Points)-1]
 	text := fmt.Sprintf("%s from %s to %s. Lowest %s, highest %s at %s, last %s.",
 		plural.Of(len(s.Points), "datapoint"), moment(s.Points[0].Time), moment(last.Time),
-		threeDigits(low.Value), threeDigits(high.Value), moment(high.Time), threeDigits(last.Value))
+		rounded(low.Value), rounded(high.Value), moment(high.Time), rounded(last.Value))
 	if s.Threshold != nil {
-		text += fmt.Sprintf(" The threshold is %s.", threeDigits(*s.Threshold))
+		text += fmt.Sprintf(" The threshold is %s.", rounded(*s.Threshold))
 		if breaching > 0 {
 			text += " " + plural.Either(breaching, "datapoint breaches", "datapoints breach") + " it."
 		}
@@ -473,8 +475,14 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 	return strings.Join(list, " ")
 }
 
-// threeDigits formats a number with about three digits.
-func threeDigits(v float64) string { return number(v, 4) }
+// rounded formats a number with about four digits, or with a few more that distinguish it from others: 99.995 is not 100.
+func rounded(v float64) string {
+	exact := strconv.FormatFloat(v, 'f', -1, 64)
+	if v != 0 && math.Abs(v) < 1e4 && len(exact) <= maxExact {
+		return exact
+	}
+	return number(v, 4)
+}
 
 // number formats a number with the given number of significant digits. A large number gets a suffix, as in 12k.
 func number(v float64, digits int) string {
