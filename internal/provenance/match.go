@@ -25,6 +25,7 @@ const (
 	nearby       = 128      // words around a rare value in which it is combined with other values
 	maxPieces    = 1 << 20  // pieces of one record
 	maxOuter     = 10_000   // fields outside of records whose names are kept
+	maxWaiting   = 100      // groups outside of records that are combined after all of them were read
 	context      = 32       // words before a group with which a run can begin
 )
 
@@ -87,6 +88,7 @@ type matcher struct {
 	before      int     // tokens at the start of group that belong to the group before it
 	shared      []piece
 	outer       map[field]bool // fields outside of records
+	waiting     []outerGroup
 
 	labels  map[string]fieldName // by name of a field
 	done    map[uint64]bool      // groups without rare words, by their hash
@@ -245,6 +247,7 @@ func (m *matcher) compare(e exchange) {
 	m.column = -1
 	scanBody(e.answer, m)
 	m.endGroup(false)
+	m.combineOuter()
 }
 
 // spend counts comparisons.

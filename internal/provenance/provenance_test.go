@@ -295,6 +295,7 @@ func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) 
 		{service, "blue rollout: FAILED", "orders status FAILED"},
 		{function, "orders Status: Active", "Status: Unsuccessful"},
 		{function, "orders update status: Unsuccessful", "status=Unsuccessful"},
+		{`{"LastUpdateStatus":"Unsuccessful","Layers":[{"Arn":"arn:1"}],"Status":"Active"}`, "Status: Active", "Status: Unsuccessful"},
 		{function, "orders mode: STANDARD", "orders mode: Unsuccessful"}, // the other Mode is of the encryption
 	} {
 		assert.True(t, quoted(t, tt.honest, exchange(`{}`, tt.answer)), tt.honest)

@@ -22,7 +22,12 @@ func (m *matcher) endGroup(isShared bool) {
 		if m.inRecord > 0 {
 			m.keep(m.values)
 		} else {
-			m.combine(append(slices.Clone(m.values), m.shared...), m.keysFrom(m.groupKey))
+			group := outerGroup{append(slices.Clone(m.values), m.shared...), m.keysFrom(m.groupKey)}
+			if len(m.waiting) < maxWaiting {
+				m.waiting = append(m.waiting, group)
+			} else {
+				m.combine(group.values, group.keys)
+			}
 			if room := maxShared - len(m.shared); isShared && room > 0 {
 				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
 			}
@@ -35,6 +40,21 @@ func (m *matcher) endGroup(isShared bool) {
 		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
 		m.group = m.group[:m.before]
 	}
+}
+
+// outerGroup is a group outside of records. It is combined when the names of all fields outside of records are known.
+type outerGroup struct {
+	values []piece
+	keys   []int32
+}
+
+// combineOuter combines the groups outside of records.
+func (m *matcher) combineOuter() {
+	for _, group := range m.waiting {
+		m.quickEnd = m.steps + maxQuick
+		m.combine(group.values, group.keys)
+	}
+	m.waiting = m.waiting[:0]
 }
 
 // endAt adds a break after the words of the last group.
