@@ -90,6 +90,8 @@ func TestText_LinesOfAPrivateKeyInReverse(t *testing.T) {
 		string(list):                            `["stopping","` + mark + `","starting"]`,
 		"-----END PRIVATE KEY-----\nat 12:00 all is well in /var/task/orders\n-----BEGIN PRIVATE KEY-----\n" + lines[0] + "\n-----END PRIVATE KEY-----\nok":                             "-----END PRIVATE KEY-----\nat 12:00 all is well in /var/task/orders\n" + mark + "\nok",
 		"-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n" + lines[0] + "\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n" + lines[1] + "\n-----END PRIVATE KEY-----": "-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n" + lines[0] + "\n-----END CERTIFICATE-----\n" + mark,
+		"-----END PRIVATE KEY-----\nssh-rsa " + lines[1] + "\n-----BEGIN PRIVATE KEY-----\n" + lines[0] + "\n-----END PRIVATE KEY-----\nok":                                             mark + mark + "\nok",
+		"-----BEGIN PRIVATE KEY-----\nstarting\n-----END PRIVATE KEY-----\n" + lines[0] + "\n-----BEGIN PRIVATE KEY-----\nstarting":                                                     mark + "\nstarting\n" + mark + "\nstarting",
 	} {
 		clean, count := r.Text(text)
 		assert.Equal(t, want, clean)
@@ -99,7 +101,7 @@ func TestText_LinesOfAPrivateKeyInReverse(t *testing.T) {
 	for _, line := range all {
 		events.WriteString(`{'timestamp': 1714557900123, 'logStreamName': 'orders/app/0f1e2d3c4b5a69788796a5b4c3d2e1f0', 'message': '` + line + `'}` + "\n")
 	}
-	clean, _ := r.Text(events.String())
+	clean, _ := r.Text(events.String() + events.String())
 	for _, line := range lines[:2] {
 		assert.NotContains(t, clean, line)
 	}
@@ -149,6 +151,24 @@ func TestDocument_LinesOfAPrivateKeyInSeveralTexts(t *testing.T) {
 			shown, _ := memory.Knowing(r).Text("got " + all[2] + " and " + all[len(all)-3])
 			assert.Equal(t, name != "stamped", !strings.Contains(shown, all[2]) && !strings.Contains(shown, all[len(all)-3]), name)
 		}
+	}
+}
+
+// A list can begin within a key, which a program logs whenever it starts.
+func TestDocument_PrivateKeyAfterAPartOfOne(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const first, line, last = "-----BEGIN PRIVATE KEY-----", "MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu", "-----END PRIVATE KEY-----"
+	for _, list := range [][]string{{line, last, "starting", first, line, last, "ok"}, {line, first, "starting", last, line, first, "ok"}} {
+		document, err := json.Marshal(list)
+		require.NoError(t, err)
+		clean, _ := r.Document(string(document))
+		assert.Equal(t, 1, strings.Count(clean, line), "nothing shows that the first line is one of a key: %s", clean)
+		assert.Contains(t, clean, "starting")
+		var memory Memory
+		memory.Observe(document, false)
+		shown, _ := memory.Knowing(r).Text(line)
+		assert.Equal(t, "[redacted: secret]", shown)
 	}
 }
 

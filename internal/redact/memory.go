@@ -444,17 +444,25 @@ const (
 
 // keyReader recognizes a private key that is split over texts, such as the events of a log. The newest event can be the first.
 type keyReader struct {
-	end  string // the mark that ends the key; empty: no key has begun
-	left int    // texts that can belong to the key
+	end     string // the mark that ends the key; empty: no key has begun
+	left    int    // texts that can belong to the key
+	hasLine bool   // a line of the key was read
 }
 
 // reads reports whether a text is between the first and the last line of a private key.
 func (k *keyReader) reads(text string) bool {
 	if k.end != "" {
-		if k.left--; k.left < 0 || strings.Contains(text, k.end) {
-			k.end = ""
+		k.left--
+		isEnd := strings.Contains(text, k.end)
+		if !isEnd && k.left >= 0 {
+			k.hasLine = k.hasLine || hasKeyLine(text)
+			return true
 		}
-		return k.end != ""
+		k.end = ""
+		if !isEnd || k.hasLine {
+			return false
+		}
+		// The texts began within a key, and another key begins here.
 	}
 	if !strings.Contains(text, " PRIVATE KEY") {
 		return false
@@ -462,9 +470,9 @@ func (k *keyReader) reads(text string) bool {
 	starts, ends := strings.Contains(text, keyStart), strings.Contains(text, keyEnd)
 	switch {
 	case starts && !ends:
-		k.end, k.left = keyEnd, maxKeySize
+		*k = keyReader{end: keyEnd, left: maxKeySize}
 	case ends && !starts:
-		k.end, k.left = keyStart, maxKeySize
+		*k = keyReader{end: keyStart, left: maxKeySize}
 	}
 	return false
 }

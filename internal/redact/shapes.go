@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -168,29 +169,37 @@ func (c *counter) replacePrivateKeys(text string) string {
 // replaceReversedKeys replaces private keys whose last line is the first one, as in a list of log lines with the newest first.
 func (c *counter) replaceReversedKeys(text string) string {
 	var b strings.Builder
-	done, isOpen := 0, false
+	done := 0
 	markers := markerOfKey().FindAllStringIndex(text, -1)
-	for i, marker := range markers {
-		if isFirst := strings.HasPrefix(text[marker[0]:], keyStart); isFirst || isOpen {
-			isOpen = isFirst && marker[0] >= done
+	isFirst := func(i int) bool { return strings.HasPrefix(text[markers[i][0]:], keyStart) }
+	for i := 0; i+1 < len(markers); i++ {
+		last, first := markers[i], markers[i+1]
+		if isFirst(i) || !isFirst(i+1) || first[0] > last[1]+maxPrivateKey {
 			continue
 		}
-		if i+1 == len(markers) || !strings.HasPrefix(text[markers[i+1][0]:], keyStart) || markers[i+1][0] > marker[1]+maxPrivateKey {
+		if i > 0 && isFirst(i-1) && markers[i-1][0] >= done && hasKeyLine(text[markers[i-1][1]:last[0]]) { // of a key before it
 			continue
 		}
-		body := text[marker[1]:markers[i+1][0]]
+		body := text[last[1]:first[0]]
 		length := lengthOf(keyPart().FindAllString(body, -1))
 		if length < minKeyLine || strings.Contains(body, "-----") { // it is not the key's
 			continue
 		}
-		b.WriteString(text[done:marker[0]])
-		if 2*length >= len(strings.TrimSpace(body)) {
-			done = markers[i+1][1]
-			b.WriteString(c.markOver(privateKey.kind, text[marker[0]:done]))
+		b.WriteString(text[done:last[0]])
+		if 2*length < len(strings.TrimSpace(body)) {
+			done = first[0]
+			b.WriteString(text[last[0]:last[1]] + c.replaceKeyLines(body))
 			continue
 		}
-		done = markers[i+1][0]
-		b.WriteString(text[marker[0]:marker[1]] + c.replaceKeyLines(body))
+		next := min(len(text), first[1]+maxPrivateKey)
+		if i+2 < len(markers) {
+			next = min(next, markers[i+2][0])
+		}
+		done = first[1]
+		if hasKeyLine(text[first[1]:next]) { // it can be the first line of another key
+			done = first[0]
+		}
+		b.WriteString(c.markOver(privateKey.kind, text[last[0]:done]))
 	}
 	b.WriteString(text[done:])
 	return b.String()
@@ -199,11 +208,21 @@ func (c *counter) replaceReversedKeys(text string) string {
 // replaceKeyLines replaces what looks like lines of a private key.
 func (c *counter) replaceKeyLines(text string) string {
 	return keyPart().ReplaceAllStringFunc(text, func(part string) string {
-		if len(part) < minKeyLine || !isMixed(part) || !isJumbled(strings.Map(alphanumeric, part)) && entropy(part) < minKeyEntropy {
+		if len(part) < minKeyLine || !isKeyLine(part) {
 			return part
 		}
 		return c.mark(privateKey.kind, part)
 	})
+}
+
+// hasKeyLine reports whether a text has what looks like a line of a private key, or what replaced one.
+func hasKeyLine(text string) bool {
+	return isMarked(text) || slices.ContainsFunc(keyPart().FindAllString(text, -1), isKeyLine)
+}
+
+// isKeyLine reports whether a match of keyPart looks like a line of a private key, which can be short.
+func isKeyLine(part string) bool {
+	return isMixed(part) && (isJumbled(strings.Map(alphanumeric, part)) || entropy(part) >= minKeyEntropy)
 }
 
 func lengthOf(parts []string) (n int) {
