@@ -338,6 +338,7 @@ func textsInBody(ops []*operation, r *http.Request, body []byte) (texts []string
 func textsInJSON(body []byte) (texts []string, err error) {
 	const most = 4 * maxNodes // a member has a name, and a value with up to two brackets
 	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()   // it would stop at a number such as 1e999
 	var open []json.Delim // brackets that are not closed yet
 	isName := false       // whether a text is the name of a member
 	for n := 0; ; n++ {

@@ -395,6 +395,7 @@ func TestResources_WildcardsDoNotMatchTheProtocol(t *testing.T) {
 		table("a parameter", `{"Order":"a"}`, ""),
 		table("a parameter after others", `{"a":{"b":[1,{}]},"c":[],"d":null,"Order":true}`, ""),
 		table("a value after others", `{"a":{"b":[1,{}]},"c":[],"d":null,"TableName":"orders"}`, refused),
+		table("a value after a large number", `{"a":1e999,"TableName":"orders"}`, refused),
 		table("a name in a parameter", `{"RequestItems":{"orders":{}}}`, refused),
 		table("a name in a list", `[{"orders":1}]`, refused),
 		table("a text alone", `"orders"`, refused),
