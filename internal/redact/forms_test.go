@@ -262,6 +262,8 @@ func TestText_ReplacesTheWholeValueAndNothingElse(t *testing.T) {
 		"docker login -u a --password-stdin <<< 'a$Kq8vN3xB6w'": "docker login -u a --password-stdin <<< '[redacted: password]'",
 		"sudo -S true <<< \"$PASSWORD\" && ls /var/log":         "sudo -S true <<< \"$PASSWORD\" && ls /var/log",
 		"password... please wait for 12345678 items":            "password... please wait for 12345678 items",
+		"Getting token... OAuth2Client created":                 "Getting token... OAuth2Client created",
+		"a password... ¤\nhost....... db":                       "a password... [redacted: secret]\nhost....... db",
 		"Enter password .... then press Enter":                  "Enter password .... then press Enter",
 
 		"app --password \\\n   ¤ -v":                       "app --password \\\n   [redacted: secret] -v",

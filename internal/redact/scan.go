@@ -141,6 +141,12 @@ func (s *scanner) replace(from, to int, kind string) {
 	s.done = to
 }
 
+// goesOnInLine reports whether several words are at a position, as after "Loading the token...".
+func goesOnInLine(text string, at int) bool {
+	line, _, _ := strings.Cut(text[at:min(len(text), at+maxName)], "\n")
+	return strings.ContainsAny(strings.TrimSpace(line), " \t")
+}
+
 // look looks at one name.
 func (s *scanner) look(start, end int) {
 	text := s.text
@@ -182,7 +188,7 @@ func (s *scanner) look(start, end int) {
 			switch {
 			case sign < len(text) && (text[sign] == ':' || text[sign] == '='): // password......: value
 				op = operator{value: skipBlanks(text, sign+1), loose: true}
-			case sign > end: // password...... value
+			case sign > end && (end-nameEnd > len("...") || !goesOnInLine(text, sign)): // password...... value
 				s.word(name, nameEnd)
 				return
 			}
