@@ -364,6 +364,9 @@ func (c *counter) customMatches(pattern *regexp.Regexp, text string) (found [][2
 		}
 		for _, match := range pattern.FindAllStringIndex(v.text, -1) {
 			from, to := v.original(match[0], match[1])
+			if strings.Count(text[from:max(from, to)], "\n") > strings.Count(v.text[match[0]:match[1]], "\n") {
+				continue // of two lines that end and begin with quotes, which a decoded form joins
+			}
 			found = append(found, [2]int{from, to})
 		}
 		if c.found != nil { // of an answer

@@ -61,7 +61,7 @@ func TestText_ReplacesSecrets(t *testing.T) {
 }
 
 func TestText_CustomPatternsMatchEscapedText(t *testing.T) {
-	r, err := New([]string{"Müller", `CORP\\\w+`, `[\w.]+@example\.com`})
+	r, err := New([]string{"Müller", `CORP\\\w+`, `[\w.]+@example\.com`, `\b[0-9]{12}\b`})
 	require.NoError(t, err)
 	for text, want := range map[string]string{
 		`{"name": "Herr M\u00fcller", "user": "CORP\\jdoe"}`:          `{"name": "Herr [redacted: custom pattern]", "user": "[redacted: custom pattern]"}`,
@@ -71,6 +71,7 @@ func TestText_CustomPatternsMatchEscapedText(t *testing.T) {
 		"<p>M&uuml;ller &lt;j.doe@example.com&gt;</p>":                "<p>[redacted: custom pattern] &lt;[redacted: custom pattern]&gt;</p>",
 		`password=Kq8vN3xB6w user=j.doe\u0040example.com path=C:\tmp`: `password=[redacted: secret] user=[redacted: custom pattern] path=C:\tmp`,
 		`CORP\jdoe and CORP\\jdoe`:                                    `[redacted: custom pattern] and [redacted: custom pattern]`,
+		"\"1768446720\",\"57\"\n\"1768446780\",\"8\"\n":               "\"1768446720\",\"57\"\n\"1768446780\",\"8\"\n",
 		"disk at 90%25 of C:\\temp\\new":                              "disk at 90%25 of C:\\temp\\new",
 	} {
 		clean, count := r.Text(text)
