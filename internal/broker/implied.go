@@ -130,7 +130,7 @@ func actionsInS3(op *operation, r *http.Request) (actions []string) {
 	if slices.Contains(versioned, name) && r.URL.Query().Has("versionId") {
 		actions = append(actions, "s3:"+strings.Replace(name, "Object", "ObjectVersion", 1))
 	}
-	if strings.Contains(strings.ToLower(r.URL.Hostname()), "s3express") {
+	if isForDirectoryBuckets(r) {
 		if op.name == "ListBuckets" || op.name == "ListDirectoryBuckets" {
 			name = "ListAllMyDirectoryBuckets"
 		}
@@ -203,4 +203,9 @@ func ascii(r rune) rune {
 		return r - first + '!'
 	}
 	return r
+}
+
+// isForDirectoryBuckets reports whether a request of S3 is sent to a host for directory buckets.
+func isForDirectoryBuckets(r *http.Request) bool {
+	return strings.Contains(strings.ToLower(r.URL.Hostname()), "s3express")
 }

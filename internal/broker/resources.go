@@ -177,6 +177,9 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 		if !slices.ContainsFunc(ops, resource.isOf) {
 			continue
 		}
+		if resource.isAll && resource.service == "s3express" && !isForDirectoryBuckets(r) {
+			continue
+		}
 		if resource.isAll {
 			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny all resources of %s (ToolDeniedResources)", resource.service))
 		}

@@ -369,6 +369,16 @@ func TestResources_AWildcardForAServiceRefusesIt(t *testing.T) {
 	}
 }
 
+// Requests for directory buckets are operations of S3, but other requests of S3 name none.
+func TestResources_AWildcardForDirectoryBucketsLeavesOtherBuckets(t *testing.T) {
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3express:*:*:*"} }, []forgedRequest{
+		{Name: "the buckets", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/"},
+		{Name: "a bucket", Service: "s3", Method: "GET", URL: "https://vault.s3.us-east-1.amazonaws.com/?policy"},
+		{Name: "a directory bucket", Service: "s3express", Method: "GET",
+			URL: "https://s3express-control.us-east-1.amazonaws.com/b--use1-az4--x-s3?policy", Refusal: "deny all resources of s3express"},
+	})
+}
+
 // Wildcards can match what is in the requests for all resources of a service, such as the name of the operation.
 func TestResources_WildcardsDoNotMatchTheProtocol(t *testing.T) {
 	const refused = "ToolDeniedResources"
