@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 from operator import ge, gt, le, lt
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -16,6 +17,7 @@ MAX_PAGES = 5  # of GetMetricData
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
 LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not have evaluated yet
+MORE_PERIODS = 2  # beyond the evaluation periods, in which CloudWatch looks for datapoints if some are missing; AWS's examples have 5 for 3
 MIN_USUAL = 10  # datapoints that show the usual range of a series
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": gt, "GreaterThanOrEqualToThreshold": ge, "LessThanThreshold": lt, "LessThanOrEqualToThreshold": le}
@@ -167,29 +169,31 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
     if breaches is None or not values:
         return None
     first, newest = min(values), int(fired_at.timestamp() // period)
-    missing = {"breaching": True, "notBreaching": False}.get(str(source.get("TreatMissingData")))
+    treatment = source.get("TreatMissingData")
     count = int(source.get("EvaluationPeriods") or 1)
     enough = min(int(source.get("DatapointsToAlarm") or count), count)
     run: Optional[int] = None
-    evaluated: List[bool] = []  # which datapoints breach, the newest first
-    pauses, gap = 0, 0
+    evaluated: Dict[int, bool] = {}  # by period, whether it breaches, the newest first
+    found, pauses, gap = 0, 0, 0
     for at in range(newest, first - 1, -1):
-        breach = breaches(values[at], at) if at in values else missing if at != newest else None
-        if breach is None:
+        if at not in values and (treatment != "breaching" or at == newest):
             gap += 1  # no data says neither, nor does a period that has not ended
             if run is not None and gap > count:
                 break
             continue
         gap = 0
-        evaluated.append(breach)
-        if breach:
-            if sum(evaluated) >= enough > sum(evaluated[-count:]):
-                break  # it and the datapoints after it did not put the alarm into ALARM
-            run, pauses = at, 0
-        else:
+        evaluated[at] = at not in values or breaches(values[at], at)
+        if not evaluated[at]:
             pauses += 1
             if pauses > count - enough and (run is not None or newest - at > 2 * count + LATE_PERIODS):
                 break
+            continue
+        found += 1
+        window = [one for one in islice(reversed(evaluated), count) if treatment != "notBreaching" or one - at < count + MORE_PERIODS]
+        if sum(evaluated[one] for one in window) >= enough or found < enough:
+            run, pauses = at, 0
+        elif run not in window:
+            break  # it and the datapoints after it did not put the alarm into ALARM
     if run is None or run <= first:
         return None  # nothing breaches, or everything does since the beginning of the series
     return datetime.fromtimestamp(_excursion(values, run, source) * period, timezone.utc)
