@@ -604,8 +604,17 @@ class ECSLogs(unittest.TestCase):
             "apigateway.get_stages": {"item": [{"stageName": "prod", "accessLogSettings": {"destinationArn": "arn:aws:firehose:eu-west-1:1:deliverystream/x"}}]},
             "ecs.describe_task_definition": {"taskDefinition": {"containerDefinitions": [{"name": "web", "logConfiguration": {"logDriver": "awsfirelens"}}]}}}))
         self.assertEqual([], [*ecs.logs(ctx, "shop web"), *api_gateway.access_logs(ctx, "shop prod")])
-        self.assertEqual(["log lines of ECS service shop web: none were read, because no container of its task definition has the log driver awslogs",
+        self.assertEqual(["log lines of ECS service shop web: those of container web were not read, because the log driver is not awslogs",
                           "log lines of API shop prod: none were read, because stage prod has no logs in CloudWatch Logs"], ctx.notes)
+
+    def test_a_container_that_logs_elsewhere_is_noted_beside_its_log_router(self) -> None:
+        containers = [{"name": "web", "logConfiguration": {"logDriver": "awsfirelens"}},
+                      {"name": "log_router", "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "firelens"}}}]
+        ctx = context(FakeAWS({"ecs.describe_services": {"services": [{"taskDefinition": "td/web:1"}]}, "logs.filter_log_events": {"events": []},
+                               "ecs.describe_task_definition": {"taskDefinition": {"containerDefinitions": containers}}}))
+        self.assertEqual(["no lines that look like errors in firelens around the transition, by words such as error, failed, and denied"],
+                         [one.text for one in ecs.logs(ctx, "shop web")])
+        self.assertEqual(["log lines of ECS service shop web: those of container web were not read, because the log driver is not awslogs"], ctx.notes)
 
     def test_lines_of_other_services_in_the_same_log_group_do_not_count(self) -> None:
         other, own = "worker/app/" + "a" * 32, "web/app/" + "b" * 32

@@ -127,15 +127,18 @@ def _variables(container: Mapping[str, Any]) -> Dict[str, Any]:
 
 def logs(ctx: Context, name: str) -> Iterator[Observation]:
     found: Dict[Tuple[str, str], List[str]] = {}  # beginnings of the names of the containers' streams, which are prefix/container/task
+    others: List[str] = []  # containers that log elsewhere, or nowhere
     for container in _definition(ctx, name).get("containerDefinitions") or []:
         options = (container.get("logConfiguration") or {}).get("options") or {}
         if options.get("awslogs-group"):
             prefix = options.get("awslogs-stream-prefix")
             found.setdefault((options["awslogs-group"], options.get("awslogs-region") or ctx.region), []).append(
                 f"{prefix}/{container.get('name')}/" if prefix else "")
+        else:
+            others.append(str(container.get("name")))
     groups = list(found)
-    if not groups:
-        ctx.note(f"log lines of {KIND} {name}: none were read, because no container of its task definition has the log driver awslogs")
+    if others:
+        ctx.note(f"log lines of {KIND} {name}: those of container {' and '.join(others)} were not read, because the log driver is not awslogs")
     if len(groups) > MAX_CONTAINERS:
         ctx.note(f"log groups of {KIND} {name}: only {MAX_CONTAINERS} of {len(groups)} were read: {', '.join(group for group, _ in groups[:MAX_CONTAINERS])}")
     for group, region in groups[:MAX_CONTAINERS]:
