@@ -343,6 +343,12 @@ class APIGateway(Looks):
         list(api_gateway.access_logs(context(aws), "shop prod"))
         self.assertIn("API-Gateway-Execution-Logs_a1/prod", [request.get("logGroupName") for _, request in aws.requests])
 
+    def test_a_websocket_api_with_execution_logs_is_not_called_one_without_logs(self) -> None:
+        ctx = context(FakeAWS({"apigateway.get_rest_apis": {}, "apigatewayv2.get_apis": {"Items": [{"ApiId": "w1", "Name": "chat"}]},
+                               "apigatewayv2.get_stages": {"Items": [{"StageName": "live", "DefaultRouteSettings": {"LoggingLevel": "INFO"}}]}}))
+        self.assertEqual([], list(api_gateway.access_logs(ctx, "w1 live")))
+        self.assertEqual(["log lines of API w1 live: none were read, because stage live has no access logs in CloudWatch Logs"], ctx.notes)
+
     def test_stages_and_integrations_that_are_left_out_are_noted(self) -> None:
         stages = {"item": [{**self.rest["apigateway.get_stages"]["item"][0], "stageName": f"s{i}"} for i in range(4)]}
         methods = {str(i): {"methodIntegration": {"uri": f"http://10.0.0.{i}/"}} for i in range(11)}

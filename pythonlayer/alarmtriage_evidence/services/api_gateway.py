@@ -93,7 +93,8 @@ def access_logs(ctx: Context, name: str) -> Iterator[Observation]:
         elif api["kind"] == "rest" and any(one.get("loggingLevel") in ("ERROR", "INFO") for one in (found.get("methodSettings") or {}).values()):
             yield from log_errors(ctx, f"{KIND} {name}", f"API-Gateway-Execution-Logs_{api['id']}/{label}")
         else:
-            ctx.note(f"log lines of {KIND} {name}: none were read, because stage {label} has no logs in CloudWatch Logs")
+            missing = "logs" if api["kind"] == "rest" else "access logs"  # a WebSocket API can have execution logs, which are not read
+            ctx.note(f"log lines of {KIND} {name}: none were read, because stage {label} has no {missing} in CloudWatch Logs")
 
 
 LOOKS = (stage, numbers, integrations, access_logs)
