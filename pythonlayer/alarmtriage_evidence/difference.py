@@ -29,7 +29,7 @@ def changed(name: str, before: Any, after: Any) -> List[str]:
 def changed_others(before: Mapping[str, Any], after: Mapping[str, Any], known: Container[str]) -> List[str]:
     """Returns the names of settings with other values, without those that are known. A setting without a value is one that is not set."""
     names = [name for name in {**before, **after} if name not in known and (before.get(name) or None) != (after.get(name) or None)]
-    return [f"{name} (another value)" for name in names]
+    return [_named(name, before, after) for name in names]
 
 
 def changed_variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
@@ -38,12 +38,17 @@ def changed_variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> Li
     found: List[str] = []
     for name in names[:MAX_VARIABLES]:
         if _SECRET.search(name) or any(_LOGIN.search(str(one.get(name))) for one in (before, after)):
-            found.append(f"{name} (another value)" if name in before and name in after else f"{name} ({'new' if name in after else 'removed'})")
+            found.append(_named(name, before, after))
         else:
             found += changed(name, before.get(name), after.get(name))
     if len(names) > MAX_VARIABLES:
         found.append(f"and {len(names) - MAX_VARIABLES} more variables")
     return found
+
+
+def _named(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Returns a change without the values."""
+    return f"{name} (another value)" if name in before and name in after else f"{name} ({'new' if name in after else 'removed'})"
 
 
 def _text(name: str, value: Any) -> str:

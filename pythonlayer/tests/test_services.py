@@ -135,7 +135,7 @@ class Lambda(Looks):
              "ImageConfigResponse": {"ImageConfig": {"Command": ["app.new"]}}, "TracingConfig": {"Mode": "PassThrough"}},
             {"Version": "7", "Architectures": ["x86_64"], "EphemeralStorage": {"Size": 1024}, "TracingConfig": {"Mode": "PassThrough"}}]}}
         self.first(self.see(lambda_functions, "orders", answers, {}), "version $LATEST differs from version 7: Architectures arm64 (before: x86_64), "
-                                                                      "EphemeralStorage 512 (before: 1024), ImageConfigResponse (another value)")
+                                                                      "EphemeralStorage 512 (before: 1024), ImageConfigResponse (new)")
 
     def test_a_version_that_an_alias_uses_is_described_if_the_unpublished_one_is_newer(self) -> None:
         latest = {"FunctionName": "orders", "Version": "$LATEST", "LastModified": "2026-08-04T12:20:00.000+0000", "Role": "r", "Timeout": 3, "MemorySize": 128}
@@ -430,14 +430,14 @@ class ECS(Looks):
 
     def test_every_difference_of_a_task_definition_is_named(self) -> None:
         old = {"family": "web", "revision": 6, "taskDefinitionArn": "td/web:6", "status": "INACTIVE", "volumes": [], "containerDefinitions": [
-            {"name": "web", "image": "web:1", "portMappings": [{"containerPort": 8080}], "healthCheck": {"command": ["CMD", "old"]}}, {"name": "proxy", "image": "envoy:1"}]}
+            {"name": "web", "image": "web:1", "essential": True, "portMappings": [{"containerPort": 8080}], "user": "app"}, {"name": "proxy", "image": "envoy:1"}]}
         new = {"family": "web", "revision": 7, "taskDefinitionArn": "td/web:7", "status": "ACTIVE", "registeredAt": FIRED - 9 * MINUTES, "pidMode": "task", "containerDefinitions": [
-            {"name": "web", "image": "web:1", "portMappings": [{"containerPort": 80}], "healthCheck": {"command": ["CMD", "new"]}, "mountPoints": []}]}
+            {"name": "web", "image": "web:1", "essential": False, "portMappings": [{"containerPort": 80}], "healthCheck": {"command": ["CMD", "new"]}, "mountPoints": []}]}
         texts = self.see(ecs, "shop web", {
             "ecs.describe_services": {"services": [{"status": "ACTIVE", "taskDefinition": "td/web:7"}]}, "ecs.list_tasks": {"taskArns": []},
             "ecs.describe_task_definition": lambda request: {"taskDefinition": new if request["taskDefinition"].endswith("7") else old}})
-        self.assertIn("task definition web:7 differs from web:6: pidMode (another value); container web: portMappings (another value), healthCheck (another value); "
-                      "container proxy (removed)", texts)
+        self.assertIn("task definition web:7 differs from web:6: pidMode (new); container web: essential (another value), portMappings (another value), "
+                      "user (removed), healthCheck (new); container proxy (removed)", texts)
 
     def test_a_deleted_service_is_not_healthy(self) -> None:
         ctx = context(FakeAWS({"ecs.describe_services": {"services": [{"status": "INACTIVE", "runningCount": 0, "desiredCount": 0, "pendingCount": 0}]}}))

@@ -36,7 +36,7 @@ _ACCOUNT_NUMBERS = (
 # Values of environment variables that name no resource.
 _WORDS = frozenset(("true", "false", "none", "null", "trace", "debug", "info", "warn", "warning", "error", "prod", "production", "stage", "staging",
                     "dev", "development", "test", "json", "text", "utc", "default"))
-# Settings of which only is said that their values differ.
+# Settings whose values are not shown.
 _OTHERS = ("FileSystemConfigs", "DeadLetterConfig", "TracingConfig", "ImageConfigResponse")
 _STREAM = re.compile(r"\d{4}/\d\d/\d\d/([\w-]*)\[")
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
@@ -233,7 +233,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str
                     ("SecurityGroupIds", lambda one: (one.get("VpcConfig") or {}).get("SecurityGroupIds")),
                     ("SubnetIds", lambda one: (one.get("VpcConfig") or {}).get("SubnetIds"))):
         found += changed(key, of(before) or None, of(after) or None)
-    found += changed_others(*({key: one.get(key) for key in _OTHERS} for one in (before, after)), ())
+    found += changed_others(*({key: one[key] for key in _OTHERS if one.get(key)} for one in (before, after)), ())
     environments = [one.get("Environment") or {} for one in (before, after)]
     if any(one.get("Error") for one in environments):  # Lambda does not return the variables that it cannot decrypt for the caller
         return [*found, "environment variables not compared, because Lambda did not return them"] if found else []
