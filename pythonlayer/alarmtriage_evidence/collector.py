@@ -4,7 +4,7 @@ import json
 import re
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from alarmtriage_tool.words import beginning
 
@@ -90,7 +90,7 @@ class _Collection:
         found["changes"] = (found.get("trail") or {}).pop("list", [])
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():
-            for line in _lines(parts, MAX_NOTE - len(error) - 2):
+            for line in _lines(dict.fromkeys(parts), MAX_NOTE - len(error) - 2):
                 ctx.note(f"{line}: {error}")
         found["problems"] = ctx.problems()
         return found
@@ -191,7 +191,7 @@ class _Collection:
         return [{**o._asdict(), "time": stamp(o.time)} for o in ranked[:MAX_OBSERVATIONS]]
 
 
-def _lines(names: List[str], most: int) -> Iterator[str]:
+def _lines(names: Iterable[str], most: int) -> Iterator[str]:
     """Returns lists of names, each with at most so many characters, or with one name."""
     line = ""
     for name in names:

@@ -126,6 +126,15 @@ class Partial(unittest.TestCase):
         for name in names:
             self.assertTrue(any(f"attributes of SNS topic {name}" in line for line in lines), name)
 
+    def test_a_part_that_failed_for_two_functions_is_named_once(self) -> None:
+        queue = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:orders"
+        mappings = [{"FunctionArn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{name}"} for name in ("one", "two")]
+        found, _, _ = collected({
+            "sqs.get_queue_url": {"QueueUrl": "https://sqs/orders"}, "sqs.get_queue_attributes": {"Attributes": {"QueueArn": queue}},
+            "lambda.list_event_source_mappings": {"EventSourceMappings": mappings}},
+            fallback={"AlarmName": "a", "Namespace": "AWS/SQS", "MetricName": "M", "Dimensions": [{"Name": "QueueName", "Value": "orders"}]})
+        self.assertEqual(1, "\n".join(found["problems"]).count("configuration of a function behind SQS queue orders"), found["problems"])
+
     def test_incomplete_metrics_of_first_looks_are_reported(self) -> None:
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "q0", "StatusCode": "InternalError"}]}}))
         ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})
