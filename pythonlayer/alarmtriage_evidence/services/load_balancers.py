@@ -93,7 +93,7 @@ def names(ctx: Context, name: str) -> List[Any]:
 
 
 def uses(ctx: Context, name: str) -> Set[str]:
-    """Returns the IDs of the load balancer, with which the ARNs of its listeners and rules begin, its target groups, and its security groups."""
+    """Returns the IDs of the load balancer, which the ARNs of its listeners and rules contain, of its target groups, and of its security groups."""
     found = {name.split("/")[-1], *(group["TargetGroupArn"].split("/")[-1] for group in _groups(ctx, name))}
     return found | {one for balancer in _balancers(ctx, name) for one in balancer.get("SecurityGroups") or []}
 
