@@ -58,6 +58,8 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"a replay without a price":      {[]string{"replay", "x", "--model", profileARN}, model.Script{}, nil, 2, []string{"no price of the model " + profileARN + " is known", "add --max-cost 0"}},
 		"no price and no limit":         {[]string{"investigate", "x", "--model", profileARN, "--max-cost", "0"}, model.Script{}, nil, 5, []string{`there is no alarm "x"`}},
 		"no network":                    {[]string{"investigate", "x"}, model.Script{}, []string{"AWS_ENDPOINT_URL_STS=http://127.0.0.1:1"}, 4, []string{"AWS cannot be asked whose credentials these are", "check the network"}},
+		"no network for credentials":    {[]string{"doctor"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/"}, 4, []string{"the AWS credentials cannot be requested (dial tcp", "check the network"}},
+		"credentials of Bedrock only":   {[]string{"investigate", "x"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_BEARER_TOKEN_BEDROCK=x"}, 4, []string{"there are no AWS credentials", "aws sso login"}},
 		"a misspelled Region":           {[]string{"investigate", "x", "--region", "eu-wst-1"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID="}, 2, []string{`"eu-wst-1" is not the name of an AWS Region: write it as in us-east-1`}},
 		"a Region of the environment":   {[]string{"reports", "list"}, model.Script{}, []string{"AWS_REGION=us-est-1", "AWS_ACCESS_KEY_ID="}, 2, []string{`"us-est-1" is not the name of an AWS Region`}},
 		"an invalid time":               {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},

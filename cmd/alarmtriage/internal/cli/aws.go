@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -44,23 +45,35 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 	if a.Getenv("AWS_BEARER_TOKEN_BEDROCK") != "" { // Bedrock needs no other credentials
 		return loaded, nil
 	}
-	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
-		return aws.Config{}, &Problem{Code: AWSRefused, What: noCredentials(err),
-			Remedy: "log in, for example with `aws sso login`, or choose another --profile", Err: err}
-	}
-	return loaded, nil
+	return loaded, checkCredentials(ctx, loaded)
 }
 
-// noCredentials returns why there are no credentials. The last place in which the SDK looks is the metadata service of an
-// instance: its error only means that there were none in any other place.
-func noCredentials(err error) string {
-	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
-		return "the login of the AWS profile has expired"
+// checkCredentials fails if there are no credentials, or if AWS, which issues some of them, cannot be reached.
+func checkCredentials(ctx context.Context, loaded aws.Config) error {
+	_, err := loaded.Credentials.Retrieve(ctx)
+	if err == nil {
+		return nil
 	}
-	if operation, ok := errors.AsType[*smithy.OperationError](err); ok && operation.ServiceID == "ec2imds" {
-		return "there are no AWS credentials"
+	what := "there are no AWS credentials"
+	_, noLogin := errors.AsType[*ssocreds.InvalidTokenError](err)
+	_, noNetwork := errors.AsType[net.Error](err)
+	switch {
+	case noLogin:
+		what = "the login of the AWS profile has expired"
+	case fromMetadata(err):
+	case noNetwork:
+		return awsProblem("the AWS credentials cannot be requested", err)
+	default:
+		what = fmt.Sprintf("%s (%s)", what, said(err))
 	}
-	return fmt.Sprintf("there are no AWS credentials (%s)", said(err))
+	return &Problem{Code: AWSRefused, What: what, Remedy: "log in, for example with `aws sso login`, or choose another --profile", Err: err}
+}
+
+// fromMetadata reports whether an error is that of the metadata service of an instance. The SDK looks there last, so this error only
+// means that there are no credentials in any other place.
+func fromMetadata(err error) bool {
+	operation, ok := errors.AsType[*smithy.OperationError](err)
+	return ok && (operation.ServiceID == "ec2imds" || fromMetadata(operation.Err))
 }
 
 // said returns what AWS answered, or why it could not be reached.
@@ -74,6 +87,9 @@ type Identity struct {
 
 // Identity asks AWS whose credentials these are. It fails if there are none, or if they are not valid.
 func (a *App) Identity(ctx context.Context, loaded aws.Config) (Identity, error) {
+	if err := checkCredentials(ctx, loaded); err != nil { // App.AWS accepts the token of Bedrock instead
+		return Identity{}, err
+	}
 	found, err := sts.NewFromConfig(loaded).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	switch class := awsapi.Classify(err); {
 	case err == nil:
