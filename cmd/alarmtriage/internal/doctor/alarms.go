@@ -531,7 +531,7 @@ func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Ch
 			"Set the prop ChatCardTopic to another topic, add it to the channel's configuration, and subscribe people to this one: "+subscribe("email", "ADDRESS"))
 	case len(confirmed) == 0:
 		check = problem("The topic has no subscription. Nobody receives its messages.", subscribe("email", "ADDRESS"))
-	case len(filtered) == len(confirmed):
+	case len(filtered) == len(confirmed) && topic != d.found.Config.CardTopicARN: // a channel need not show each card
 		check = warning(fmt.Sprintf("%s: %s. Each has a filter policy, so a message that all of them exclude reaches nobody.",
 			plural.Of(len(confirmed), "confirmed subscription"), names(confirmed)), "Keep one subscription without a filter policy.")
 	case len(filtered) > 0:

@@ -257,6 +257,8 @@ func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
 		{"only a filter", []subscriber{pager}, false, selfcheck.StateWarning, "a message that all of them exclude reaches nobody", ""},
 		{"only a chat channel", []subscriber{chat}, false, selfcheck.StateProblem, showsNone, ""},
 		{"a person, and a chat channel", []subscriber{email, chat}, false, selfcheck.StateOK, "1 confirmed subscription: email ", showsNone},
+		{"a chat channel that receives some cards", []subscriber{{chat.protocol, chat.endpoint, pager.filter}}, true, selfcheck.StateOK,
+			"1 confirmed subscription: https ", "With a filter policy: https "},
 		{"a chat channel that receives cards", []subscriber{chat}, true, selfcheck.StateOK, "1 confirmed subscription: https ", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
