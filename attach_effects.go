@@ -123,6 +123,25 @@ func sendsToDefaultBus(construct constructs.IConstruct) bool {
 	return false
 }
 
+// sendersTo returns the places, as placeID identifies them, of the app's rules that send events to a bus.
+func (t *AlarmTriage) sendersTo(bus awsevents.IEventBus) []string {
+	if t.senders == nil {
+		t.senders = map[string][]string{}
+		for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+			rule, isRule := construct.(awsevents.CfnRule)
+			if !isRule {
+				continue
+			}
+			for _, target := range listOf(alarmjs.Properties(rule)["Targets"]) {
+				properties, _ := target.(map[string]any)
+				arn, _ := properties["Arn"].(string)
+				t.senders[arn] = append(t.senders[arn], placeID(awscdk.Stack_Of(rule)))
+			}
+		}
+	}
+	return t.senders[alarmjs.Identify(bus, bus.EventBusArn())[0]]
+}
+
 // isElsewhere reports whether an optional list only contains texts that certainly are not the own one.
 func isElsewhere(list *[]*string, own string) bool {
 	return list != nil && !slices.ContainsFunc(stringsOf(list), func(text string) bool { return text == own || unresolved(text) })

@@ -151,8 +151,8 @@ func (a *appState) isSelected(alarm alarmjs.Alarm) bool {
 }
 
 // selectsByRule reports whether an event rule of AlarmTriage certainly selects an alarm. The default bus has the events of the
-// account and Region that it is in, and those of others if the app sends them there. Events of another account or Region, or on
-// another bus, count if the rule names that account or Region.
+// account and Region that it is in. If the app sends events there, it also has those of other accounts and Regions that the rule
+// names. Another bus has the events of the accounts and Regions that the rule names, and those that rules of the app send to it.
 func (t *AlarmTriage) selectsByRule(alarm alarmjs.Alarm) bool {
 	if len(t.rules) == 0 || strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) {
 		return false
@@ -179,7 +179,10 @@ func (t *AlarmTriage) selectsAt(place string, alarm alarmjs.Alarm) bool {
 			return true
 		}
 		isNamed := (byAccount || byRegion) && (byAccount || !elsewhere(account, accountOf(t))) && (byRegion || !elsewhere(region, regionOf(t)))
-		return isNamed && (!p.onDefaultBus() || t.receivesOnDefaultBus())
+		if p.onDefaultBus() {
+			return isNamed && t.receivesOnDefaultBus()
+		}
+		return isNamed || slices.Contains(t.sendersTo(p.EventBus), place)
 	})
 }
 

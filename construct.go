@@ -84,6 +84,7 @@ type AlarmTriage struct {
 
 	notifying        [][]alarmjs.Notifying // as topicAlarms returns it
 	sentToDefaultBus *bool                 // as receivesOnDefaultBus returns it
+	senders          map[string][]string   // as sendersTo returns them, by the ARN of the target, as alarmjs.Identify returns it
 
 	app    *appState
 	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before

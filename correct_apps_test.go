@@ -59,10 +59,21 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 	}
 	inRegion := func(stack awscdk.Stack) { newAlarm(stackOf(stack, "Far", "111122223333", "us-east-1"), "Far") }
 	inAccount := func(stack awscdk.Stack) { newAlarm(stackOf(stack, "Orders", "444455556666", "eu-west-1"), "Orders") }
-	toDefaultBus := func(far awscdk.Stack) {
-		bus := awsevents.EventBus_FromEventBusArn(far, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/default"))
+	toBus := func(far awscdk.Stack, bus awsevents.IEventBus) {
 		awsevents.NewRule(far, jsii.String("Rule"), &awsevents.RuleProps{EventPattern: &awsevents.EventPattern{Source: jsii.Strings("aws.cloudwatch")},
 			Targets: &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(bus, nil)}})
+	}
+	toDefaultBus := func(far awscdk.Stack) {
+		toBus(far, awsevents.EventBus_FromEventBusArn(far, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/default")))
+	}
+	// sent investigates the alarms of a bus, to which another account and Region sends its events.
+	sent := func(props alarmtriage.EventRuleProps, region string) func(awscdk.Stack) {
+		return func(stack awscdk.Stack) {
+			far := stackOf(stack, "Far", "444455556666", "us-east-1")
+			props.EventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{EventBusName: jsii.String("alarms")})
+			toBus(far, props.EventBus)
+			everything(&props)(stack, func(awscdk.Stack) { newAlarm(stackOf(stack, "Orders", "444455556666", region), "Orders") })
+		}
 	}
 	tagged := func(value string) func(awscdk.Stack) {
 		return func(stack awscdk.Stack) {
@@ -188,6 +199,9 @@ func TestSynth_WarnsOfMistakesOnly(t *testing.T) {
 			inRegion(stack)
 			toDefaultBus(stack.Node().Root().Node().FindChild(jsii.String("Far")).(awscdk.Stack))
 		}), ""},
+		{"alarms of another account and Region, which sends its events to a bus", sent(alarmtriage.EventRuleProps{}, "us-east-1"), ""},
+		{"alarms of another account and Region, which sends its events to a bus for the account", sent(alarmtriage.EventRuleProps{Accounts: jsii.Strings("444455556666")}, "us-east-1"), ""},
+		{"alarms of another account, which sends the events of another Region to a bus", sent(alarmtriage.EventRuleProps{}, "eu-central-1"), "out-of-reach"},
 		{"alarms of another Region, and a bus for the account", fromBus(alarmtriage.EventRuleProps{Accounts: jsii.Strings("111122223333")}, inRegion), "out-of-reach"},
 
 		{"a tag with a link for people", tagged("https://wiki.example.com/orders"), ""},
