@@ -254,7 +254,8 @@ func (q *question) sendCard(ctx context.Context, answer *investigation.Answer) {
 	if err == nil {
 		err = q.CardTopic.Publish(bounded, notify.Notification{
 			Body: string(card), Group: q.rec.Alarm.ARN, ID: q.rec.ID + "/" + q.id,
-			Attributes: map[string]string{"investigation_id": q.rec.ID, "outcome": "answered", "account": q.rec.Alarm.Account, "region": q.rec.Alarm.Region},
+			Attributes: map[string]string{"investigation_id": q.rec.ID, "outcome": "answered", "account": q.rec.Alarm.Account,
+				"account_name": q.rec.AccountName, "region": q.rec.Alarm.Region},
 		})
 	}
 	if err != nil {

@@ -109,6 +109,21 @@ func TestAsk_AnswerIsReturnedStoredAndSentToTheThread(t *testing.T) {
 	assert.False(t, asker.limits[1].ConcludeAt.IsZero())
 }
 
+func TestAsk_CardHasTheNameOfTheAccount(t *testing.T) {
+	b := newHarness(t)
+	b.CardTopic, b.Asker = notify.New(&b.SNS, cardARN), &fakeAsker{}
+	b.AccountNames = map[string]string{"123456789012": "prod"}
+	reported := b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+	b.ask(t, "request-2", askEvent(t, reported.ReportURI, "Which table?"))
+
+	cards := b.SNS.Published(cardARN)
+	require.Len(t, cards, 2)
+	for _, name := range []string{"account", "account_name", "region"} {
+		require.Contains(t, cards[0].MessageAttributes, name)
+		assert.Equal(t, cards[0].MessageAttributes[name], cards[1].MessageAttributes[name])
+	}
+}
+
 func TestAsk_ThreadIsThatOfTheReport(t *testing.T) {
 	b := newHarness(t)
 	b.CardTopic, b.Asker = notify.New(&b.SNS, cardARN), &fakeAsker{}
