@@ -40,7 +40,7 @@ type Alarms struct {
 	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
 	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
 
-	hasMembers bool // alarms of other accounts start investigations, too, and are in no list
+	hasOthers bool // alarms of other accounts or Regions start investigations, too, and are in no list
 }
 
 // scalingPolicy matches the ARN of a scaling policy, of EC2 Auto Scaling and of Application Auto Scaling.
@@ -80,8 +80,12 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
+	hasOthers, err := d.receivesOthers(ctx)
+	if err != nil && awsapi.Classify(err) != awsapi.ClassDenied { // the alarms of this account can be judged without the buses
+		return nil, unread("The event buses cannot be read", err)
+	}
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
-		Scaling: []string{}, hasMembers: d.found.Config.Members.Role != ""}
+		Scaling: []string{}, hasOthers: hasOthers}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -144,8 +148,8 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
 		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
 	}
-	if a.hasMembers {
-		check.Notes = append(check.Notes, "The alarms of members are not listed here.")
+	if a.hasOthers {
+		check.Notes = append(check.Notes, "The alarms of other accounts and Regions are not listed here.")
 	}
 	return check
 }
@@ -163,7 +167,7 @@ func judgeStarts(a Alarms, region string) selfcheck.Check {
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
-	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasMembers: // a central account often has no alarms of its own
+	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasOthers: // a central account often has no alarms of its own
 		return fine("%s", detail)
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", "Create an alarm, and attach it with AttachAlarms.")
@@ -418,6 +422,34 @@ func (d *Doctor) patterns(ctx context.Context) ([]string, error) {
 		}
 		if page.NextToken == nil {
 			return patterns, nil
+		}
+		in.NextToken = page.NextToken
+	}
+}
+
+// receivesOthers reports whether alarms of other accounts or Regions start investigations: AlarmTriage has members, or a rule of a bus
+// that is not the default one invokes the orchestrator.
+func (d *Doctor) receivesOthers(ctx context.Context) (bool, error) {
+	if d.found.Config.Members.Role != "" {
+		return true, nil
+	}
+	in := &eventbridge.ListEventBusesInput{}
+	for {
+		page, err := d.rules.ListEventBuses(ctx, in)
+		if err != nil {
+			return false, err
+		}
+		for _, bus := range page.EventBuses {
+			if aws.ToString(bus.Name) == "default" {
+				continue
+			}
+			found, err := d.rules.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &d.found.ARN, EventBusName: bus.Name})
+			if err != nil || len(found.RuleNames) > 0 {
+				return err == nil, err
+			}
+		}
+		if page.NextToken == nil {
+			return false, nil
 		}
 		in.NextToken = page.NextToken
 	}

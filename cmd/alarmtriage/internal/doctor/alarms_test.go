@@ -286,17 +286,51 @@ func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
 	}
 }
 
-// The account of an AlarmTriage with members often has no alarms of its own.
-func TestJudgeAlarms_MembersHaveTheAlarms(t *testing.T) {
+// The account of an AlarmTriage for other accounts often has no alarms of its own.
+func TestJudgeAlarms_OtherAccountsHaveTheAlarms(t *testing.T) {
 	for name, a := range map[string]Alarms{"no alarms": {}, "alarms that are not attached": {Without: []string{"orders"}}} {
 		assert.NotEqual(t, selfcheck.StateOK, judgeAlarms(a, "eu-west-1").State, name)
-		a.hasMembers = true
+		a.hasOthers = true
 		check := judgeAlarms(a, "eu-west-1")
 		assert.Equal(t, selfcheck.StateOK, check.State, name)
-		assert.Contains(t, check.Notes, "The alarms of members are not listed here.", name)
+		assert.Contains(t, check.Notes, "The alarms of other accounts and Regions are not listed here.", name)
 	}
-	check := judgeAlarms(Alarms{hasMembers: true, Disabled: []string{"orders"}}, "eu-west-1")
+	check := judgeAlarms(Alarms{hasOthers: true, Disabled: []string{"orders"}}, "eu-west-1")
 	assert.Equal(t, selfcheck.StateProblem, check.State)
+}
+
+func TestReceivesOthers_LooksAtMembersAndBuses(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	found := &deployment.Deployment{ARN: "arn:aws:lambda:us-east-1:123456789012:function:orchestrator"}
+	d := New(cloud.Config(), moto.Account, found, true)
+	check := func(want bool) {
+		t.Helper()
+		got, err := d.receivesOthers(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	ruleOn := func(bus, target string) {
+		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &bus, EventBusName: &bus, EventPattern: aws.String(`{"source": ["aws.cloudwatch"]}`)})
+		require.NoError(t, err)
+		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &bus, EventBusName: &bus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
+		require.NoError(t, err)
+	}
+	for _, bus := range []string{"alarms", "other"} {
+		_, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: &bus})
+		require.NoError(t, err)
+	}
+	ruleOn("default", found.ARN)
+	ruleOn("other", found.ARN+"-2")
+	check(false)
+	ruleOn("alarms", found.ARN)
+	check(true)
+
+	found.ARN = "arn:aws:lambda:us-east-1:123456789012:function:central"
+	check(false)
+	found.Config.Members.Role = "alarmtriage-member"
+	check(true)
 }
 
 // Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
