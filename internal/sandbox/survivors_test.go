@@ -106,6 +106,28 @@ if os.fork() == 0:
 	assert.Len(t, descendants(processes(w.uid), extension), 2, "the extension and the program that it has started")
 }
 
+// An extension can start a program that ends during the look. Its end is no trace of a call.
+func TestSurvivors_DoNotIncludeAnEndingProgramOfAnExtension(t *testing.T) {
+	spared := publicDirectory(t)
+	program := filepath.Join(spared, "extension")
+	shell, err := filepath.EvalSymlinks("/bin/sh")
+	require.NoError(t, err)
+	copyFile(t, shell, program)
+	extension := exec.Command(program, "-c", "while :; do /bin/true | /bin/true | /bin/true | /bin/true; done")
+	extension.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, extension.Start())
+	t.Cleanup(func() { syscall.Kill(-extension.Process.Pid, syscall.SIGKILL); extension.Wait() })
+	for range 500 {
+		tolerated, left, err := survivors{options: Options{Spared: []string{spared}}}.find(-1)
+		require.NoError(t, err)
+		require.Contains(t, tolerated, extension.Process.Pid)
+		for _, pid := range left {
+			p, exists := readProcess(pid)
+			assert.False(t, exists && p.parent == extension.Process.Pid, "%+v", p)
+		}
+	}
+}
+
 // What is alive when the process exits would look like code of a call at the next start.
 func TestSupervisor_LeavesNoProcessWhenItIsClosed(t *testing.T) {
 	for _, python := range pythons(t) {

@@ -436,7 +436,16 @@ func (s survivors) find(own int) (tolerated, left []int, err error) {
 	}
 	// What an extension has started runs below it. So do the forks of a call's Python if their parent executes a spared program.
 	below, programs := descendants(list, tolerated...), slices.Concat(s.options.Spared, systemPrograms)
-	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] && isSpared(pid, programs, interpreter) }), nil
+	return tolerated, slices.DeleteFunc(left, func(pid int) bool {
+		return below[pid] && (isSpared(pid, programs, interpreter) || isEnding(pid))
+	}), nil
+}
+
+// isEnding reports whether a process has no thread that still runs a program.
+func isEnding(pid int) bool {
+	_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	p, exists := readProcess(pid)
+	return errors.Is(err, os.ErrNotExist) && (!exists || p.threads == 1) // the first thread can end before the others
 }
 
 // isSpared reports whether a process runs a program in one of the directories, and not Python. The code of a call runs in
