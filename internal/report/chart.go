@@ -475,13 +475,20 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 	return strings.Join(list, " ")
 }
 
-// rounded formats a number with about four digits, or with a few more that distinguish it from others: 99.995 is not 100.
+// rounded formats a number with about four digits, or with a few more that distinguish it from others: neither 99.995 nor
+// 99.99612345 is 100.
 func rounded(v float64) string {
+	size := math.Abs(v)
 	exact := strconv.FormatFloat(v, 'f', -1, 64)
-	if v != 0 && math.Abs(v) < 1e4 && len(exact) <= maxExact {
+	if size != 0 && size < 1e4 && len(exact) <= maxExact {
 		return exact
 	}
-	return number(v, 4)
+	text := number(v, 4)
+	isFraction := size >= 0.1 && size < 1e4 && v != math.Trunc(v)
+	for digits := 5; isFraction && !strings.Contains(text, ".") && digits <= maxExact; digits++ {
+		text = number(v, digits)
+	}
+	return text
 }
 
 // number formats a number with the given number of significant digits. A large number gets a suffix, as in 12k.

@@ -517,7 +517,7 @@ func TestCharts_AcceptAnyNumbers(t *testing.T) {
 // The threshold of an availability alarm is close to 100.
 func TestCharts_TheThresholdIsNotRoundedToAnotherNumber(t *testing.T) {
 	rec := sample(t)
-	for threshold, want := range map[float64]string{99.995: "99.995", 9999.6: "9999.6", 5: "5", 0.5: "0.5", 1.0 / 3: "0.3333", 1_073_741_824: "1.074G", 12_000: "12k"} {
+	for threshold, want := range map[float64]string{99.995: "99.995", 9999.6: "9999.6", 5: "5", 0.5: "0.5", 1.0 / 3: "0.3333", 99.99612345: "99.996", 57.0000000001: "57", 1_073_741_824: "1.074G", 12_000: "12k"} {
 		rec.Evidence.Series = []investigation.Series{{Label: "availability", Threshold: &threshold, Points: []investigation.Point{{Time: rec.Alarm.Time, Value: 1}}}}
 		page, err := report.HTML(rec, linksOf(rec))
 		require.NoError(t, err)
