@@ -34,6 +34,9 @@ func inventsInOtherLanguage(query string) bool {
 				i++
 			}
 			token = strings.ToLower(query[begin:i])
+			if token == "not" && before == "is" { // IS NOT TRUE compares, as IS TRUE does
+				continue
+			}
 			isAssigned = isAssigned || token == "eval"
 			isTruth := (token == "true" || token == "false") && before != "is"
 			if (isTruth || isDigit(token[0]) || token[0] == '.' && len(token) > 1 && isDigit(token[1])) && !isLimit(before, calls, isAssigned) {
