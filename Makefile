@@ -75,10 +75,10 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
-# Go starts packages in the order of its arguments. The longest ones come first, so that the others run beside them. The
-# parallel tests mostly wait, so two run for each core.
+# Go starts packages in the order of its arguments. The longest ones come first, so that the others run beside them. Many
+# tests mostly wait, so more run at the same time than there are cores.
 unit: ## run the Go tests except those in e2e and integ
-	$(TEMPLATE_TESTS) $(GO_TEST) -timeout 15m -parallel $$((2 * $(CORES))) ./internal/sandbox $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
+	$(TEMPLATE_TESTS) $(GO_TEST) -timeout 15m -p $$(($(CORES) + 1)) -parallel $$((2 * $(CORES))) ./internal/sandbox $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 # cmd/alarmtriage is a module of its own: the users of the construct do not get its dependencies.
 command: ## test the command alarmtriage
