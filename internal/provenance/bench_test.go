@@ -52,3 +52,35 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJudge_Records compares printed records with a list of records with many fields, and with one that names each of
+// its fields almost like all others.
+func BenchmarkJudge_Records(b *testing.B) {
+	var instances, lines, similar, states strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&instances, `%s{"InstanceId":"i-%017x","InstanceType":"t3.large","State":{"Code":16,"Name":"running"},"Placement":{"AvailabilityZone":"eu-west-1%c","Tenancy":"default"},"SubnetId":"subnet-%x","SecurityGroups":[{"GroupName":"web","GroupId":"sg-%x"}],"Tags":[{"Key":"Name","Value":"web-%d"}],"BlockDeviceMappings":[{"DeviceName":"/dev/xvda","Ebs":{"Status":"attached","VolumeId":"vol-%x"}}],"NetworkInterfaces":[{"NetworkInterfaceId":"eni-%x","Status":"in-use"}]}`,
+			map[bool]string{false: ","}[i == 0], i*7919, 'a'+i%3, i*17, i*13, i, i*11, i*19)
+		fmt.Fprintf(&lines, "instance i-%017x: state=running type=t3.large zone=eu-west-1%c volume=vol-%x status=attached\n", i*7919, 'a'+i%3, i*11)
+	}
+	for i := range 400 {
+		fmt.Fprintf(&similar, `"F%dCurrentStatus":"v%d",`, i, i%7)
+	}
+	for i := range 300 {
+		fmt.Fprintf(&states, "current status: v%d\n", i%7)
+	}
+	for _, test := range []struct{ name, answer, output string }{
+		{"many-records", `{"Instances":[` + instances.String() + `]}`, lines.String()},
+		{"similar-names", `{"R":{` + similar.String() + `"List":[]}}`, states.String()},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var r Recorder
+				r.Record(Exchange{Status: 200, Answer: []byte(test.answer)})
+				if o := r.Judge(test.output, time.Time{}); len(o.Spans) == 0 {
+					b.Fatal("nothing found")
+				}
+			}
+		})
+	}
+}

@@ -10,10 +10,13 @@ import (
 
 // combine finds the parts of the output that consist of values of one record with these names.
 func (m *matcher) combine(values []piece, keys []int32) {
-	if len(values) == 0 || m.partial {
+	if len(values) == 0 || m.ended() {
 		return
 	}
 	near := m.windowsOf(values)
+	if len(near) == 0 {
+		near = []window{{0, int32(len(m.words))}}
+	}
 	pieces := slices.Clone(values)
 	var own map[field]bool
 	for _, key := range keys {
@@ -21,27 +24,43 @@ func (m *matcher) combine(values []piece, keys []int32) {
 			continue
 		}
 		name := m.labelsOf(m.keys[key].name)
-		m.spend(len(name.labels) / 16)
-		for _, l := range name.labels {
-			if !isIn(near, l.piece) {
-				continue
-			}
-			if l.text != name.folded {
-				if own == nil {
-					own = m.fieldsOf(keys)
+		var isOther map[string]bool // which texts are the names of other fields
+		for _, w := range near {
+			labels := labelsIn(w, name.labels)
+			m.spend(1 + 4*len(labels))
+			for _, l := range labels {
+				if l.text != name.folded {
+					if own == nil {
+						own = m.fieldsOf(keys)
+					}
+					if isOther == nil {
+						isOther = map[string]bool{}
+					}
+					other, ok := isOther[l.text]
+					if !ok {
+						other = m.isNameAround(l.text, key, own)
+						isOther[l.text] = other
+					}
+					if other {
+						continue
+					}
 				}
-				if m.isNameAround(l.text, key, own) {
-					continue
-				}
+				l.key = key
+				pieces = append(pieces, l.piece)
 			}
-			l.key = key
-			pieces = append(pieces, l.piece)
+		}
+		if m.ended() {
+			m.reachAlone(values)
+			return
 		}
 		if m.skips(len(pieces)) {
 			return
 		}
 	}
-	m.spend(len(pieces))
+	if m.spend(4 * len(pieces)); m.partial {
+		m.reachAlone(values)
+		return
+	}
 	slices.SortFunc(pieces, func(a, b piece) int { return int(b.from - a.from) })
 	first := make(map[int32]int, len(pieces)) // position of the output to the first piece that begins there
 	for i := range pieces {
@@ -75,6 +94,13 @@ func (m *matcher) combine(values []piece, keys []int32) {
 	}
 }
 
+// reachAlone counts values without the names of their fields.
+func (m *matcher) reachAlone(values []piece) {
+	for _, p := range values {
+		m.reach[p.from] = max(m.reach[p.from], p.to)
+	}
+}
+
 // windowsOf returns the parts of a long output in which values can be combined: around those with a rare word. It returns
 // nothing if that is the whole output.
 func (m *matcher) windowsOf(values []piece) (list []window) {
@@ -87,6 +113,14 @@ func (m *matcher) windowsOf(values []piece) (list []window) {
 		}
 	}
 	return merged(list)
+}
+
+// labelsIn returns the labels that begin in a window.
+func labelsIn(w window, labels []label) []label {
+	begin := func(l label, at int32) int { return int(l.from - at) }
+	from, _ := slices.BinarySearchFunc(labels, w.from, begin)
+	to, _ := slices.BinarySearchFunc(labels, w.to+1, begin)
+	return labels[from:to]
 }
 
 // isIn reports whether a piece is in one of the windows, if there are any.
@@ -152,6 +186,17 @@ type label struct {
 
 func folded(name string) string { return strings.Join(nameParts(name), "") }
 
+// foldedWord returns [folded] of a word of the output.
+func (m *matcher) foldedWord(at int32) string {
+	text := m.words[at].text
+	f, ok := m.foldedOf[text]
+	if !ok {
+		f = folded(text)
+		m.foldedOf[text] = f
+	}
+	return f
+}
+
 // labelsOf returns the pieces of the output that name a field: the name itself, or words of it in any case, but not without
 // one that changes what they mean.
 func (m *matcher) labelsOf(name string) fieldName {
@@ -160,11 +205,12 @@ func (m *matcher) labelsOf(name string) fieldName {
 	}
 	var list []label
 	add := func(from, to int32) {
-		var text strings.Builder
-		for _, w := range m.words[from:to] {
-			text.WriteString(folded(w.text))
+		m.spend(16)
+		text := m.foldedWord(from)
+		for at := from + 1; at < to; at++ {
+			text += m.foldedWord(at)
 		}
-		list = append(list, label{piece{from: from, to: to, isKey: true, isHead: true, isTail: true}, text.String()})
+		list = append(list, label{piece{from: from, to: to, isKey: true, isHead: true, isTail: true}, text})
 	}
 	for _, at := range m.lower[strings.ToLower(name)] {
 		add(at, at+1)
@@ -173,6 +219,9 @@ func (m *matcher) labelsOf(name string) fieldName {
 	first, last := changingParts(parts)
 	for i := range parts[:first+1] {
 		for _, at := range m.abbreviations(parts[i]) {
+			if m.partial {
+				return fieldName{}
+			}
 			if isShouted(m.words[at].text, name) {
 				continue
 			}
@@ -186,6 +235,7 @@ func (m *matcher) labelsOf(name string) fieldName {
 			}
 		}
 	}
+	slices.SortFunc(list, func(a, b label) int { return int(a.from - b.from) })
 	m.labels[name] = fieldName{folded(name), list}
 	return m.labels[name]
 }

@@ -90,12 +90,13 @@ type matcher struct {
 	outer       map[field]bool // fields outside of records
 	waiting     []outerGroup
 
-	labels  map[string]fieldName // by name of a field
-	done    map[uint64]bool      // groups without rare words, by their hash
-	values  []piece
-	parts   []int32 // positions in the current value at which its parts begin
-	active  runs
-	windows []window
+	labels   map[string]fieldName // by name of a field
+	foldedOf map[string]string    // words of the output in the form of [folded]
+	done     map[uint64]bool      // groups without rare words, by their hash
+	values   []piece
+	parts    []int32 // positions in the current value at which its parts begin
+	active   runs
+	windows  []window
 
 	redact   func(string) string // replaces secrets as in the output, or nil
 	nearMark []bool              // by id: whether a redacted secret is before or after the word
@@ -165,7 +166,7 @@ type runs struct {
 func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a, redact: redact,
-		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string]fieldName{}, done: map[uint64]bool{},
+		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string]fieldName{}, foldedOf: map[string]string{}, done: map[uint64]bool{},
 	}
 	take := func(w word) {
 		written := w.written(m.normal.text)

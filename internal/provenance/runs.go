@@ -15,8 +15,7 @@ func (m *matcher) endGroup(isShared bool) {
 	if m.inRecord == 0 {
 		m.quickEnd = m.steps + maxQuick
 	}
-	m.partial = m.partial || !m.until.IsZero() && time.Now().After(m.until)
-	if fresh && !m.partial && m.locate() {
+	if fresh && !m.ended() && m.locate() {
 		m.values = m.values[:0]
 		m.follow()
 		if m.inRecord > 0 {
@@ -40,6 +39,12 @@ func (m *matcher) endGroup(isShared bool) {
 		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
 		m.group = m.group[:m.before]
 	}
+}
+
+// ended reports whether the comparison has ended before all was compared: after the most comparisons, or too late.
+func (m *matcher) ended() bool {
+	m.partial = m.partial || !m.until.IsZero() && time.Now().After(m.until)
+	return m.partial
 }
 
 // outerGroup is a group outside of records. It is combined when the names of all fields outside of records are known.
