@@ -542,6 +542,30 @@ class StepFunctions(Looks):
                    "failed executions: 12")
 
 
+    def test_an_express_state_machine_shows_what_it_logs(self) -> None:
+        arn = f"arn:aws:states:{REGION}:123456789012:stateMachine:fulfil"
+
+        def machine(logging: Dict[str, Any]) -> Dict[str, Any]:
+            return {
+                "stepfunctions.describe_state_machine": {
+                    "stateMachineArn": arn, "name": "fulfil", "definition": "{}", "status": "ACTIVE", "type": "EXPRESS",
+                    "roleArn": "arn:aws:iam::123456789012:role/fulfil", "creationDate": FIRED - timedelta(days=9), "loggingConfiguration": logging},
+                "logs.filter_log_events": lambda request: {"events": [
+                    {"timestamp": request["startTime"], "logStreamName": f"states/{owner}/2026-08-04-12-30/aa",
+                     "message": json.dumps({"id": "5", "type": "ExecutionFailed", "details": {"cause": f"no stock at {owner}", "error": "OutOfStock"}})}
+                    for owner in ("fulfil", "refund")]},
+            }
+
+        logs = {"level": "ERROR", "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": f"arn:aws:logs:{REGION}:123456789012:log-group:/states/shop:*"}}]}
+        texts = self.see(step_functions, arn, machine(logs))
+        self.first(texts, "log lines in its streams of /states/shop", "no stock at fulfil")
+        self.assertNotIn("refund", "\n".join(texts))
+        for silent in ({}, {**logs, "level": "OFF"}, {"level": "ALL", "destinations": []}):
+            ctx = context(FakeAWS(machine(silent)))
+            self.assertEqual([], list(step_functions.failures(ctx, arn)))
+            self.assertIn("failed executions of state machine fulfil: it is an express state machine without logs, so nothing records them", ctx.notes)
+
+
 class Kinesis(Looks):
     def test_throttled_writes_and_a_consumer_that_fails(self) -> None:
         texts = self.see(kinesis, "clicks", {

@@ -1,15 +1,15 @@
-"""Step Functions: state of the state machine, failed executions with their causes, and numbers."""
+"""Step Functions: state of the state machine, failed executions with their causes (error lines if it is an express one), and numbers."""
 
 from typing import Any, Iterator, List, Mapping, Optional
 
 from alarmtriage_tool.words import beginning
 
 from ..context import BEFORE, Context, Metric, Observation
-from ..looks import metrics, recent, stack_events
+from ..looks import LOG_READS, log_errors, metrics, recent, stack_events
 
 KIND = "state machine"
 READS = ("states:DescribeStateMachine", "states:ListExecutions", "states:DescribeExecution", "states:GetExecutionHistory", "cloudwatch:GetMetricData",
-         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+         *LOG_READS, "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
 COST = "five metrics of GetMetricData"
 MAX_LISTED = 100  # executions of each status
 MAX_FAILED = 3  # executions whose failing step is read
@@ -29,6 +29,10 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def failures(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("stepfunctions"), _about(name)
+    machine = client.describe_state_machine(stateMachineArn=name)
+    if machine.get("type") == "EXPRESS":  # AWS lists no executions of such a one
+        yield from _logged(ctx, name, machine.get("loggingConfiguration") or {})
+        return
     for status in ("FAILED", "TIMED_OUT"):
         listed = ctx.pages(f"{status} executions of {_about(name)}", client.list_executions, "executions", MAX_LISTED,
                            stateMachineArn=name, statusFilter=status, maxResults=MAX_LISTED)  # those that began last come first
@@ -40,6 +44,17 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
             step = _last_step(client.get_execution_history(executionArn=found["executionArn"], reverseOrder=True, maxResults=MAX_EVENTS).get("events") or [])
             yield from recent(ctx, about, f"execution {found.get('name')} ended as {status}{' in step ' + step if step else ''}: {detail.get('error') or 'no error name'}: "
                                           f"{beginning(detail.get('cause') or '', 250)}", found.get("stopDate"), 88)
+
+
+def _logged(ctx: Context, name: str, logging: Mapping[str, Any]) -> Iterator[Observation]:
+    about, own = _about(name), f"states/{name.split(':')[-1]}/"
+    groups = [(destination.get("cloudWatchLogsLogGroup") or {}).get("logGroupArn") or "" for destination in logging.get("destinations") or []]
+    if logging.get("level", "OFF") == "OFF" or not any(":log-group:" in group for group in groups):
+        ctx.note(f"failed executions of {about}: it is an express state machine without logs, so nothing records them")
+        return
+    for group in groups:
+        if ":log-group:" in group:
+            yield from log_errors(ctx, about, group.split(":log-group:")[1].split(":")[0], is_own=lambda stream: not stream.startswith("states/") or stream.startswith(own))
 
 
 def _last_step(events: List[Mapping[str, Any]]) -> str:
