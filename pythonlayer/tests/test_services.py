@@ -550,6 +550,7 @@ class StepFunctions(Looks):
                 "stepfunctions.describe_state_machine": {
                     "stateMachineArn": arn, "name": "fulfil", "definition": "{}", "status": "ACTIVE", "type": "EXPRESS",
                     "roleArn": "arn:aws:iam::123456789012:role/fulfil", "creationDate": FIRED - timedelta(days=9), "loggingConfiguration": logging},
+                "stepfunctions.list_executions": fake_aws.error("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"),
                 "logs.filter_log_events": lambda request: {"events": [
                     {"timestamp": request["startTime"], "logStreamName": f"states/{owner}/2026-08-04-12-30/aa",
                      "message": json.dumps({"id": "5", "type": "ExecutionFailed", "details": {"cause": f"no stock at {owner}", "error": "OutOfStock"}})}

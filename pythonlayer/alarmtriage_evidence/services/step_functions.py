@@ -3,6 +3,7 @@
 from typing import Any, Iterator, List, Mapping, Optional
 
 from alarmtriage_tool.words import beginning
+from botocore.exceptions import ClientError
 
 from ..context import BEFORE, Context, Metric, Observation
 from ..looks import LOG_READS, log_errors, metrics, recent, stack_events
@@ -28,11 +29,16 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def failures(ctx: Context, name: str) -> Iterator[Observation]:
+    try:
+        yield from _listed(ctx, name)
+    except ClientError as error:
+        if error.response["Error"].get("Code") != "StateMachineTypeNotSupported":
+            raise
+        yield from _logged(ctx, name)  # it is an express one
+
+
+def _listed(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("stepfunctions"), _about(name)
-    machine = client.describe_state_machine(stateMachineArn=name)
-    if machine.get("type") == "EXPRESS":  # AWS lists no executions of such a one
-        yield from _logged(ctx, name, machine.get("loggingConfiguration") or {})
-        return
     for status in ("FAILED", "TIMED_OUT"):
         listed = ctx.pages(f"{status} executions of {_about(name)}", client.list_executions, "executions", MAX_LISTED,
                            stateMachineArn=name, statusFilter=status, maxResults=MAX_LISTED)  # those that began last come first
@@ -46,8 +52,9 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
                                           f"{beginning(detail.get('cause') or '', 250)}", found.get("stopDate"), 88)
 
 
-def _logged(ctx: Context, name: str, logging: Mapping[str, Any]) -> Iterator[Observation]:
+def _logged(ctx: Context, name: str) -> Iterator[Observation]:
     about, own = _about(name), f"states/{name.split(':')[-1]}/"
+    logging = ctx.client("stepfunctions").describe_state_machine(stateMachineArn=name).get("loggingConfiguration") or {}
     groups = [(destination.get("cloudWatchLogsLogGroup") or {}).get("logGroupArn") or "" for destination in logging.get("destinations") or []]
     if logging.get("level", "OFF") == "OFF" or not any(":log-group:" in group for group in groups):
         ctx.note(f"failed executions of {about}: it is an express state machine without logs, so nothing records them")
