@@ -77,7 +77,8 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 			want:    []string{"PROBLEM: tool tool", "cannot read CloudWatch", "endpoint `monitoring`"}},
 		{name: "a package of a layer is broken", problems: 1,
 			options: options{realTool: func(f *lambdahost.Function) { f.Env[realtool.EnvLayer] = layerWithPackages(t) }},
-			want:    []string{"WARNING: tool tool", "shop-broken (ImportError: invalid ELF header)", "Build the layer for Python"}},
+			want:    []string{"WARNING: tool tool", "shop-broken (ImportError: invalid ELF header)",
+				"shop_copied (ModuleNotFoundError: No module named 'shop_missing')", "shop-compiled (ModuleNotFoundError: ", "Build the layer for Python"}},
 		{name: "several parts are broken", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
 			breakIt: func(w *world) { w.s3.fail(denied, -1); w.dynamodb.fail(broken, -1) },
 			want:    []string{"found 3 problems", "PROBLEM: table", "PROBLEM: bucket", "reached its end of life on 2020-01-31", "Checked and OK: model " + modelID}},
@@ -153,8 +154,9 @@ func (w *world) unsubscribe() {
 	}
 }
 
-// layerWithPackages returns a layer with the harness and three packages, laid out as `pip install --target`
-// does: one works, one fails at import, and one has a module that needs another platform.
+// layerWithPackages returns a layer with the harness and packages, laid out as `pip install --target` does: one works, one
+// fails at import, one has a module that needs another platform, and one consists of a module that does. Two other packages
+// were copied into the layer and have no metadata: one works, and one needs a package that is missing.
 func layerWithPackages(t *testing.T) string {
 	t.Helper()
 	layer := filepath.Join(t.TempDir(), "python")
@@ -170,6 +172,7 @@ func layerWithPackages(t *testing.T) string {
 		"shop-works":   {"shop_works/__init__.py": "price = 3\n"},
 		"shop-broken":  {"shop_broken/__init__.py": fails},
 		"shop-partial": {"shop_partial.py": "", "shop_partial_windows.py": fails, "_shop_private.py": fails},
+		"shop-compiled": {"shop_compiled.cpython-313-other-linux-gnu.so": ""},
 	} {
 		info := strings.ReplaceAll(name, "-", "_") + "-1.0.dist-info/"
 		var record strings.Builder
@@ -180,5 +183,7 @@ func layerWithPackages(t *testing.T) string {
 		write(info+"METADATA", "Metadata-Version: 2.1\nName: "+name+"\nVersion: 1.0\n")
 		write(info+"RECORD", record.String()+info+"METADATA,,\n")
 	}
+	write("shop_copied_works/__init__.py", "")
+	write("shop_copied/__init__.py", "import shop_missing\n")
 	return filepath.Dir(layer)
 }

@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import os
+import pkgutil
 import sys
 import time
 
@@ -16,15 +17,16 @@ layer = os.path.dirname(os.path.dirname(os.path.abspath(alarmtriage_tool.__file_
 
 
 def modules(package):
+    """Returns the names of a package's modules, those in its metadata and those of its files."""
     listed = (package.read_text("top_level.txt") or "").split()
-    files = [file.parts[0].removesuffix(".py") for file in package.files or [] if file.suffix == ".py"]
-    return sorted({name for name in listed or files if name.isidentifier() and not name.startswith("_")})
+    return listed, [file.parts[0].split(".")[0] for file in package.files or []
+                    if file.suffix == ".py" or file.suffix == ".so" and len(file.parts) == 1]
 
 
-def problem(package):
+def problem(names):
     """Returns why no module of a package can be imported, or None if one can or the package has none."""
     found = None
-    for name in modules(package):
+    for name in sorted({name for name in names if name.isidentifier() and not name.startswith("_")}):
         try:
             importlib.import_module(name)
             return None
@@ -33,16 +35,27 @@ def problem(package):
     return found
 
 
+def copied(folders, installed):
+    """Returns the names of modules without metadata, which were copied into a layer."""
+    names = sorted({module.name for module in pkgutil.iter_modules(folders)} - installed)
+    return [name for name in names if not name.startswith(("_", "alarmtriage_"))]
+
+
 def packages():
     broken, tried, stop = {}, 0, time.monotonic() + IMPORT_TIME
     folders = [path for path in sys.path if path == layer or path.startswith(layer + os.sep)]
+    named, installed = [], set()
     for package in importlib.metadata.distributions(path=folders):
+        listed, files = modules(package)
+        installed.update(listed, files)
+        named.append((package.metadata["Name"], listed or files))
+    for name, names in [(name, [name]) for name in copied(folders, installed)] + named:
         if time.monotonic() > stop or len(broken) == MAX_BROKEN:
             break
         tried += 1
-        why = problem(package)
+        why = problem(names)
         if why:
-            broken[package.metadata["Name"]] = why
+            broken[name] = why
     return broken, tried
 
 
