@@ -178,9 +178,10 @@ func pagerDuty(l level) map[string]any {
 	}
 }
 
+// alert has no text of the report, because Jira Service Management can show HTML in its fields, with links.
 func alert(l level) map[string]any {
 	return map[string]any{
-		"message": field("alarm.name"), "alias": field("id"), "description": field("report.summary"), "note": field("report_uri"),
+		"message": field("alarm.name"), "alias": field("id"), "description": field("report_uri"),
 		"entity": field("alarm.arn"), "priority": l.alert, "source": "alarmtriage", "tags": []string{"alarmtriage", l.label},
 	}
 }

@@ -392,7 +392,8 @@ func TestRecipes_EachProductAcceptsEachReport(t *testing.T) {
 				assert.Len(t, *got, 5)
 				for _, r := range *got {
 					assert.Contains(t, string(r.Body), strconv.Quote(record.Alarm.Name), r.Product)
-					if strings.HasPrefix(r.Product, "/repos/") { // GitHub renders Markdown, with links and mentions
+					// GitHub renders Markdown, with links and mentions, and Jira Service Management HTML ("Alert fields").
+					if strings.HasPrefix(r.Product, "/repos/") || strings.HasPrefix(r.Product, "/jsm/") {
 						assert.NotContains(t, string(r.Body), "evil.example")
 					}
 				}
