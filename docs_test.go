@@ -539,5 +539,6 @@ func TestRecipes_DenyEveryActionThatReturnsLogTexts(t *testing.T) {
 		"logs:GetLogEvents", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:ListAnomalies",
 		"applicationinsights:DescribeObservation", "applicationinsights:DescribeProblemObservations",
 		"devops-guru:ListAnomalousLogGroups", "cloudwatch:GetInsightRuleReport",
+		"xray:ListRetrievedTraces", // from the log group of Transaction Search
 	})
 }
