@@ -77,7 +77,7 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 			want:    []string{"PROBLEM: tool tool", "cannot read CloudWatch", "endpoint `monitoring`"}},
 		{name: "a package of a layer is broken", problems: 1,
 			options: options{realTool: func(f *lambdahost.Function) { f.Env[realtool.EnvLayer] = layerWithPackages(t) }},
-			want:    []string{"WARNING: tool tool", "shop-broken (ImportError: invalid ELF header)",
+			want: []string{"WARNING: tool tool", "shop-broken (ImportError: invalid ELF header)",
 				"shop_copied (ModuleNotFoundError: No module named 'shop_missing')", "shop-compiled (ModuleNotFoundError: ", "Build the layer for Python"}},
 		{name: "several parts are broken", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
 			breakIt: func(w *world) { w.s3.fail(denied, -1); w.dynamodb.fail(broken, -1) },
@@ -169,9 +169,9 @@ func layerWithPackages(t *testing.T) string {
 	require.NoError(t, os.CopyFS(filepath.Join(layer, "alarmtriage_tool"), os.DirFS(harness)))
 	const fails = "raise ImportError('invalid ELF header')\n"
 	for name, modules := range map[string]map[string]string{
-		"shop-works":   {"shop_works/__init__.py": "price = 3\n"},
-		"shop-broken":  {"shop_broken/__init__.py": fails},
-		"shop-partial": {"shop_partial.py": "", "shop_partial_windows.py": fails, "_shop_private.py": fails},
+		"shop-works":    {"shop_works/__init__.py": "price = 3\n"},
+		"shop-broken":   {"shop_broken/__init__.py": fails},
+		"shop-partial":  {"shop_partial.py": "", "shop_partial_windows.py": fails, "_shop_private.py": fails},
 		"shop-compiled": {"shop_compiled.cpython-313-other-linux-gnu.so": ""},
 	} {
 		info := strings.ReplaceAll(name, "-", "_") + "-1.0.dist-info/"
