@@ -108,7 +108,9 @@ func stored(t *testing.T, b *bench, bucket, function string) string {
 func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 	t.Parallel()
 	b := investigated(t, concluding())
-	ran := b.run("feedback", b.folder(), "--wrong", "--cause", "The certificate had expired, password=hunter2-canary.", "--by", "Ana")
+	cause := "The certificate had expired, password=hunter2-canary."
+	cause += strings.Repeat(" So it was.", 39) + " password=a1b2c3" // without its secrets, it is longer than the limit
+	ran := b.run("feedback", b.folder(), "--wrong", "--cause", cause, "--by", "Ana")
 	require.Equal(t, 0, ran.code, ran.stderr)
 	assert.Contains(t, ran.stdout, "Later investigations of the alarm read that the cause was wrong.")
 	assert.NotContains(t, b.file("feedback.json"), "hunter2")
