@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
@@ -226,7 +227,7 @@ func fedBack(f *investigation.Feedback) string {
 		return "" // written by a version that knows more verdicts
 	}
 	if f.Cause != "" {
-		text += "; the cause in the human's words: " + quotedUpTo(f.Cause, investigation.MaxFeedbackCause)
+		text += "; the cause in the human's words: " + quotedUpTo(f.Cause, utf8.UTFMax*investigation.MaxFeedbackCause)
 	}
 	return text
 }
