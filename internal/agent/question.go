@@ -188,21 +188,28 @@ func questionOpening(rec *investigation.Record, members config.Members, earlier 
 	return b.String()
 }
 
-// shownRecord returns a record as JSON in at most about [maxRecord] bytes. Long outputs are cut first.
+// shownRecord returns a record as JSON in at most about [maxRecord] bytes. Long outputs are cut first. A record with many calls
+// has no AWS calls, and one with even more calls no code.
 func shownRecord(rec *investigation.Record) string {
-	code, output := maxShownCode, maxShownOutput
+	code, output, requests := maxShownCode, maxShownOutput, maxShownCalls
 	for {
-		encoded, err := json.MarshalIndent(recordView(rec, code, output), "", " ")
+		encoded, err := json.MarshalIndent(recordView(rec, code, output, requests), "", " ")
 		if err != nil {
 			return "{}" // unreachable: every value of a record encodes
 		}
 		if len(encoded) <= maxRecord {
 			return string(encoded)
 		}
-		if output <= leastShown {
-			return truncate.Bytes(string(encoded), maxRecord) // thousands of calls
+		switch {
+		case output > leastShown:
+			code, output = max(code*2/3, leastShown), output*2/3
+		case requests > 0:
+			requests = 0
+		case code > 0:
+			code = 0
+		default:
+			return truncate.Bytes(string(encoded), maxRecord) // hundreds of calls
 		}
-		code, output = max(code*2/3, leastShown), output*2/3
 	}
 }
 
@@ -219,7 +226,7 @@ type callView struct {
 // maxShownCalls is how many AWS calls of a tool call the first message lists.
 const maxShownCalls = 10
 
-func recordView(rec *investigation.Record, code, output int) any {
+func recordView(rec *investigation.Record, code, output, requests int) any {
 	alarm := rec.Alarm
 	alarm.ReasonData = "" // its data points are in the evidence
 	alarm.Configuration = ""
@@ -232,7 +239,7 @@ func recordView(rec *investigation.Record, code, output int) any {
 		if call.Answer != nil {
 			whole := call.Answer.Text()
 			view.Output, view.Bytes = truncate.Bytes(whole, output), len(whole)
-			for _, request := range call.Answer.AWSCalls[:min(len(call.Answer.AWSCalls), maxShownCalls)] {
+			for _, request := range call.Answer.AWSCalls[:min(len(call.Answer.AWSCalls), requests)] {
 				view.AWSCalls = append(view.AWSCalls, fmt.Sprintf("%s:%s %d", request.Service, request.Operation, request.Status))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,22 @@ func TestAsk_RecordIsBoundedDataAndNeverAnInstruction(t *testing.T) {
 			assert.Greater(t, question, strings.LastIndex(opening, "Earlier questions"), "the question comes last")
 		})
 	}
+	t.Run("a record with many calls", func(t *testing.T) {
+		rec := finished()
+		for n := 3; n <= 200; n++ {
+			rec.Rounds[1].Calls = append(rec.Rounds[1].Calls, investigation.ToolCall{
+				Number: n, Command: strings.Repeat("look()\n", 100), Answer: &toolcall.Answer{
+					Success: true, Output: fmt.Sprintf("output-%d ", n) + strings.Repeat("x", 9000),
+					AWSCalls: slices.Repeat([]toolcall.AWSCall{{Service: "cloudwatch", Operation: "GetMetricData", Status: 200}}, 10),
+				},
+			})
+		}
+		_, server := ask(t, forever(submitAnswer("Ok.", 2, "table Orders status ACTIVE")), &fakeTool{}, rec, nil, nil)
+		opening := asJSON(t, server.Requests()[0].Request.Messages)
+		for n := 3; n <= 200; n++ {
+			assert.Contains(t, opening, fmt.Sprintf("output-%d ", n))
+		}
+	})
 	t.Run("a large record", func(t *testing.T) {
 		rec := finished()
 		for n := 3; n < 400; n++ {
