@@ -478,7 +478,7 @@ func TestOrders_RejectionsAreRedactedAndShort(t *testing.T) {
 	b.Log = slog.New(slog.NewTextHandler(&logs, nil))
 	const secret = "password=hunter2-canary"
 	long := strings.Repeat("long ", 20_000)
-	for _, text := range []string{secret, long, long + secret, secret + long} {
+	for _, text := range []string{secret, "password=\thunter2-canary", long, long + secret, secret + long} {
 		quoted := string(must(json.Marshal(text)))
 		for _, event := range []string{
 			`{"ask":{"report":"s3://x/y","question":"a",` + quoted + `:1}}`, `{"ask":{"report":` + quoted + `,"question":"a"}}`, `{"ask":{"report":"x","question":"a"},` + quoted + `:1}`,

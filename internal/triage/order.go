@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -105,9 +106,12 @@ func (h *Handler) recordOf(ctx context.Context, name string) (rec *investigation
 // maxProblem is the length in bytes of what is wrong with an order. It can contain what its sender wrote.
 const maxProblem = 1000
 
+// unescaped replaces the escapes of white space in quoted words of the sender: the redactor recognizes a secret after a blank.
+var unescaped = strings.NewReplacer(`\\`, `\\`, `\n`, " ", `\r`, " ", `\t`, " ")
+
 // rejected logs why an order was rejected, and returns it for the sender, both without secrets and not longer than maxProblem.
 func (h *Handler) rejected(what, problem string) string {
-	problem = truncate.Bytes(h.redactText(problem), maxProblem)
+	problem = truncate.Bytes(h.redactText(unescaped.Replace(h.redactText(problem))), maxProblem)
 	h.Log.Warn(what+" rejected", "reason", problem)
 	return problem
 }
