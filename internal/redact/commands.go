@@ -56,6 +56,8 @@ var contexts = []struct {
 		"mysqlsh"), nil},
 	{newContext("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
 		"mongo", "cqlsh", "cypher-shell", "influx "), isNoOption},
+	{newContext("token", `(\binflux\b[^\n|;]*?\s-t[ =]["']?)([^\s'"$-][^\s'"]{3,})`,
+		"influx "), isToken},
 	{newContext("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
 		"useradd", "usermod"), looksHashed},
 	{newContext("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
@@ -110,6 +112,8 @@ var contexts = []struct {
 		"zip ", " -P"), nil},
 	{newContext("password", `(\b(?:7z[ar]?|(?:un)?rar)\b[^\n|;]*?\s-h?p["']?)([^\s'"]+)`,
 		"7z", "rar "), looksPassword},
+	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*n[A-Za-z]*(?:\s+[0-9]{1,2})?(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+["']?[^\s'"-][^\s'":]*["']?\s+["']?)([^\s'"<>|&;]+)`, // without a file
+		"htpasswd"), looksPassword},
 	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+[0-9]{1,2})?(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+(?:["']?[^\s'"-][^\s'":]*["']?|""|'')\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
 		"htpasswd"), nil},
 	{newContext("password", `(\bopenssl\b[^\n|;]*?\s-[kK]\s+["']?)([^\s'"]+)`,
@@ -130,7 +134,7 @@ var contexts = []struct {
 		":thin:", ":oci:"), nil},
 	{newContext("secret", `(--from-literal[= ]["']?[\w.-]+=)(\S+)`,
 		"--from-literal"), nil},
-	{newContext("password", `((?:^|[\s"])(?:requirepass|masterauth)"?\s+"?)([^\s"]{4,})`,
+	{newContext("password", `((?:^|[\s"'])(?:requirepass|masterauth)"?\s+"?)([^\s"']{4,})`,
 		"requirepass", "masterauth"), nil},
 	{newContext("password", `(\bAUTH"?\s+"?(?:[a-z][\w.-]*"?\s+"?)?)([^\s"]{6,})`,
 		"AUTH"), looksPassword},
@@ -174,6 +178,11 @@ func isNoOption(value string) bool { return isNoPort(value) && !isPath(value) }
 
 var portsOrPath = lazy.Regexp(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
 
+// isToken reports whether a value is a token or looks like a password. An image, as in -t influxdb:2.7-alpine, is neither.
+func isToken(value string) bool {
+	return looksPassword(value) || len(value) >= minCredential && looksCredential(value) && !strings.ContainsAny(value, ":/")
+}
+
 // looksHashed reports whether a value is a password or the hash of one, as useradd takes it.
 func looksHashed(value string) bool {
 	return looksPassword(value) || strings.HasPrefix(value, "$") && !strings.HasPrefix(value, "$(")
@@ -196,10 +205,11 @@ func (c *counter) replaceInContexts(text string) string {
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
-			if isMarked(pair[2]) || !looksRandom(pair[2]) {
+			value := strings.TrimRight(strings.TrimSuffix(pair[2], wireEnd), ")]}>") // of what is around the header
+			if isMarked(pair[2]) || !looksRandom(value) {
 				return pair[0]
 			}
-			return pair[1] + c.mark("cookie", pair[2])
+			return pair[1] + c.mark("cookie", value) + pair[2][len(value):]
 		})
 	})
 }
@@ -442,3 +452,6 @@ var (
 	cookies = newShape("cookie", `(?i)(\b(?:set-)?cookies?\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*\[?(?:b?\\*["'])?)([^\n"']{16,})`, "ookie", "OOKIE")
 	cookie  = lazy.Regexp(`([A-Za-z0-9_.!#$%&*+^|~-]+=)([^;,\s"']+)`)
 )
+
+// wireEnd is how Apache's HTTP client logs the end of a header.
+const wireEnd = `[\r][\n]`

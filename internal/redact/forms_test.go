@@ -122,6 +122,19 @@ var forms = map[string][]string{
 		`{"statement": "ALTER USER app IDENTIFIED BY \"¤\""}`, `{"statement": "SET PASSWORD FOR app = \"¤\"", "n": 1}`, `{"s": "ALTER USER a IDENTIFIED BY \"~\" REPLACE \"¤\""}`,
 		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
 	},
+	"commands with text behind them, and tokens": {
+		"level=info msg=\"htpasswd -nb app ¤\" took=12", "htpasswd -nbB app ¤ (took 12 ms)", "htpasswd -b -n app ¤ done", "['bind 0.0.0.0', 'masterauth ¤']",
+		"influx query -t ¤ 'from(bucket:\"x\")'", "influx write -b orders -t '¤' -f x", `["influx", "query", "-t", "¤"]`,
+		"influx query -t ¤_KBaG3gHw== -o acme",
+	},
+	"variables with a type and a call": {
+		"let password: String = String::from(\"¤\");", "db_password: SecretStr = SecretStr(\"¤\")", "val password: Secret = Secret('¤')", "password: Buffer = Buffer.from(\"¤\");",
+		"static PASSWORD: Secret<String> = Secret::new(\"¤\".to_string());", "let password: Secret<String> = Secret::new(String::from(\"¤\"));",
+		"const password: SecretString = new SecretString(\"¤\");",
+	},
+	"headers with something around them": {
+		"[Cookie: theme=dark; sessionid=¤]", "[Cookie: sessionid=¤]", "(Cookie: theme=dark; sid=¤)", `>> "Cookie: theme=dark; sessionid=¤[\r][\n]"`,
+	},
 	"other spellings": {
 		`{"Data": "¤", "Field": "password"}`, "<password>\n  <![CDATA[¤]]>\n</password>", "<property name=\"password\">\n <value>¤</value></property>", "\"db_password\";\"¤;horse\"", "password.........¤", "password......: ¤", "DB password..... = ¤", "<th>Password:</th><td>¤</td>",
 		"<td> password </td><td> ¤ </td>", "password: &a !!str ¤", "password: # one\n  # two\n  ¤", "パスワード password：¤。", "Das Passwort ist ¤", "Passwort lautet: ¤", "the password is a/¤",
@@ -189,6 +202,9 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
+		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
+		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
+		"Authorization: Bearer token1", "Authorization: Bearer abc12345", "authorization: Bearer required", "Authorization: Bearer {{token}}", "[Cookie: theme=dark; size=large]",
 		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
 		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",
 		`net user app "failed to add 12 users to group"`, `["a","mysql","-p 3306:3306"]`, "<td>password</td><td> required </td>", "password.........required", "Passwort ist falsch", "the password is prod/orders2", "the password is aws/reference/Orders2",
@@ -197,6 +213,19 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		clean, count := r.Text(text)
 		assert.Equal(t, text, clean)
 		assert.Zero(t, count, text)
+	}
+}
+
+// A short credential is one after the name of the header.
+func TestText_FindsShortCredentialsInHeaders(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, text := range []string{
+		"Authorization: Bearer ¤", "curl -H 'Authorization: Bearer ¤' https://x", `{"headers":{"authorization":"Bearer ¤"}}`, "authorization=Bearer ¤", "Authorization: GenieKey ¤",
+	} {
+		clean, count := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w"))
+		assert.NotContains(t, clean, "Kq8v", text)
+		assert.Equal(t, 1, count, text)
 	}
 }
 

@@ -539,7 +539,8 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 	}
 	found, isCall := makingCall().FindStringIndex(rest), true
 	if found == nil && op.loose {
-		found, isCall = typeOfVariable().FindStringIndex(rest), false
+		found = typeOfVariable().FindStringSubmatchIndex(rest)
+		isCall = found != nil && found[2] >= 0
 	}
 	if found == nil {
 		return false
@@ -568,8 +569,8 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 var (
 	// makingCall matches new String("…, []byte("…, or String::from("…, up to the quote.
 	makingCall = lazy.Regexp("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
-	// typeOfVariable matches string = "…, Optional[str] = '…, or &str = "…, up to the quote.
-	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?[\"'`]")
+	// typeOfVariable matches string = "…, Optional[str] = '…, &str = "…, or, with a call, String = String::from("…, up to the quote.
+	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?(?:(?:new )?[A-Za-z_][\\w.:<>]*(\\()[ \\t]*)*[\"'`]")
 )
 
 // isObject matches the beginning of an object of JSON, YAML, or code, or a placeholder.

@@ -70,7 +70,7 @@ var (
 	// A value with a name, or a variable.
 	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*(?:\[\]string\{|\[)?b?\\*["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+|\bBasic\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "basic", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\*["']?\s*(?:[:=]|,\s*(?:\\*["']value\\*["']\s*:)?)?\s*(?:\[\]string\{|\[)?b?\\*["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+|\bBasic\s+)([A-Za-z0-9._~+/=-]{8,})`, "bearer", "basic", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
@@ -251,6 +251,8 @@ func (c *counter) replaceByContext(text string) string {
 	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
 			switch {
+			case len(g[2]) < minCredential && (!strings.Contains(fold(g[1]), "authorization") || !looksPassword(g[2])):
+				return g[0]
 			case isAlone(g[1], "basic"):
 				if !isLogin(g[2]) {
 					return g[0]
@@ -390,6 +392,10 @@ func isLogin(value string) bool {
 	login, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "=.")) // a sentence can end with it
 	return err == nil && bytes.IndexByte(login, ':') >= 0 && utf8.Valid(login) && bytes.IndexFunc(login, unicode.IsControl) < 0
 }
+
+// minCredential is the length of a credential after the scheme of an HTTP header. A shorter one must look like a password and follow
+// the name of the header.
+const minCredential = 12
 
 // looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
 // "Bearer authentication failed" contain none.
