@@ -63,7 +63,7 @@ var knownRules = sync.OnceValue(func() []*rule {
 	}
 	everywhere := sync.OnceValue(file.Allow.compile)
 	for _, r := range file.Rules {
-		r.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
+		r.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(inText(r.Regex)) })
 		r.allowed = sync.OnceValue(func() []permit {
 			list := []permit{everywhere()}
 			for _, a := range r.Allow {
@@ -74,6 +74,26 @@ var knownRules = sync.OnceValue(func() []*rule {
 	}
 	return file.Rules
 })
+
+const (
+	afterName = `{0,50}?` // is part of the expressions that search for a name before a value
+	orToken   = `|\b(`    // separates such an expression from that of a token
+	inFileEnd = `(?:[\x60'"\s;]|\\[nr]|$)`
+	azureEnd  = `(?:$|[\\'"\x60\s<),])`
+	inTextEnd = `(?:[\x60'"\s;,:!?)\]}<>|&#%\\]|\.(?:\W|$)|$)`
+)
+
+// inText returns an expression of gitleaks, which searches files, for other texts: in a log, a comma, the end of a sentence, a bracket,
+// or an escape can follow a token. The end of a value that only its name identifies stays.
+func inText(expression string) string {
+	tokens := 0
+	if strings.Contains(expression, afterName) {
+		if tokens = strings.LastIndex(expression, orToken); tokens < 0 {
+			return expression
+		}
+	}
+	return expression[:tokens] + strings.NewReplacer(inFileEnd, inTextEnd, azureEnd, inTextEnd).Replace(expression[tokens:])
+}
 
 // replaceByRules replaces the secrets that the rules find.
 func (c *counter) replaceByRules(text string) string {

@@ -54,6 +54,34 @@ func TestRules_FindTokensOfManyServices(t *testing.T) {
 	}
 }
 
+// gitleaks searches files, in which only the end of a literal or of a line follows a token.
+func TestRules_FindTokensBeforePunctuation(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const hex, mixed = "3f9a1c07be54d2860ab3c4d5e6f71829", "Zk3Vq9TxW1bLr7Yd0HsP5nMc"
+	for _, token := range []string{
+		"dop_v1_" + hex + hex, "dapi" + hex, "SG." + mixed + "." + mixed + mixed[:17], "hvs." + mixed + mixed + mixed + mixed, "ABSK" + mixed + mixed + mixed + mixed + mixed,
+		"glsa_" + mixed + mixed[:8] + "_3f9a1c07", "ATATT3" + strings.Repeat(mixed, 7) + mixed[:18], "abc8Q~" + mixed + mixed[:10],
+	} {
+		for _, around := range []string{
+			"invalid token ¤, retrying", "(token ¤)", "<token ¤>", "the token is ¤.", "the token is ¤. Stop", "[a ¤]", "{a ¤}", "?a=¤&b=1", `"{\"a\":\"¤\"}"`, "¤: not valid", "¤?", "'¤'", "a ¤\nb",
+			`a ¤\r\n`, "| ¤|", "&quot;¤&quot;",
+		} {
+			if strings.HasPrefix(token, "abc8Q~") && strings.HasPrefix(around, "&") {
+				continue // gitleaks' rule requires other signs before it
+			}
+			clean, count := r.Text(strings.ReplaceAll(around, "¤", token))
+			assert.NotContains(t, clean, token[len(token)-8:], around)
+			assert.Equal(t, 1, count, clean)
+			assert.Equal(t, around[strings.Index(around, "¤")+len("¤"):], clean[strings.Index(clean, "]")+1:], "what follows stays")
+		}
+	}
+	text := "calls foo(s.handleAlarmConfiguration(x)), s.requestContextBuilder.get() at s.evaluateDatapointsToAlarm(ctx)"
+	clean, count := r.Text(text)
+	assert.Equal(t, text, clean)
+	assert.Zero(t, count)
+}
+
 func TestRules_RequireKeywordOnLineOfMatch(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
