@@ -173,12 +173,16 @@ func tagged(rec *investigation.Record, key string) string {
 	return truncate.Runes(strings.TrimSpace(plain(value)), maxTagValue)
 }
 
-// authorship returns who wrote the report and its commands.
+// authorship returns who wrote the report and its commands. A report without a conclusion can have the prose of a model.
 func authorship(rec *investigation.Record) string {
-	if rec.Outcome == investigation.OutcomeFallback {
-		return "No AI model reached a conclusion. The commands in this report are general ones and were not run."
+	isByModel := rec.Report.Summary != "" || rec.Report.FreeText != ""
+	switch {
+	case rec.Outcome != investigation.OutcomeFallback:
+		return "An AI model wrote this report. Its commands were not run: check each of them before you run it."
+	case isByModel:
+		return "An AI model wrote the summary, but reached no conclusion. Its commands were not run: check each of them before you run it."
 	}
-	return "An AI model wrote this report. Its commands were not run: check each of them before you run it."
+	return "No AI model reached a conclusion. The commands in this report are general ones and were not run."
 }
 
 // clock returns a time of day in the time zone of the record, with the date if it is not the day of the alarm.

@@ -211,8 +211,29 @@ func TestForms_StateThatAModelWroteTheReport(t *testing.T) {
 	rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = long, long, long
 	raw, err = report.Card(rec, linksOf(rec))
 	assert.Contains(t, cardOf(t, raw, err).Content.Description, by, "even if the card is full")
-	rec.Outcome = investigation.OutcomeFallback
+	rec.Outcome, rec.Report = investigation.OutcomeFallback, investigation.Report{}
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), "\nNo AI model reached a conclusion. The commands in this report are general ones and were not run.\n")
+}
+
+func TestForms_StateThatAModelWroteTheProseOfAReportWithoutAConclusion(t *testing.T) {
+	const prose = "Restore the policy: `aws iam put-role-policy --role-name app`"
+	const by = "An AI model wrote the summary, but reached no conclusion. Its commands were not run: check each of them before you run it."
+	for name, written := range map[string]investigation.Report{
+		"summary and prose": {Summary: prose, FreeText: prose},
+		"summary only":      {Summary: prose}, // of a record that was shortened for the table
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := sample(t)
+			rec.Outcome, rec.Report = investigation.OutcomeFallback, written
+			raw, err := report.Card(rec, linksOf(rec))
+			for _, form := range []string{
+				report.Notification(rec, linksOf(rec), 1<<20), report.Text(rec, linksOf(rec)), cardOf(t, raw, err).Content.Description,
+			} {
+				assert.Contains(t, form, by)
+				assert.NotContains(t, form, "general ones")
+			}
+		})
+	}
 }
 
 func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
