@@ -146,7 +146,7 @@ var errReliedOn = errors.New("another transition of the composite alarm relies o
 // item has the time at which the investigation of the child began.
 func (t *Table) giveWay(ctx context.Context, c *Claim, by elsewhere) error {
 	current, err := t.changeIf(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
-		"SET #state = :done, covered_by = :elsewhere, started_at = :began, window_until = :now, gave_way = :transition", "undecided = :true", values{
+		"SET #state = :done, covered_by = :elsewhere, started_at = :began, window_until = :now, gave_way = :transition", "undecided = :true", nil, values{
 			":done": text(stateDone), ":elsewhere": text(by.of), ":began": millis(by.began), ":now": millis(t.now()),
 			":transition": text(c.latestGivenWay()), ":true": flag(true),
 		})
@@ -165,7 +165,7 @@ func (t *Table) relyOn(ctx context.Context, pk string, current item, transition 
 		return nil
 	}
 	c := &Claim{ID: current.text(attrID), Attempt: current.whole(attrAttempt)}
-	_, err := t.changeIf(ctx, pk, c, "rely on the claim of the composite alarm", "REMOVE undecided", "undecided = :true", values{":true": flag(true)})
+	_, err := t.changeIf(ctx, pk, c, "rely on the claim of the composite alarm", "REMOVE undecided", "undecided = :true", nil, values{":true": flag(true)})
 	return err
 }
 

@@ -109,6 +109,7 @@ type Claim struct {
 	Stored    bool   // the parked record's report is in the bucket
 	Notified  bool   // the parked record's notification was sent
 	Past      []investigation.Past
+	stale     []string // attributes with feedback about investigations that are no longer in Past
 	repeats   []string // elements of [attrRepeats] since earlier investigations, which the last one of Past counts
 	Covers    []string // ARNs of the triggering alarms that the claim of a composite alarm covers
 
@@ -472,7 +473,7 @@ func claimOf(pk string, attributes values, resumed bool) *Claim {
 	}
 	return &Claim{
 		Key: pk, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
-		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: past, repeats: repeats,
+		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: past, stale: i.staleFeedback(past), repeats: repeats,
 		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
 		MaybeSent: !i.time(attrDelivering).IsZero() && !i.flag(attrNotified), transition: i.text(attrTransition), transitions: i.pastTransitions(),
 		gaveWay: i.text(attrGaveWay),
@@ -502,26 +503,28 @@ func (t *Table) read(ctx context.Context, pk string) (item, error) {
 // change writes to an item on condition that c still holds its claim. It returns [ErrLost] if another invocation does, and
 // errNoItem if there is no item: somebody deleted it, or replaced the table.
 func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expression string, v values) error {
-	_, err := t.changeIf(ctx, pk, c, what, expression, "", v)
+	_, err := t.changeIf(ctx, pk, c, what, expression, "", nil, v)
 	return err
 }
 
-// changeIf is like change with one more condition, if it is not empty. If only that one is false, it returns [ErrLost], too. current is
-// the item that was not changed.
+// changeIf is like change with one more condition, if it is not empty. If only that one is false, it returns [ErrLost], too. names are
+// those of attributes in the expression. current is the item that was not changed.
 func (t *Table) changeIf(
-	ctx context.Context, pk string, c *Claim, what, expression, extra string, v values,
+	ctx context.Context, pk string, c *Claim, what, expression, extra string, names map[string]string, v values,
 ) (current item, err error) {
 	condition := "investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"
 	if extra != "" {
 		condition += " AND " + extra
 	}
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
+	allNames := map[string]string{"#state": attrState}
+	maps.Copy(allNames, names)
 	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
 		Key:                       key(pk),
 		UpdateExpression:          &expression,
 		ConditionExpression:       &condition,
-		ExpressionAttributeNames:  map[string]string{"#state": attrState},
+		ExpressionAttributeNames:  allNames,
 		ExpressionAttributeValues: v,
 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -564,13 +567,21 @@ func (t *Table) Holds(ctx context.Context, c *Claim) error {
 	return nil
 }
 
-// Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past.
+// Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past. The feedback about an investigation
+// that is no longer in the past is removed.
 func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) error {
 	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
+	stale := slices.Clone(c.stale)
+	for _, forgotten := range c.Past[:max(0, len(c.Past)+1-maxPast)] {
+		if attribute := attrFeedback + forgotten.ID; !slices.Contains(stale, attribute) { // DynamoDB rejects a second removal
+			stale = append(stale, attribute)
+		}
+	}
+	names := map[string]string{}
 	expression, rest := "SET #state = :done, past = :past, report_uri = :report, expires_at = :expires",
-		" REMOVE parked, report_stored, notification_sent, delivering"
+		" REMOVE parked, report_stored, notification_sent, delivering"+placeholders(stale, names)
 	transitions := maps.Clone(c.transitions)
 	transitions[done.ID] = c.transition
 	v := values{
@@ -584,7 +595,7 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 		expression, rest = expression+", gave_way = :latest", rest+" DELETE repeat_times :counted"
 		v[":counted"], v[":latest"] = set(c.repeats...), text(latest)
 	}
-	err := t.change(ctx, c.Key, c, "settle the claim", expression+rest, v)
+	_, err := t.changeIf(ctx, c.Key, c, "settle the claim", expression+rest, "", names, v)
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 

@@ -41,13 +41,7 @@ func (t *Table) PutFeedback(ctx context.Context, arn, id string, f investigation
 		},
 	}
 	if stale := i.staleFeedback(past); len(stale) > 0 {
-		var names []string
-		for n, attribute := range stale {
-			name := fmt.Sprintf("#stale%d", n)
-			in.ExpressionAttributeNames[name] = attribute
-			names = append(names, name)
-		}
-		*in.UpdateExpression += " REMOVE " + strings.Join(names, ", ")
+		*in.UpdateExpression += " REMOVE " + strings.TrimPrefix(placeholders(stale, in.ExpressionAttributeNames), ", ")
 	}
 	_, err = t.db.UpdateItem(ctx, in)
 	if _, failed := awsapi.ConditionFailed(err); failed { // the item expired in the meantime
@@ -57,6 +51,17 @@ func (t *Table) PutFeedback(ctx context.Context, arn, id string, f investigation
 		return fmt.Errorf("record the feedback in table %s: %w", t.name, err)
 	}
 	return nil
+}
+
+// placeholders adds names of attributes to those of an expression. It returns their placeholders, each after a comma.
+func placeholders(attributes []string, names map[string]string) string {
+	var list strings.Builder
+	for n, attribute := range attributes {
+		name := fmt.Sprintf("#stale%d", n)
+		names[name] = attribute
+		list.WriteString(", " + name)
+	}
+	return list.String()
 }
 
 // feedback returns what a human reported about an investigation, or nil.

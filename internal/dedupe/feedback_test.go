@@ -6,10 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -59,6 +63,31 @@ func TestFeedback_OnlyAboutInvestigationsThatAreRemembered(t *testing.T) {
 	require.NoError(t, b.Settle(t.Context(), running, past(running)))
 	require.ErrorIs(t, b.judge(t, "other", investigation.FeedbackRight, ""), dedupe.ErrNotRemembered)
 	require.NoError(t, b.judge(t, running.ID, investigation.FeedbackRight, ""))
+}
+
+func TestFeedback_IsForgottenWithItsInvestigation(t *testing.T) {
+	db := &awsapitest.DynamoDB{}
+	b := newHarness(t)
+	b.Table = dedupe.New(db, "investigations", time.Hour, b.now)
+	arn := alarm("a", 0).ARN
+	first := b.investigated(t, 0)
+	require.NoError(t, b.judge(t, first.ID, investigation.FeedbackWrong, "a deployment"))
+	for i := 1; i < 10; i++ {
+		b.investigated(t, i)
+	}
+	assert.Contains(t, db.Item(arn), "feedback_"+first.ID, "the investigation is one of the last ten")
+	b.investigated(t, 10)
+	assert.NotContains(t, db.Item(arn), "feedback_"+first.ID)
+
+	_, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{ // as a version left it that did not remove it
+		Key:                       map[string]types.AttributeValue{config.TableKey: &types.AttributeValueMemberS{Value: arn}},
+		UpdateExpression:          aws.String("SET feedback_older = :feedback"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":feedback": &types.AttributeValueMemberM{}},
+	})
+	require.NoError(t, err)
+	require.Contains(t, db.Item(arn), "feedback_older")
+	b.investigated(t, 11)
+	assert.NotContains(t, db.Item(arn), "feedback_older")
 }
 
 func TestFeedback_StaysBounded(t *testing.T) {
