@@ -101,7 +101,30 @@ func awsEffect(args []word) Effect {
 	if len(names) < 2 {
 		return effect | NotUnderstood
 	}
-	return effect | fileEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
+	return effect | fileEffect(names[0], names[1], args) | mathEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
+}
+
+// readsMath are the reads whose parameters can have metric math.
+var readsMath = set("cloudwatch get-metric-data", "cloudwatch get-metric-widget-image")
+
+// invokesFunction matches metric math that invokes a Lambda function, also in JSON, but not names such as AWS/Lambda.
+var invokesFunction = regexp.MustCompile(`(?i)(?:^|[^A-Za-z_/]|\*/|\\[bfnrt])lambda[^"']*\(`)
+
+// mathEffect states what metric math does. Escapes can spell the name of its function, too.
+func mathEffect(service, operation string, args []word) Effect {
+	if !readsMath[service+" "+operation] {
+		return 0
+	}
+	effect := Effect(0)
+	for _, arg := range args {
+		if invokesFunction.MatchString(arg.text) {
+			effect |= RunsCode
+		}
+		if escapesInput.MatchString(arg.text) {
+			effect |= NotUnderstood
+		}
+	}
+	return effect
 }
 
 // writesConfiguration are operations of the AWS CLI itself that write to a configuration file of theirs or of another program.
