@@ -33,13 +33,20 @@ func (b *harness) cards(t *testing.T) (threads, titles []string) {
 	return threads, titles
 }
 
-func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
+// recoveredWithCards returns a harness with a topic of cards, after an alarm that recovered.
+func recoveredWithCards(t *testing.T) *harness {
+	t.Helper()
 	b := newHarness(t)
 	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
 	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
 	require.NoError(t, err)
+	return b
+}
+
+func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
+	b := recoveredWithCards(t)
 	b.mustInvestigate(t, "request-3", action("another", 1))
 
 	threads, titles := b.cards(t)
@@ -55,12 +62,7 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 
 // A subscription to the topic of the cards may have a filter policy, too.
 func TestCards_HaveTheAttributesOfTheNotifications(t *testing.T) {
-	b := newHarness(t)
-	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
-	b.Config.NotifyRecovery = true
-	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
-	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
-	require.NoError(t, err)
+	b := recoveredWithCards(t)
 
 	sent, cards := b.SNS.Published(topicARN), b.SNS.Published(cardARN)
 	require.Len(t, sent, 2)
