@@ -98,7 +98,7 @@ type partition struct {
 }
 
 // hasRegion reports whether a name can be that of a Region in the partition. The patterns of the SDKs accept any word, which code could
-// use to write text of its own into the log.
+// use to write a text into the log.
 func (p *partition) hasRegion(name string) bool {
 	return p.region.MatchString(name) && direction().MatchString(name)
 }

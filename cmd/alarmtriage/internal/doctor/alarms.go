@@ -167,7 +167,7 @@ func judgeStarts(a Alarms, region string) selfcheck.Check {
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
-	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasOthers: // a central account often has no alarms of its own
+	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasOthers: // a central account may have no alarms
 		return fine("%s", detail)
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", "Create an alarm, and attach it with AttachAlarms.")

@@ -286,7 +286,7 @@ func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
 	}
 }
 
-// The account of an AlarmTriage for other accounts often has no alarms of its own.
+// An account that investigates the alarms of other accounts may have no alarms.
 func TestJudgeAlarms_OtherAccountsHaveTheAlarms(t *testing.T) {
 	for name, a := range map[string]Alarms{"no alarms": {}, "alarms that are not attached": {Without: []string{"orders"}}} {
 		assert.NotEqual(t, selfcheck.StateOK, judgeAlarms(a, "eu-west-1").State, name)
