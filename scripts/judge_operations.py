@@ -66,6 +66,8 @@ PERSON = re.compile(r"\b(e ?mail|phone|telephone|mobile|fax|first name|last name
 TEXT = re.compile(r"^(?:.* )?(?:transcripts?|utterances?|conversations?|body|contents?|snippets?|rows|code block|source code|activation code)$")
 LINK = re.compile(r"\b(url|uri|link|location)s?\b")
 LINK_TEXT = re.compile(r"(?i)pre-?signed|signed url|download|expire|temporary|valid for|you can use (?:this|the) ur[il]|to access (?:the|your)")
+FILE_LINK = re.compile(r"\b(url|zip)s?$")
+FILE_LINK_TEXT = re.compile(r"(?i)\b(where you can|archive|artifact|logs for|attachment)s?\b")  # such links are often signed, whether documented or not
 FETCH = re.compile(r"\bur[il]s?$")
 FETCH_TEXT = re.compile(r"(?i)\bhttps? (?:or https? )?ur[il]|\bur[il] (?:of|for|from|to)\b")
 STORE_TEXT = re.compile(r"(?i)\bto (?:store|save|write) the (?!object\b)")
@@ -190,7 +192,7 @@ def member_kinds(shapes: Shapes, in_secret: bool, in_sensitive: bool, member: st
         yield "person"
     if TEXT.search(name):
         yield "text"
-    if PRESIGNED.search(text) or LINK.search(name) and LINK_TEXT.search(text):
+    if PRESIGNED.search(text) or LINK.search(name) and LINK_TEXT.search(text) or FILE_LINK.search(name) and FILE_LINK_TEXT.search(text):
         yield "link"
     if innermost(shapes, reference)["type"] == "blob":
         yield "payload"
