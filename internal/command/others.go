@@ -264,6 +264,9 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 			effect |= ReadsFile
 		}
 	}
+	if o == repository && printsCode(words, args) {
+		effect |= MayShowSecrets
+	}
 	if o != kubernetes {
 		return effect
 	}
@@ -273,6 +276,26 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 		}
 	}
 	return effect
+}
+
+// Options of git with which a command prints lines of code, and those with which it does not.
+var (
+	codeOption    = regexp.MustCompile(`^(?:-p$|--patch$|-[SGL])`)
+	summaryOption = regexp.MustCompile(`^--(?:stat|name-only|name-status)$`)
+)
+
+// printsCode reports whether a command of git that reads can print lines of files.
+func printsCode(words []string, args []word) bool {
+	matches := func(pattern *regexp.Regexp) bool {
+		return slices.ContainsFunc(args, func(arg word) bool { return pattern.MatchString(arg.text) })
+	}
+	switch words[0] {
+	case "diff", "show":
+		return !matches(summaryOption) || matches(codeOption)
+	case "log":
+		return matches(codeOption)
+	}
+	return words[0] == "blame"
 }
 
 // printsNoObject has the commands of kubectl that print no part of an object.
