@@ -107,8 +107,8 @@ func awsEffect(args []word) Effect {
 // readsMath are the reads whose parameters can have metric math.
 var readsMath = set("cloudwatch get-metric-data", "cloudwatch get-metric-widget-image")
 
-// invokesFunction matches metric math that invokes a Lambda function, also in JSON, but not names such as AWS/Lambda.
-var invokesFunction = regexp.MustCompile(`(?i)(?:^|[^A-Za-z_/]|\*/|\\[bfnrt])lambda[^"']*\(`)
+// invokesFunction matches metric math that invokes a Lambda function, also in JSON. It does not match names, such as lambda_errors.
+var invokesFunction = regexp.MustCompile(`(?is)(?:^|[^a-z_]|\\[bfnrt])lambda(?:[\s\p{Z}\p{Cf}]|\\[bfnrt]|/\*.*?\*/)*\(`)
 
 // mathEffect states what metric math does. Escapes can spell the name of its function, too.
 func mathEffect(service, operation string, args []word) Effect {
