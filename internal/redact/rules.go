@@ -80,11 +80,11 @@ const (
 	orToken   = `|\b(`    // separates such an expression from that of a token
 	inFileEnd = `(?:[\x60'"\s;]|\\[nr]|$)`
 	azureEnd  = `(?:$|[\\'"\x60\s<),])`
-	inTextEnd = `(?:[\x60'"\s;,:!?)\]}<>|&#%\\]|\.(?:\W|$)|$)`
+	inTextEnd = `(?:[^\w.+/=~$^({\[-]|\.(?:\W|$)|$)` // not what a token can contain, or what follows a name in code
 )
 
 // inText returns an expression of gitleaks, which searches files, for other texts: in a log, a comma, the end of a sentence, a bracket,
-// or an escape can follow a token. The end of a value that only its name identifies stays.
+// an escape, or the code of a color can follow a token. The end of a value that only its name identifies stays.
 func inText(expression string) string {
 	tokens := 0
 	if strings.Contains(expression, afterName) {

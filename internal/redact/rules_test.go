@@ -65,7 +65,7 @@ func TestRules_FindTokensBeforePunctuation(t *testing.T) {
 	} {
 		for _, around := range []string{
 			"invalid token ¤, retrying", "(token ¤)", "<token ¤>", "the token is ¤.", "the token is ¤. Stop", "[a ¤]", "{a ¤}", "?a=¤&b=1", `"{\"a\":\"¤\"}"`, "¤: not valid", "¤?", "'¤'", "a ¤\nb",
-			`a ¤\r\n`, "| ¤|", "&quot;¤&quot;",
+			`a ¤\r\n`, "| ¤|", "&quot;¤&quot;", "a ¤\x1b[0m", "*a ¤*", "“a ¤”", "a ¤…", "トークン ¤、無効",
 		} {
 			if strings.HasPrefix(token, "abc8Q~") && strings.HasPrefix(around, "&") {
 				continue // gitleaks' rule requires other signs before it
