@@ -126,6 +126,7 @@ var forms = map[string][]string{
 		"level=info msg=\"htpasswd -nb app ¤\" took=12", "htpasswd -nbB app ¤ (took 12 ms)", "htpasswd -b -n app ¤ done", "['bind 0.0.0.0', 'masterauth ¤']",
 		"influx query -t ¤ 'from(bucket:\"x\")'", "influx write -b orders -t '¤' -f x", `["influx", "query", "-t", "¤"]`,
 		"influx query -t ¤_KBaG3gHw== -o acme",
+		"influx query 'from(bucket:\"x\") |> range(start:-1h)' -t ¤", "CONFIG SET masterauth '¤'", "redis-server --masterauth ¤", "'CONFIG SET masterauth ¤'",
 	},
 	"variables with a type and a call": {
 		"let password: String = String::from(\"¤\");", "db_password: SecretStr = SecretStr(\"¤\")", "val password: Secret = Secret('¤')", "password: Buffer = Buffer.from(\"¤\");",
@@ -202,8 +203,9 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
-		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
+		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
 		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
+		"password: str = cfg.get(\"Db_Password1\")", "const password: string = generate('Orders-v2.1');", "var password: String = defaults.string(\"Password_v2.1\")",
 		"Authorization: Bearer token1", "Authorization: Bearer abc12345", "authorization: Bearer required", "Authorization: Bearer {{token}}", "[Cookie: theme=dark; size=large]",
 		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
 		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",
