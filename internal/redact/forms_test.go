@@ -206,7 +206,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
 		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
 		"password: str = cfg.get(\"Db_Password1\")", "const password: string = generate('Orders-v2.1');", "var password: String = defaults.string(\"Password_v2.1\")",
-		"Authorization: Bearer token1", "Authorization: Bearer abc12345", "authorization: Bearer required", "Authorization: Bearer {{token}}", "[Cookie: theme=dark; size=large]",
+		"Authorization: Bearer token1", "Authorization: Bearer abc12345", "Authorization: Bearer token123.", "no authorization token\nOrders_v2x failed", "authorization: Bearer required", "Authorization: Bearer {{token}}", "[Cookie: theme=dark; size=large]",
 		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
 		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",
 		`net user app "failed to add 12 users to group"`, `["a","mysql","-p 3306:3306"]`, "<td>password</td><td> required </td>", "password.........required", "Passwort ist falsch", "the password is prod/orders2", "the password is aws/reference/Orders2",
@@ -223,7 +223,7 @@ func TestText_FindsShortCredentialsInHeaders(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, text := range []string{
-		"Authorization: Bearer ¤", "curl -H 'Authorization: Bearer ¤' https://x", `{"headers":{"authorization":"Bearer ¤"}}`, "authorization=Bearer ¤", "Authorization: GenieKey ¤",
+		"Authorization: Bearer ¤", "curl -H 'Authorization: Bearer ¤' https://x", `{"headers":{"authorization":"Bearer ¤"}}`, "authorization=Bearer ¤", "Authorization: GenieKey ¤", `["Authorization", "Bearer ¤"]`,
 	} {
 		clean, count := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w"))
 		assert.NotContains(t, clean, "Kq8v", text)

@@ -251,7 +251,7 @@ func (c *counter) replaceByContext(text string) string {
 	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
 			switch {
-			case len(g[2]) < minCredential && (!strings.Contains(fold(g[1]), "authorization") || !looksPassword(g[2])):
+			case len(g[2]) < minCredential && !isShortCredential(g[1], g[2]):
 				return g[0]
 			case isAlone(g[1], "basic"):
 				if !isLogin(g[2]) {
@@ -393,9 +393,14 @@ func isLogin(value string) bool {
 	return err == nil && bytes.IndexByte(login, ':') >= 0 && utf8.Valid(login) && bytes.IndexFunc(login, unicode.IsControl) < 0
 }
 
-// minCredential is the length of a credential after the scheme of an HTTP header. A shorter one must look like a password and follow
-// the name of the header.
+// minCredential is the length in bytes from which a text after the scheme of an HTTP header can be a credential without other signs.
 const minCredential = 12
+
+// isShortCredential reports whether a shorter text is a credential: it looks like a password, and the name of the header is before it.
+// In prose, as in "no authorization token orders_v2x", no operator is between the name and the scheme.
+func isShortCredential(before, value string) bool {
+	return strings.Contains(fold(before), "authorization") && strings.ContainsAny(before, ":=,") && looksPassword(strings.TrimRight(value, "."))
+}
 
 // looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
 // "Bearer authentication failed" contain none.
