@@ -206,6 +206,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
 		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
 		"password: str = cfg.get(\"Db_Password1\")", "const password: string = generate('Orders-v2.1');", "var password: String = defaults.string(\"Password_v2.1\")",
+		"session: Session = Session(\"Orders_v2x\")", "code = ErrorCode::new(\"Err_12x-B\");", "let tokens: Vec<String> = Tokens::from(\"Orders_v2x\");",
 		"Authorization: Bearer token1", "Authorization: Bearer abc12345", "Authorization: Bearer token123.", "no authorization token\nOrders_v2x failed", "authorization: Bearer required", "Authorization: Bearer {{token}}", "[Cookie: theme=dark; size=large]",
 		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
 		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",

@@ -560,7 +560,7 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 	if !isOneValue(value) {
 		return true
 	}
-	if isCall && looksPassword(value) && !isHarmlessValue(value) || !isCall && kind.matches(value) && !isProse(value) {
+	if kind.matches(value) && (isCall && looksPassword(value) || !isCall && !isProse(value)) {
 		s.replace(from, to, "secret")
 	}
 	return true
