@@ -131,7 +131,7 @@ var forms = map[string][]string{
 	"variables with a type and a call": {
 		"let password: String = String::from(\"¤\");", "db_password: SecretStr = SecretStr(\"¤\")", "val password: Secret = Secret('¤')", "password: Buffer = Buffer.from(\"¤\");",
 		"static PASSWORD: Secret<String> = Secret::new(\"¤\".to_string());", "let password: Secret<String> = Secret::new(String::from(\"¤\"));",
-		"const password: SecretString = new SecretString(\"¤\");",
+		"const password: SecretString = new SecretString(\"¤\");", "password: bytes = b\"¤\"",
 	},
 	"headers with something around them": {
 		"[Cookie: theme=dark; sessionid=¤]", "[Cookie: sessionid=¤]", "(Cookie: theme=dark; sid=¤)", `>> "Cookie: theme=dark; sessionid=¤[\r][\n]"`,

@@ -570,7 +570,7 @@ var (
 	// makingCall matches new String("…, []byte("…, or String::from("…, up to the quote.
 	makingCall = lazy.Regexp("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
 	// typeOfVariable matches string = "…, Optional[str] = '…, &str = "…, or, with a call, String = String::from("…, up to the quote.
-	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?(?:(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::[\\w<>]+)+|(?:\\w+\\.)*[A-Z]\\w*(?:\\.from|\\.of)?|str|bytes)(\\()[ \\t]*)*[\"'`]")
+	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?(?:(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::[\\w<>]+)+|(?:\\w+\\.)*[A-Z]\\w*(?:\\.from|\\.of)?|str|bytes)(\\()[ \\t]*)*b?[\"'`]")
 )
 
 // isObject matches the beginning of an object of JSON, YAML, or code, or a placeholder.
