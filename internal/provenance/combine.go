@@ -203,17 +203,12 @@ func (m *matcher) labelsOf(name string) fieldName {
 	if found, ok := m.labels[name]; ok {
 		return found
 	}
-	var list []label
-	add := func(from, to int32) {
-		m.spend(16)
-		text := m.foldedWord(from)
-		for at := from + 1; at < to; at++ {
-			text += m.foldedWord(at)
-		}
-		list = append(list, label{piece{from: from, to: to, isKey: true, isHead: true, isTail: true}, text})
+	if m.ended() {
+		return fieldName{}
 	}
+	var list []label
 	for _, at := range m.lower[strings.ToLower(name)] {
-		add(at, at+1)
+		list = append(list, m.newLabel(at, at+1))
 	}
 	parts := nameParts(name)
 	first, last := changingParts(parts)
@@ -222,22 +217,39 @@ func (m *matcher) labelsOf(name string) fieldName {
 			if m.partial {
 				return fieldName{}
 			}
-			if isShouted(m.words[at].text, name) {
-				continue
-			}
-			for n := 1; ; n++ {
-				if i+n > last {
-					add(at, at+int32(n))
-				}
-				if i+n >= len(parts) || int(at)+n >= len(m.words) || !abbreviates(strings.ToLower(m.words[int(at)+n].text), parts[i+n]) {
-					break
-				}
+			if m.spend(1); !isShouted(m.words[at].text, name) {
+				list = m.addLabels(list, at, parts[i:], last-i)
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b label) int { return int(a.from - b.from) })
 	m.labels[name] = fieldName{folded(name), list}
 	return m.labels[name]
+}
+
+// addLabels adds the labels that begin at a word of the output, which abbreviates the first of the parts. They have more than
+// the parts up to the last one that changes what the others mean.
+func (m *matcher) addLabels(list []label, from int32, parts []string, last int) []label {
+	for i, part := range parts {
+		at := from + int32(i)
+		if int(at) >= len(m.words) || i > 0 && !abbreviates(strings.ToLower(m.words[at].text), part) {
+			break
+		}
+		m.spend(2)
+		if i >= last {
+			list = append(list, m.newLabel(from, at+1))
+		}
+	}
+	return list
+}
+
+func (m *matcher) newLabel(from, to int32) label {
+	m.spend(8 + 4*int(to-from))
+	text := m.foldedWord(from)
+	for at := from + 1; at < to; at++ {
+		text += m.foldedWord(at)
+	}
+	return label{piece{from: from, to: to, isKey: true, isHead: true, isTail: true}, text}
 }
 
 // changing are words of a name without which the other words mean something else: "compliant count" of NonCompliantCount.

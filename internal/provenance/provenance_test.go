@@ -243,6 +243,13 @@ func TestJudge_RepetitionIsBounded(t *testing.T) {
 	assert.True(t, r.Judge(output, time.Time{}).Partial)
 }
 
+// The output can repeat the words of a long name very often without a part that stands for it.
+func TestJudge_LongNameIsBounded(t *testing.T) {
+	var r provenance.Recorder
+	r.Record(provenance.Exchange{Status: 200, Answer: fmt.Appendf(nil, `{"a":[{%q:"orders-1"}]}`, strings.Repeat("item_", 36)+"max_count")})
+	assert.True(t, r.Judge(strings.Repeat("item ", 30_000)+"orders-1", time.Time{}).Partial)
+}
+
 func FuzzJudge(f *testing.F) {
 	f.Add(`{"a":[{"b":"c d \u00fc"}]}`, `c d ü: 12:36:15 [redacted: secret] \xc3`, `{"Label":"c"}`)
 	f.Add("\xbf\x61a\x9f\x01\xff\xff", "1 2026-11-25T12:36:15Z datetime(2026, 1, 2, 3, 4)", "a=b%20c")
