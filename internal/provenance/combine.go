@@ -3,6 +3,7 @@ package provenance
 import (
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -13,55 +14,72 @@ func (m *matcher) combine(values []piece, keys []int32) {
 	if len(values) == 0 || m.ended() {
 		return
 	}
+	pieces, ok := m.withNames(values, keys)
+	if !ok {
+		return
+	}
+	if m.spend(4 * len(pieces)); !m.partial {
+		slices.SortFunc(pieces, func(a, b piece) int { return int(b.from - a.from) })
+		m.join(pieces)
+	}
+}
+
+// withNames returns the values and the names of fields near them. It returns false if the comparison ended, or continues later.
+func (m *matcher) withNames(values []piece, keys []int32) (pieces []piece, ok bool) {
 	near := m.windowsOf(values)
 	if len(near) == 0 {
 		near = []window{{0, int32(len(m.words))}}
 	}
-	pieces := slices.Clone(values)
-	var own map[field]bool
+	fields := sync.OnceValue(func() map[field]bool { return m.fieldsOf(keys) })
+	pieces = slices.Clone(values)
 	for _, key := range keys {
 		if m.keys[key].isSent {
 			continue
 		}
-		name := m.labelsOf(m.keys[key].name)
-		var isOther map[string]bool // which texts are the names of other fields
-		for _, w := range near {
-			labels := labelsIn(w, name.labels)
-			m.spend(1 + 4*len(labels))
-			for _, l := range labels {
-				if l.text != name.folded {
-					if own == nil {
-						own = m.fieldsOf(keys)
-					}
-					if isOther == nil {
-						isOther = map[string]bool{}
-					}
-					other, ok := isOther[l.text]
-					if !ok {
-						other = m.isNameAround(l.text, key, own)
-						isOther[l.text] = other
-					}
-					if other {
-						continue
-					}
-				}
+		pieces = m.addNames(pieces, key, near, fields)
+		if m.ended() || m.skips(len(pieces)) {
+			return nil, false
+		}
+	}
+	return pieces, true
+}
+
+// addNames adds the parts of the windows that name the field of a key. A text that is the name of another one of the fields
+// does not count.
+func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields func() map[field]bool) []piece {
+	name := m.labelsOf(m.keys[key].name)
+	isOther := remembering(func(text string) bool { return m.isNameAround(text, key, fields()) })
+	for _, w := range windows {
+		labels := labelsIn(w, name.labels)
+		m.spend(1 + 4*len(labels))
+		for _, l := range labels {
+			if l.text == name.folded || !isOther(l.text) {
 				l.key = key
 				pieces = append(pieces, l.piece)
 			}
 		}
-		if m.ended() {
-			m.reachAlone(values)
-			return
-		}
-		if m.skips(len(pieces)) {
-			return
-		}
 	}
-	if m.spend(4 * len(pieces)); m.partial {
-		m.reachAlone(values)
-		return
+	return pieces
+}
+
+// remembering returns a function that calls another one only once for each text.
+func remembering(is func(text string) bool) func(text string) bool {
+	var known map[string]bool
+	return func(text string) bool {
+		result, ok := known[text]
+		if !ok {
+			if known == nil {
+				known = map[string]bool{}
+			}
+			result = is(text)
+			known[text] = result
+		}
+		return result
 	}
-	slices.SortFunc(pieces, func(a, b piece) int { return int(b.from - a.from) })
+}
+
+// join joins pieces that follow each other in the output, which are sorted from the last to the first.
+func (m *matcher) join(pieces []piece) {
 	first := make(map[int32]int, len(pieces)) // position of the output to the first piece that begins there
 	for i := range pieces {
 		if m.partial || m.skips(0) {
@@ -72,21 +90,8 @@ func (m *matcher) combine(values []piece, keys []int32) {
 			first[p.from] = i
 		}
 		p.best, p.hasValue = p.to, !p.isKey
-		if !p.isKey && !p.isTail {
-			m.reach[p.from] = max(m.reach[p.from], p.best)
-			continue
-		}
-		if j, ok := first[p.to]; ok {
-			for ; j < len(pieces) && pieces[j].from == p.to; j++ {
-				q := &pieces[j]
-				m.spend(1)
-				if !q.isHead || p.isKey && !m.belongs(q.key, p.key) {
-					continue
-				}
-				if q.hasValue && q.best > p.best || q.hasValue && !p.hasValue {
-					p.best, p.hasValue = q.best, true
-				}
-			}
+		if next, ok := first[p.to]; ok && p.isTail {
+			m.joinNext(p, pieces[next:])
 		}
 		if p.hasValue {
 			m.reach[p.from] = max(m.reach[p.from], p.best)
@@ -94,10 +99,18 @@ func (m *matcher) combine(values []piece, keys []int32) {
 	}
 }
 
-// reachAlone counts values without the names of their fields.
-func (m *matcher) reachAlone(values []piece) {
-	for _, p := range values {
-		m.reach[p.from] = max(m.reach[p.from], p.to)
+// joinNext joins a piece with the longest one that follows it. The others begin with those that do.
+func (m *matcher) joinNext(p *piece, others []piece) {
+	for i := range others {
+		next := &others[i]
+		if next.from != p.to {
+			return
+		}
+		m.spend(1)
+		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) {
+			continue
+		}
+		p.best, p.hasValue = max(p.best, next.best), true
 	}
 }
 
