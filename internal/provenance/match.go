@@ -10,7 +10,7 @@ import (
 
 // Limits of the comparison of one output with the answers.
 const (
-	maxSteps     = 20 << 20 // comparisons of words, which take about 0.2 s
+	maxSteps     = 20 << 20 // comparisons of words, which take 0.2 s to 1 s
 	maxQuick     = 200_000  // comparisons of one record before the others are compared
 	maxShared    = 200      // values outside of records that are combined with each record
 	minCutRun    = 4        // words before a word that the code truncated
