@@ -99,7 +99,7 @@ func (m *matcher) join(pieces []piece) {
 	}
 }
 
-// joinNext joins a piece with the longest one that follows it. The others begin with those that do.
+// joinNext joins a piece with the longest one that directly follows it. The pieces that do are the first of the others.
 func (m *matcher) joinNext(p *piece, others []piece) {
 	for i := range others {
 		next := &others[i]
@@ -240,8 +240,8 @@ func (m *matcher) labelsOf(name string) fieldName {
 	return m.labels[name]
 }
 
-// addLabels adds the labels that begin at a word of the output, which abbreviates the first of the parts. They have more than
-// the parts up to the last one that changes what the others mean.
+// addLabels adds the labels that begin at a word of the output, which is or abbreviates the first of the parts of a name. last is
+// the index of the last part that changes what the others mean: each label contains it.
 func (m *matcher) addLabels(list []label, from int32, parts []string, last int) []label {
 	for i, part := range parts {
 		at := from + int32(i)
