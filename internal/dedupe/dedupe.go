@@ -152,7 +152,7 @@ type Duplicate struct {
 func (t *Table) Claim(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {
-	if duplicate := t.claimedAsUpdate(ctx, alarm); duplicate != nil {
+	if duplicate := t.claimedAsUpdate(ctx, alarm, owner, id); duplicate != nil {
 		return nil, duplicate, nil
 	}
 	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil, anyInvestigation)
@@ -193,8 +193,8 @@ const (
 // claimedAsUpdate returns the investigation of an event that a message reported first, as an update of the alarm,
 // or nil. Metric alarms send no events of updates. If the table is unavailable, there is none. Whoever may publish to a topic can
 // report an update first, within the limit of unconfirmed events. An event that only CloudWatch can have written is therefore only a
-// duplicate of it if a model reached a conclusion.
-func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *Duplicate {
+// duplicate of it if a model reached a conclusion. The event that began an unfinished investigation of its own must end that.
+func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) *Duplicate {
 	if len(alarm.Metrics) > 0 || KeyOf(alarm) != alarm.ARN || alarm.Time.IsZero() {
 		return nil
 	}
@@ -204,6 +204,10 @@ func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *D
 		return nil
 	}
 	if !alarm.Source.IsForgeable() && (isRunning || !i.isConcluded()) {
+		return nil
+	}
+	own, err := t.read(ctx, alarm.ARN)
+	if err != nil || own.isUnfinished(transitionOf(alarm, owner), id) || own.text(attrState) != stateDone && own.hasOwner(owner) {
 		return nil
 	}
 	return duplicateOf(values(i))
@@ -340,6 +344,11 @@ func takeable(i item, owner string, now time.Time) bool {
 // isOwner reports whether owner holds the lease, or handed it over to an invocation that has not begun.
 func (i item) isOwner(owner string) bool {
 	return owner != "" && (i.text(attrOwner) == owner || i.text(attrFormerOwner) == owner)
+}
+
+// hasOwner reports whether owner is, or was, an owner of the investigation, or only ends it.
+func (i item) hasOwner(owner string) bool {
+	return i.isOwner(owner) || i.text(attrOwner) == ownerOfEarlier(owner) || slices.Contains(i.set(attrOwners), owner)
 }
 
 // ownerOfEarlier returns the owner of an earlier transition's investigation that owner only ends. It differs from owner, so

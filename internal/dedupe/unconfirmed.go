@@ -70,8 +70,7 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 		if err != nil {
 			return VerdictNone, nil, err
 		}
-		isOwner := i.isOwner(owner) || i.text(attrOwner) == ownerOfEarlier(owner) || slices.Contains(i.set(attrOwners), owner)
-		if isOwner && i.text(attrCoveredBy) == "" {
+		if i.hasOwner(owner) && i.text(attrCoveredBy) == "" {
 			return at.verdict, nil, nil
 		}
 		if at.verdict == VerdictConfirmed {

@@ -46,6 +46,51 @@ func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *test
 	}
 }
 
+// A message and CloudWatch's own event can report the same update. If both are investigated, the one that ends first must not turn
+// the other one's retry or hand-over into a duplicate: nobody would deliver its report, and its lease would silence the alarm.
+func TestClaim_ConcludedUpdateEndsNoInvestigationThatRuns(t *testing.T) {
+	const owner, id = "cloudwatch", "id-2"
+	for name, interrupt := range map[string]func(*dedupe.Table, *dedupe.Claim) (string, error){
+		"killed": func(*dedupe.Table, *dedupe.Claim) (string, error) { return owner, nil },
+		"handed over": func(table *dedupe.Table, c *dedupe.Claim) (string, error) {
+			return "fresh", table.HandOver(t.Context(), c, "fresh", time.Now().Add(time.Minute))
+		},
+		"not delivered": func(table *dedupe.Table, c *dedupe.Claim) (string, error) {
+			return owner, table.Park(t.Context(), c, []byte("record"), true, false)
+		},
+		"expired, and sent again": func(*dedupe.Table, *dedupe.Claim) (string, error) { return "human", nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+			event := alarmevent.Alarm{
+				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
+				State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
+			}
+			update := event
+			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
+			require.NoError(t, err)
+			ofEvent, duplicate, err := table.Claim(t.Context(), &event, owner, id, now.Add(time.Minute))
+			require.NoError(t, err)
+			require.Nil(t, duplicate)
+			require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+
+			next, err := interrupt(table, ofEvent)
+			require.NoError(t, err)
+			nextID := id
+			if next == "human" {
+				nextID, now = "id-3", now.Add(2*time.Minute)
+			}
+			again, duplicate, err := table.Claim(t.Context(), &event, next, nextID, now.Add(time.Minute))
+			require.NoError(t, err)
+			require.Nil(t, duplicate)
+			assert.Equal(t, id, again.ID)
+			assert.True(t, again.Resumed)
+		})
+	}
+}
+
 // Everybody can read when an alarm that stays in ALARM was updated. It fired earlier.
 func TestFired_DoesNotRecordUpdates(t *testing.T) {
 	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
