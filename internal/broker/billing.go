@@ -58,6 +58,7 @@ var tariffs = map[string]tariff{
 	"comprehend:*":                                   {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
 	"rekognition:*":                                  {toolcall.UnitRequests, 0.001, fixed(1)},
 	"datazone:*":                                     {toolcall.UnitRequests, 0.0001, fixed(1)},
+	"servicecatalog:*":                               {toolcall.UnitRequests, 0.0007, fixed(1)}, // the first tier, also for AppRegistry
 	"devops-guru:*":                                  {toolcall.UnitRequests, 0.00004, fixed(1)},
 	"verifiedpermissions:*":                          {toolcall.UnitRequests, 0.00004, fixed(1)},
 	"verifiedpermissions:BatchGetPolicy":             {toolcall.UnitRequests, 0.00004, listed("requests", 1)},

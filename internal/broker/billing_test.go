@@ -941,6 +941,7 @@ func TestBilling_CountsReadsOfOtherGroupsAndServices(t *testing.T) {
 	}
 	operations := func(name string) forgedRequest { return jsonRequest(name, "ssm", "AmazonSSM."+name, "{}", "") }
 	refusedForMoney(t, nil, operations("GetOpsItem"), operations("DescribeOpsItems"), operations("GetOpsSummary"))
+	refusedForMoney(t, nil, jsonRequest("portfolios", "servicecatalog", "AWS242ServiceCatalogService.ListPortfolios", "{}", "could cost $0.0007"))
 	refusedForMoney(t, nil, permissions("ListPolicies", `{"policyStoreId":"p"}`), permissions("BatchGetPolicy", `{"requests":[{},{}]}`))
 	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.BilledReads} }, permissions("BatchIsAuthorized", `{}`))
 	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.HostOutput} },
