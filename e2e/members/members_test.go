@@ -122,7 +122,7 @@ func start() (err error) {
 		return err
 	}
 	for name, members := range map[string]config.Members{"tool": membersOf(false), "tool-of-all": membersOf(true), "tool-alone": {}} {
-		if err := addTool(name, shared.cloud.URL, members); err != nil {
+		if err := addTool(name, shared.cloud.URL, config.Tool{Members: members}); err != nil {
 			return err
 		}
 	}
@@ -130,10 +130,11 @@ func start() (err error) {
 }
 
 // addTool deploys a tool whose requests to AWS go to a URL.
-func addTool(name, url string, members config.Members) error {
+func addTool(name, url string, settings config.Tool) error {
 	f := shared.tool.Function(name, url)
 	f.Timeout = toolTime
-	for _, env := range []map[string]string{config.Tool{Redact: true, Members: members}.Environment(), shared.credentials} {
+	settings.Redact = true
+	for _, env := range []map[string]string{settings.Environment(), shared.credentials} {
 		for key, value := range env {
 			f.Env[key] = value
 		}
@@ -563,6 +564,19 @@ func notification(fields map[string]any) []byte {
 	return event
 }
 
+// composite returns the message of the member's composite alarm that the alarms of the same name in accounts triggered.
+func composite(accounts ...string) []byte {
+	var children []map[string]any
+	for _, account := range accounts {
+		children = append(children, map[string]any{"Arn": arnOf(account, "orders-errors"), "State": map[string]any{"Value": "ALARM"}})
+	}
+	return notification(map[string]any{
+		"AlarmName": "orders-down", "AlarmArn": arnOf(member, "orders-down"), "AWSAccountId": member, "AlarmRule": `ALARM("anything")`,
+		"NewStateValue": "ALARM", "NewStateReason": "a child is in ALARM", "StateChangeTime": shared.composite.UTC().Format("2006-01-02T15:04:05.000-0700"),
+		"TriggeringChildren": children,
+	})
+}
+
 // conclude is a script that reads the function's log and quotes it.
 func conclude(code, quote string) []model.Step {
 	return []model.Step{
@@ -659,19 +673,25 @@ func TestTriage_ConfirmsMessagesInTheMembersAccount(t *testing.T) {
 	}
 }
 
+// RedactPatterns can match what identifies an alarm, such as its account.
+func TestTriage_ConfirmsMessagesOfMembersWhoseAccountsAreRedacted(t *testing.T) {
+	require.NoError(t, addTool("tool-redacts", shared.cloud.URL, config.Tool{Members: membersOf(false), RedactPatterns: `["\\b\\d{12}\\b", "orders-[a-z]+"]`}))
+	redacts := func(o *config.Orchestrator) { o.ToolFunction = shared.host.ARN("tool-redacts") }
+	d := deploy(t, "redacts", conclude(line, "does not exist"), redacts).fire(t, published(member, shared.transitioned))
+	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
+	require.NotNil(t, d.record.AtDelivery)
+	assert.Equal(t, alarmevent.StateAlarm, d.record.AtDelivery.State, d.record.AtDelivery.Problem)
+
+	d = deploy(t, "redacts-composite", conclude(line, "does not exist"), redacts).fire(t, composite(member))
+	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
+	assert.Equal(t, []string{arnOf(member, "orders-errors")}, d.record.Alarm.Children, "its rule names the alarm that triggered it")
+}
+
 // The member's CloudWatch confirms a composite alarm with its rule and its triggering alarms. Its investigation covers those of
 // the member only: the alarm of the same name in the triage's account is investigated.
 func TestTriage_ACompositeAlarmOfAMemberCoversAlarmsOfTheMemberAlone(t *testing.T) {
 	w := deploy(t, "composite", conclude(line, "does not exist"))
-	var children []map[string]any
-	for _, account := range []string{member, central} {
-		children = append(children, map[string]any{"Arn": arnOf(account, "orders-errors"), "State": map[string]any{"Value": "ALARM"}})
-	}
-	d := w.fire(t, notification(map[string]any{
-		"AlarmName": "orders-down", "AlarmArn": arnOf(member, "orders-down"), "AWSAccountId": member, "AlarmRule": `ALARM("anything")`,
-		"NewStateValue": "ALARM", "NewStateReason": "a child is in ALARM", "StateChangeTime": shared.composite.UTC().Format("2006-01-02T15:04:05.000-0700"),
-		"TriggeringChildren": children,
-	}))
+	d := w.fire(t, composite(member, central))
 	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
 	assert.Equal(t, []string{arnOf(member, "orders-errors")}, d.record.Alarm.Children)
 	assert.Contains(t, string(d.record.Evidence.Definition), "orders-down")
@@ -720,7 +740,7 @@ func TestTriage_ConfirmsALogAlarmOfAMember(t *testing.T) {
 		}}})
 	}))
 	t.Cleanup(server.Close)
-	require.NoError(t, addTool("tool-logs", server.URL, membersOf(false)))
+	require.NoError(t, addTool("tool-logs", server.URL, config.Tool{Members: membersOf(false)}))
 	for account, confirmed := range map[string]string{member: "true", other: "false"} {
 		w := deploy(t, "log-"+account, conclude(line, "does not exist"), func(o *config.Orchestrator) { o.ToolFunction = shared.host.ARN("tool-logs") })
 		d := w.fire(t, notification(map[string]any{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -48,7 +49,9 @@ func (h *Handler) cloudWatchOf(ctx context.Context, alarm *alarmevent.Alarm) (cl
 	if h.memberOf(ctx, alarm) == "" {
 		return h.CloudWatch, h.Region
 	}
-	return memberCloudWatch{tool: h.Tool, account: alarm.Account, region: alarm.Region}, alarm.Region
+	return memberCloudWatch{
+		tool: h.Tool, account: alarm.Account, region: alarm.Region, arns: strings.TrimSuffix(alarm.ARN, alarmevent.NameInARN(alarm.ARN)),
+	}, alarm.Region
 }
 
 // memberCloudWatch asks the CloudWatch of a member through the tool, because only the broker assumes the roles of members. The
@@ -56,6 +59,7 @@ func (h *Handler) cloudWatchOf(ctx context.Context, alarm *alarmevent.Alarm) (cl
 type memberCloudWatch struct {
 	tool            evidence.Tool
 	account, region string
+	arns            string // what the ARNs of the account's alarms begin with
 }
 
 // memberError reports that a member's CloudWatch could not be asked. Its text is one sentence.
@@ -68,8 +72,11 @@ func (m memberCloudWatch) failed(reason string) error {
 	return &memberError{fmt.Sprintf("CloudWatch of account %s could not be asked: %s", m.account, reason)}
 }
 
-// describeMembersAlarms returns the part of an answer that the orchestrator reads. Times are in seconds since 1970.
+// describeMembersAlarms returns the part of an answer that the orchestrator reads. The tool redacts it, and RedactPatterns can match
+// an account or a name. So it has no texts of the user: each alarm of the account is the index of its name in the request, and the
+// rule of the first one is a list of characters. Times are in seconds since 1970.
 const describeMembersAlarms = `request = json.loads(%s)
+arns, names = request.pop("ARNs"), request["AlarmNames"]
 if request["AlarmTypes"] == ["LogAlarm"]:
     answer = describe_log_alarms(**{k: v for k, v in request.items() if k != "AlarmTypes"})
 else:
@@ -78,9 +85,10 @@ else:
 def seconds(alarm, name):
     return alarm[name].timestamp() if alarm.get(name) else None
 
-result = {kind: [{"arn": a.get("AlarmArn"), "state": a.get("StateValue"), "rule": a.get("AlarmRule"), "suppressor": a.get("ActionsSuppressor"),
+result = {kind: [{"name": names.index(a["AlarmName"]), "state": a.get("StateValue"), "suppressed": bool(a.get("ActionsSuppressor")),
+                  "rule": [ord(c) for c in a.get("AlarmRule") or ""] if a["AlarmName"] == names[0] else [],
                   "transitioned": seconds(a, "StateTransitionedTimestamp"), "updated": seconds(a, "StateUpdatedTimestamp")}
-                 for a in answer.get(kind) or []]
+                 for a in answer.get(kind) or [] if a.get("AlarmName") in names and a.get("AlarmArn") == arns + a["AlarmName"]]
           for kind in ("MetricAlarms", "CompositeAlarms", "LogAlarms")}
 `
 
@@ -92,10 +100,10 @@ result = {"contributors": [{"id": c.get("ContributorId"), "transitioned": c["Sta
 
 // memberAlarm is an alarm in the result of describeMembersAlarms.
 type memberAlarm struct {
-	ARN          *string  `json:"arn"`
+	Name         int      `json:"name"` // index in the request
 	State        string   `json:"state"`
-	Rule         *string  `json:"rule"`
-	Suppressor   *string  `json:"suppressor"`
+	Suppressed   bool     `json:"suppressed"` // it has a suppressor
+	Rule         []rune   `json:"rule"`
 	Transitioned *float64 `json:"transitioned"`
 	Updated      *float64 `json:"updated"`
 }
@@ -105,26 +113,36 @@ func (m memberCloudWatch) DescribeAlarms(
 	ctx context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
 ) (*cloudwatch.DescribeAlarmsOutput, error) {
 	var found struct{ MetricAlarms, CompositeAlarms, LogAlarms []memberAlarm }
-	request := map[string]any{"AlarmNames": in.AlarmNames, "AlarmTypes": in.AlarmTypes, "MaxRecords": in.MaxRecords}
+	request := map[string]any{"ARNs": m.arns, "AlarmNames": in.AlarmNames, "AlarmTypes": in.AlarmTypes, "MaxRecords": in.MaxRecords}
 	if err := m.run(ctx, describeMembersAlarms, request, &found); err != nil {
 		return nil, err
+	}
+	arn := func(a memberAlarm) *string {
+		if a.Name < 0 || a.Name >= len(in.AlarmNames) {
+			return nil
+		}
+		return aws.String(m.arns + in.AlarmNames[a.Name])
 	}
 	out := &cloudwatch.DescribeAlarmsOutput{}
 	for _, a := range found.MetricAlarms {
 		out.MetricAlarms = append(out.MetricAlarms, types.MetricAlarm{
-			AlarmArn: a.ARN, StateValue: types.StateValue(a.State),
+			AlarmArn: arn(a), StateValue: types.StateValue(a.State),
 			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
 		})
 	}
 	for _, a := range found.CompositeAlarms {
-		out.CompositeAlarms = append(out.CompositeAlarms, types.CompositeAlarm{
-			AlarmArn: a.ARN, StateValue: types.StateValue(a.State), AlarmRule: a.Rule, ActionsSuppressor: a.Suppressor,
+		composite := types.CompositeAlarm{
+			AlarmArn: arn(a), StateValue: types.StateValue(a.State), AlarmRule: aws.String(string(a.Rule)),
 			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
-		})
+		}
+		if a.Suppressed {
+			composite.ActionsSuppressor = aws.String("")
+		}
+		out.CompositeAlarms = append(out.CompositeAlarms, composite)
 	}
 	for _, a := range found.LogAlarms {
 		out.LogAlarms = append(out.LogAlarms, types.LogAlarm{
-			AlarmArn: a.ARN, StateValue: types.StateValue(a.State),
+			AlarmArn: arn(a), StateValue: types.StateValue(a.State),
 			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
 		})
 	}
