@@ -161,6 +161,30 @@ func TestText_FindsPasswordsInBase64WithPadding(t *testing.T) {
 	}
 }
 
+// A key of 32 bytes has one sign of padding in base64. With the quote after it, it looks like a type and a literal: string="…".
+func TestText_FindsPaddedBase64BeforeTheQuoteAroundTheLine(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{
+		`level=info msg="x-api-key: ¤" host=db`, `{"message":"token -> ¤","host":"db"}`, `{'message': 'API key: ¤', 'host': 'db'}`,
+		`{"log":"{\"message\":\"password: ¤\",\"host\":\"db\"}"}`, "`password: !vault ¤` host=db",
+	} {
+		for _, secret := range []string{"pT4Vq9sXz2LmB7nK1cRw5yQe8Ua=", "Zk3Lx9QvTm2Rw7BnPs5ydGhJc4Kf8Wq1XtVz6MbNoA2=", "x8Kd93kdLLsQ2vR7mWqZ0g=="} {
+			clean, _ := r.Text(strings.ReplaceAll(form, "¤", secret))
+			if want := strings.ReplaceAll(form, "¤", "[redacted: secret]"); clean != want {
+				t.Errorf("got  %s\nwant %s", clean, want)
+			}
+		}
+	}
+	for _, text := range []string{`let password: string="¤"`, `"def f(password: str='¤')"`} {
+		if clean, _ := r.Text(strings.ReplaceAll(text, "¤", "Kq8vN3xB6w")); clean != strings.ReplaceAll(text, "¤", "[redacted: secret]") {
+			t.Errorf("%s", clean)
+		}
+	}
+}
+
 func TestText_KeepsCountsOfMessagesAndDirectories(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)

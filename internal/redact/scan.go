@@ -546,13 +546,16 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 		return false
 	}
 	at := op.value + found[1] - 1 // the quote
+	around := s.around(at)
+	if around.closes(s.text, at) { // msg="password: value=", in base64
+		return false
+	}
 	from, to, end := at+1, 0, 0
 	if s.text[at] == '`' {
 		to = from + max(strings.IndexByte(s.text[from:min(len(s.text), from+maxQuoted)], '`'), 0)
 	} else if from, to, end = s.quoted(at); end == 0 {
 		return false
 	}
-	around := s.around(at)
 	if end := around.firstClose(s.text, from, to); end >= 0 { // see quotedWithin
 		to = end
 	}
