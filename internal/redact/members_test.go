@@ -29,7 +29,7 @@ func eventWith(t *testing.T, line string) []byte {
 }
 
 func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
-	redactor, err := redact.New([]string{`\b\d{16}\b`})
+	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`})
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, line, want string }{
 		{"a colored name", "\x1b[36mpassword\x1b[0m=hunter2", "password=[redacted: secret]"},
@@ -40,6 +40,7 @@ func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
 		{"a repeated name in JSON", `{"error":"postgres://app:hunter2@db","error":"retry"}`, `{"error":"postgres://app:[redacted: password]@db","error":"retry"}`},
 		{"a number in JSON", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
 		{"a number in a list in JSON", `{"cards":[1,4111111111111111]}`, `{"cards":[1,"[redacted: custom pattern]"]}`},
+		{"a value with its name in JSON", `{"ssn":"123-45-6789 password=hunter2"}`, `{"ssn":"[redacted: custom pattern]"}`},
 		{"a password of digits in JSON", `{"password":83746529}`, `{"password":"[redacted: secret]"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,6 +64,8 @@ func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 		{"a number in a row", `[[7,4111111111111111]]`, `[[7,"[redacted: custom pattern]"]]`},
 		{"a number after a time", `[[1768446720,4111111111111111]]`, `[[1768446720,"[redacted: custom pattern]"]]`},
 		{"a value with its name", `{"ssn":"123-45-6789"}`, `{"ssn":"[redacted: custom pattern]"}`},
+		{"a value with its name and a secret", `{"ssn":"123-45-6789 password=hunter2"}`, `{"ssn":"[redacted: custom pattern]"}`},
+		{"a part of a value", `{"note":"card 4111111111111111 password=hunter2"}`, `{"note":"card [redacted: custom pattern] password=[redacted: secret]"}`},
 		{"a value without this name", `{"part":"123-45-6789"}`, `{"part":"123-45-6789"}`},
 		{"datapoints", `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`, `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`},
 		{"short numbers and decimals", `{"period":60,"threshold":1073741824.0,"password":1234}`, `{"period":60,"threshold":1073741824.0,"password":1234}`},

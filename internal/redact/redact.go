@@ -484,7 +484,7 @@ func (w *walk) value(name string, v any) any {
 			return replacement("secret")
 		}
 		clean, count := w.redactor.field(name, v)
-		if count == 0 && w.redactor.matchesMember(name, v, `"`) {
+		if w.redactor.matchesMember(name, v, `"`) {
 			w.changes++
 			return replacement(customPattern)
 		}
@@ -536,7 +536,7 @@ func (w *walk) number(name string, v json.Number) any {
 	case isSecret(name, text) && !strings.ContainsAny(name, " /"): // of a message, it is a count
 		w.changes++
 		return replacement("secret")
-	case w.redactor.matchesMember(name, text, ""):
+	case w.redactor.matchesAlone(text) || w.redactor.matchesMember(name, text, ""):
 		w.changes++
 		return replacement(customPattern)
 	case w.redactor.known != nil:
@@ -559,17 +559,23 @@ func isDatapoint(list []any) bool {
 	return isTime && hasValue && err == nil && seconds > 1e9 && seconds < 4e9
 }
 
-// matchesMember reports whether a pattern of the user matches a part of a value in JSON, alone or with the name before it. quote
-// is what is around the value.
+// matchesAlone reports whether a pattern of the user matches a part of a value.
+func (r *Redactor) matchesAlone(value string) bool {
+	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool { return pattern.FindString(value) != "" })
+}
+
+// matchesMember reports whether a pattern of the user matches a part of a value in JSON together with the name before it or the quote
+// after it. quote is what is around the value.
 func (r *Redactor) matchesMember(name, value, quote string) bool {
 	if len(r.custom) == 0 {
 		return false
 	}
 	before := `"` + name + `": ` + quote
 	member := before + value + quote
+	from, to := len(before), len(before)+len(value)
 	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
-		return pattern.FindString(value) != "" || slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
-			return found[0] < len(before)+len(value) && found[1] > len(before)
+		return slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
+			return found[0] < to && found[1] > from && (found[0] < from || found[1] > to)
 		})
 	})
 }
