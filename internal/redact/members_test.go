@@ -79,6 +79,37 @@ func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 	}
 }
 
+func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	const secret, random = "Kq8vN3xB6w", "Kq8vN3xB6wZp2LmT"
+	for _, document := range []string{
+		`{"credentials":{"user":"app","orders":"` + secret + `"}}`, `{"secret":{"orders":"` + secret + `"}}`, `{"Secret":[{"orders":"` + secret + `"}]}`,
+		`{"tokens":{"orders":"` + random + `"}}`, `{"secrets":{"value":"` + random + `"}}`, `{"keys":{"orders":"` + random + `"}}`,
+	} {
+		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
+		redactor.Answer(&answer)
+		assert.NotContains(t, string(answer.Result), secret)
+		assert.NotContains(t, answer.Output, secret)
+
+		event, _ := redactor.Document(`{"db_password":"hunter2",` + document[1:])
+		assert.NotContains(t, event, secret)
+
+		var memory redact.Memory
+		memory.Observe([]byte(document), false)
+		clean, _ := memory.Knowing(redactor).Text("value " + random + ", value " + secret)
+		assert.Contains(t, clean, "[redacted: secret]", document)
+	}
+	for _, document := range []string{
+		`{"secret":{"name":"orders-db-2","versionId":"0f8fad5b-d9cb-469f-a165-70867728950e"}}`, `{"tokens":{"input":"1234567","model":"nova-2-lite"}}`,
+		`{"code":{"repository":"123456789012.dkr.ecr.us-east-1.amazonaws.com/orders"}}`, `{"session":{"browser":"Chrome120Mobile"}}`,
+	} {
+		answer := toolcall.Answer{Result: json.RawMessage(document)}
+		redactor.Answer(&answer)
+		assert.Equal(t, document, string(answer.Result))
+	}
+}
+
 // A value that is found from afar hides no secret between.
 func TestText_FindsSecretsBetweenANameAndItsValue(t *testing.T) {
 	r, err := redact.New(nil)

@@ -301,9 +301,9 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 				l.learnValue(key, child, variable, depth)
 			case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
 				l.learnData(child)
-			case isValueField(folded) && classify(name) >= ambiguous: // "password": {"value": "…"}
+			case isValueField(folded) && classify(name) != harmless: // "password": {"value": "…"}
 				l.learnValue(name, child, variable, depth)
-			case classify(name) >= likely && isSecretText(key, child): // "password": {"orders": "…"}
+			case isSecretText(name, key, child): // "password": {"orders": "…"}
 				l.add(child.(string))
 			default:
 				l.learnValue(key, child, variable || holdsVariables(folded), depth)

@@ -656,9 +656,9 @@ func (w *walk) object(parent string, o map[string]any) any {
 			clean[key] = w.hide(kind, "", o[name])
 		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
 			clean[key] = w.hide("secret", "", o[name])
-		case isValueField(folded) && classify(parent) >= ambiguous:
+		case isValueField(folded) && classify(parent) != harmless:
 			clean[key] = w.value(parent, o[name])
-		case classify(parent) >= likely && isSecretText(name, o[name]):
+		case isSecretText(parent, name, o[name]):
 			clean[key] = w.hide("secret", "", o[name])
 		default:
 			clean[key] = w.value(name, o[name])
@@ -667,10 +667,10 @@ func (w *walk) object(parent string, o map[string]any) any {
 	return clean
 }
 
-// isSecretText is isSecretMember for a value of any type.
-func isSecretText(name string, v any) bool {
+// isSecretText reports whether a member of an object below a name is a secret: {"credentials": {"orders": "…"}}.
+func isSecretText(parent, name string, v any) bool {
 	text, isText := v.(string)
-	return isText && isSecretMember(name, text)
+	return isText && classify(parent).matches(text) && isSecretMember(name, text)
 }
 
 // pair redacts the value of an object that consists of a name and a value.
