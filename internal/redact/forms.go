@@ -569,7 +569,7 @@ const maxArgument = 100
 
 func isLongText(value string) bool { return len(value) > maxArgument && strings.Contains(value, " ") }
 
-// closesTag returns the length of the sign that closes an XML tag at a position: >, &gt;, or its form in JSON.
+// closesTag returns the length of the sign that closes an XML tag, or ends an arrow, at a position: >, &gt;, or its form in JSON.
 func closesTag(text string, at int) int {
 	for _, sign := range []string{">", "&gt;", `\u003e`} {
 		if strings.HasPrefix(text[at:], sign) {

@@ -19,6 +19,9 @@ var forms = map[string][]string{
 		"api_token: # comment\n    ¤\nport: 1", "passwords: {app: ¤, web: ~}", "passwords: {\"app\": \"¤\", 'web': '~'}", "secret: [¤, ~]", "tokens: [¤, ~, ¤]",
 		"tokens:\n  - ¤\n  - ~\nport: 1", "tokens:\n- ¤\n- ~", "passwords:\n  - ¤\n  - \"~\"\n  - '¤'", "db: {user: app, password: ¤, host: h}",
 	},
+	"arrows that a program escaped": { // as Go's encoding/json does
+		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
+	},
 	"changes of values": {
 		"  + master_password = \"¤\" -> \"~\" # forces replacement", `+ "DB_PASSWORD" = "" -> "¤"`, `password: "¤" => "~"`,
 	},

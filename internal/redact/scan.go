@@ -348,9 +348,7 @@ func assignment(text string, at int) (operator, bool) {
 		i, op.loose, op.wide = i+len("："), true, true
 	case text[i] == '=':
 		i++
-		if i < len(text) && text[i] == '>' {
-			i++
-		}
+		i += closesTag(text, i) // =>
 	case strings.HasPrefix(text[i:], ":="):
 		i += 2
 	case text[i] == ':' && strings.HasPrefix(text[i:], "::"):
@@ -358,8 +356,8 @@ func assignment(text string, at int) (operator, bool) {
 	case text[i] == ':':
 		i++
 		op.loose = !quoted && (i == len(text) || isSpace[text[i]])
-	case strings.HasPrefix(text[i:], "->"):
-		i, op.loose = i+2, true
+	case text[i] == '-' && closesTag(text, i+1) > 0: // ->
+		i, op.loose = i+1+closesTag(text, i+1), true
 	case hasFold(text[i:], "%3a"), hasFold(text[i:], "%3d"):
 		i, op.encoded = i+3, true
 	default:
