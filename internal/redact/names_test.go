@@ -185,6 +185,24 @@ func TestText_FindsPaddedBase64BeforeTheQuoteAroundTheLine(t *testing.T) {
 	}
 }
 
+func TestText_FindsKeysWithoutDigitsAfterAColon(t *testing.T) {
+	r, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"INFO x-api-key: ¤ sent", "admin password: ¤, host db", "token -> ¤"} {
+		if clean, _ := r.Text(strings.ReplaceAll(form, "¤", "tbNUuMBQyRyLlnXY")); clean != strings.ReplaceAll(form, "¤", "[redacted: secret]") {
+			t.Errorf("%q", clean)
+		}
+		for _, word := range []string{"correct-horse-battery", "PutItemRequest", "UnauthorizedAccess", "expiredOrMissing", "orders_db"} {
+			text := strings.ReplaceAll(form, "¤", word)
+			if clean, _ := r.Text(text); clean != text {
+				t.Errorf("%q", clean)
+			}
+		}
+	}
+}
+
 func TestText_KeepsCountsOfMessagesAndDirectories(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)

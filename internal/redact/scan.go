@@ -614,7 +614,7 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return false
 	case datelike().MatchString(value):
 		return true
-	case !isWordy(value):
+	case !isWordy(value), isJumbled(value):
 		return false
 	}
 	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
