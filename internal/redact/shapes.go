@@ -75,7 +75,7 @@ var (
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
-	dataSource = newShape("password", `(\b[\w.-]+:)([^\s@"']{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
+	dataSource = newShape("password", `(\b[\w.-]+:)([^\s"']{3,}?)(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
 	// Fields that contain scripts or keys.
 	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\{\s*["'][^{}\n]*\s*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")

@@ -29,6 +29,8 @@ func TestText_PasswordsInURLsCanHaveAnySign(t *testing.T) {
 		{">", "postgres://app:A1b2>C3d4@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
 		{"signs without digits", "postgres://app:aB<c#d;E[f@db:5432/x", "postgres://app:[redacted: password]@db:5432/x"},
 		{"of Go's driver", "app:A1<b2:C3/d4@tcp(db:3306)/x", "app:[redacted: password]@tcp(db:3306)/x"},
+		{"@ of Go's driver", "app:p@ss/w0rdKq8@@tcp(db:3306)/x", "app:[redacted: password]@tcp(db:3306)/x"},
+		{"several of Go's driver", "a:A1@b2C3@tcp(h)/x,b:D4@e5F6@unix(/s)/x", "a:[redacted: password]@tcp(h)/x,b:[redacted: password]@unix(/s)/x"},
 		{"JSON of PHP", `ERROR {"dsn":"mysql:\/\/app:A1b2C3d4@db:3306\/x"}`, `ERROR {"dsn":"mysql:\/\/app:[redacted: password]@db:3306\/x"}`},
 		{"JSON of PHP in JSON", `{"a":"{\"dsn\":\"mysql:\\\/\\\/app:A1b2C3d4@db:3306\\\/x\"}"}`, `{"a":"{\"dsn\":\"mysql:\\\/\\\/app:[redacted: password]@db:3306\\\/x\"}"}`},
 
