@@ -43,9 +43,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	if more := len(a.Children) - maxListed; more > 0 {
 		a.Children, a.MoreChildren = a.Children[:maxListed], a.MoreChildren+more
 	}
-	lines := len(a.LogLines)
 	a.LogLines = t.lines(a.LogLines)
-	t.omit("log lines", lines-len(a.LogLines), lines)
 	t.omit("metrics", len(a.Metrics)-maxListed, len(a.Metrics))
 	a.Metrics = a.Metrics[:min(len(a.Metrics), maxListed)]
 	t.omit("fields that were not understood", len(a.NotUnderstood)-maxNotUnderstood, len(a.NotUnderstood))
@@ -132,7 +130,8 @@ func (t *tidier) pairs(field string, values map[string]string) map[string]string
 	}
 	var clean map[string]string
 	if json.Unmarshal([]byte(t.clean(string(document))), &clean) != nil {
-		return map[string]string{} // all pairs are withheld
+		t.omit(strings.ToLower(field), len(values), len(values))
+		return map[string]string{}
 	}
 	t.omit(strings.ToLower(field), len(clean)-maxListed, len(clean))
 	short := map[string]string{}
@@ -146,7 +145,7 @@ func (t *tidier) pairs(field string, values map[string]string) map[string]string
 }
 
 // lines redacts all lines together, since a private key spans several lines, and then each line, since a
-// line may be a JSON document.
+// line may be a JSON document. A message of several lines counts as several, and a private key as one.
 func (t *tidier) lines(lines []string) []string {
 	if len(lines) == 0 {
 		return nil
@@ -156,6 +155,7 @@ func (t *tidier) lines(lines []string) []string {
 	for i, line := range lines {
 		lines[i] = shorten(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
 		if size += len(lines[i]); i >= maxLines || size > maxLineBytes {
+			t.omit("log lines", len(lines)-i, len(lines))
 			return lines[:i]
 		}
 	}

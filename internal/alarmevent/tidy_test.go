@@ -118,6 +118,38 @@ func TestParse_BoundsEveryTextOfAnEvent(t *testing.T) {
 	}
 }
 
+func TestParse_SaysHowManyLogLinesAreOmitted(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	trace := strings.Repeat("  at orders\n", 30) + "  at main"
+	key := "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("MIIEpAIBAAKCAQEA7y8Nf3kqLwPz9x1vB2mC4dE5fG6hJ8kL\n", 60) + "-----END PRIVATE KEY-----"
+	for _, tt := range []struct {
+		name string
+		line any
+		want []string
+	}{
+		{"messages of several lines", []map[string]string{{"message": trace}, {"message": trace}}, []string{"log lines: 12 of 62 are omitted"}},
+		{"a private key, which is one secret", append(strings.Split(key, "\n"), "failed"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			alarms, err := alarmevent.Parser{Redact: redactor.Document}.Parse([]byte(
+				`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM","timestamp":"2026-01-15T03:12:00.000+0000"},"logEvents":` + string(mustMarshal(tt.line)) + `}}`))
+			require.NoError(t, err)
+			assert.NotEmpty(t, alarms[0].LogLines)
+			assert.Equal(t, tt.want, alarms[0].NotUnderstood)
+		})
+	}
+}
+
+func TestParse_SaysThatPairsAreWithheld(t *testing.T) {
+	breaks := func(string) (string, int) { return "[redacted: secret]", 1 }
+	alarms, err := alarmevent.Parser{Redact: breaks}.Parse([]byte(`{"AlarmName":"a","AlarmArn":"` + forgedARN + `","NewStateValue":"ALARM","AlarmTags":{"team":"orders"}}`))
+	require.NoError(t, err)
+	assert.Empty(t, alarms[0].Tags)
+	assert.Positive(t, alarms[0].Redactions)
+	assert.NotEmpty(t, alarms[0].NotUnderstood)
+}
+
 func TestParse_BoundsPairs(t *testing.T) {
 	tags := map[string]string{}
 	for i := range 1000 {
