@@ -173,7 +173,7 @@ func (l *learner) addFound(secret string) {
 		line = strings.TrimSpace(line)
 		l.add(line)
 		for part := range strings.SplitSeq(line, `\n`) {
-			part = strings.TrimLeft(strings.Trim(part, "`*$.,;\"'"), "=")
+			part = strings.TrimLeft(strings.Trim(part, "`*$.,;\\\"'"), "=")
 			l.add(part)
 			if login := loginLook().FindStringSubmatch(part); login != nil {
 				l.add(login[1])

@@ -92,7 +92,7 @@ func TestMemory_FindsPasswordsWithoutWhatIsAroundThem(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, message := range []string{
-		"curl -u app:¤ https://x", "curl --user=\"app:¤\" https://x", "curl -u 'app:¤' https://x", `printf 'app:¤\n' | chpasswd`, `printf "¤\n" | sudo -S ls`, `echo -e "¤\n¤" | passwd app`,
+		"curl -u app:¤ https://x", "curl --user=\"app:¤\" https://x", "curl -u 'app:¤' https://x", `printf 'app:¤\n' | chpasswd`, `level=info msg="printf 'app:¤\\n' | chpasswd"`, `printf "¤\n" | sudo -S ls`, `echo -e "¤\n¤" | passwd app`,
 		"password: `¤`", "password: **¤**", "set password=¤.", "const password = `¤`;", "CREATE USER app WITH PASSWORD $$¤$$", "credentials: app:¤",
 	} {
 		body, err := json.Marshal(map[string]any{"events": []any{map[string]string{"message": strings.ReplaceAll(message, "¤", randomA)}}})
