@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
@@ -281,14 +280,20 @@ func encodings(secret string) (list []string) {
 
 // inJSON returns a text as a string of JSON without its quotes.
 func inJSON(text string) string {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if encoder.Encode(text) != nil {
+	written, err := encode(text)
+	if err != nil {
 		return text
 	}
-	written := strings.TrimSuffix(b.String(), "\n")
 	return written[1 : len(written)-1]
+}
+
+// encode returns a value in JSON. Unlike json.Marshal, it does not escape the signs of HTML.
+func encode(v any) (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 // toASCII escapes all but the visible characters of ASCII, as Python's json.dumps does.

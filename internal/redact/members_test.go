@@ -38,6 +38,7 @@ func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
 		{"a control character in a name", "pass\x00word=hunter2", "password=[redacted: secret]"},
 		{"a colored text in JSON", `{"msg":"\u001b[36mpassword\u001b[0m=hunter2"}`, `{"msg":"password=[redacted: secret]"}`},
 		{"a repeated name in JSON", `{"error":"postgres://app:hunter2@db","error":"retry"}`, `{"error":"postgres://app:[redacted: password]@db","error":"retry"}`},
+		{"signs of HTML in JSON", `{"password":"hunter2","url":"https://db/?a=1&b=<2>"}`, `{"password":"[redacted: secret]","url":"https://db/?a=1&b=<2>"}`},
 		{"a number in JSON", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
 		{"a number in a list in JSON", `{"cards":[1,4111111111111111]}`, `{"cards":[1,"[redacted: custom pattern]"]}`},
 		{"a value with its name in JSON", `{"ssn":"123-45-6789 password=hunter2"}`, `{"ssn":"[redacted: custom pattern]"}`},

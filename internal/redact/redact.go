@@ -416,11 +416,11 @@ func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	if w.changes == 0 {
 		return raw, 0
 	}
-	encoded, err := json.Marshal(clean)
+	encoded, err := encode(clean)
 	if err != nil {
 		return json.RawMessage(`"` + replacement("result") + `"`), w.changes
 	}
-	return encoded, w.changes
+	return json.RawMessage(encoded), w.changes
 }
 
 // walk redacts one decoded JSON value.
