@@ -362,14 +362,15 @@ var (
 // looksPassword reports whether a word of prose or of a table looks like a password or a key: it has letters and
 // digits in an order that names and numbers do not have.
 func looksPassword(word string) bool {
-	if padded := strings.TrimRight(word, "="); len(word)%4 == 0 && base64Look().MatchString(word) { // as openssl rand -base64 prints it
-		word = padded
+	isPadded := strings.HasSuffix(word, "=") && len(word)%4 == 0 && base64Look().MatchString(word) // as openssl rand -base64 prints it
+	if isPadded {
+		word = strings.TrimRight(word, "=")
 	}
 	if len(word) < minSecret || !hasLetterAndDigit(word) || strings.ContainsAny(word, `\():,<>[]{}"'`) {
 		return false
 	}
 	if strings.Contains(word, "/") {
-		return isEncodedKey(word)
+		return isEncodedKey(word) || isPadded && isMixed(word)
 	}
 	if isJumbled(word) {
 		return true
