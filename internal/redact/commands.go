@@ -14,7 +14,7 @@ const (
 	sudoStdin     = `\bsudo\s+` + sudoOptions + `-[A-Za-z]*S`
 	passwdCommand = `(?:^|[\s;&|(]|bin/)(?:smb)?passwd\b`
 	// What reads a password from its standard input.
-	intoChpasswd = `\s*\|(?:[^\n|]*\|)?\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?chpasswd`
+	intoChpasswd = `\s*\|(?:[^\n|]*\|)??\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?chpasswd`
 	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
 )
 
@@ -64,7 +64,7 @@ var contexts = []struct {
 		"rabbitmqctl"), nil},
 	{newContext("password", `(`+echoed+`["']?[\w.@-]+:["']?)([^\s'"\\]{4,})(?:\\+n)?["']?`+intoChpasswd,
 		"chpasswd"), nil},
-	{newContext("password", `(\bprintf\s+["']?%s:%s(?:\\+n)?["']?\s+["']?[\w.@-]+["']?\s+["']?)([^\s'"\\]{4,})["']?`+intoChpasswd,
+	{newContext("password", `(\bprintf\s+["']?(?:%s:%s(?:\\+n)?["']?\s+["']?[\w.@-]+|[\w.@-]+:%s(?:\\+n)?)["']?\s+["']?)([^\s'"\\]{4,})["']?`+intoChpasswd,
 		"chpasswd"), nil},
 	{newContext("password", `(`+echoed+`'[\w.@-]+:)([^'\n]{4,}?)(?:\\+n)?'`+intoChpasswd,
 		"chpasswd"), nil},

@@ -44,7 +44,7 @@ var forms = map[string][]string{
 	},
 	"commands": {
 		"mongodump -u app -p ¤ --db x", "mysql -u app -p¤ orders", "mongosh mongodb://db -u app -p '¤'", "cqlsh -u app -p ¤ db", "http -a app:¤ GET https://x", "https --auth app:¤ x", "echo 'app:¤' | chpasswd",
-		"echo \"app:¤\" | sudo chpasswd -e", "useradd -p ¤ app", "usermod -p '¤' app", "rabbitmqctl add_user app ¤", "rabbitmqctl change_password app '¤'",
+		"echo 'app:¤' | chpasswd; echo 'web:~' | chpasswd", "echo app:¤ | chpasswd && echo web:~ | sudo chpasswd", "echo 'app:¤' | tee /dev/null | chpasswd", "printf 'app:%s\\n' '¤' | chpasswd", "echo \"app:¤\" | sudo chpasswd -e", "useradd -p ¤ app", "usermod -p '¤' app", "rabbitmqctl add_user app ¤", "rabbitmqctl change_password app '¤'",
 		"echo ¤ | docker login --password-stdin", "echo '¤' | sudo -S apt update", "smbclient -U app%¤ //s/share", "lftp -u app,¤ ftp.x", "ipmitool -H h -U app -P ¤ power status",
 		"cypher-shell -u app -p ¤", "influx -username app -p ¤", "xh -a app:¤ https://x", "echo ¤ | sudo passwd --stdin app", `net use Z: \\srv\s /user:app ¤`, "aws ssm put-parameter --name x --type SecureString --value ¤",
 		"aws ssm put-parameter --name x --value '¤' --type SecureString",
