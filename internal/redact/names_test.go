@@ -170,6 +170,7 @@ func TestText_FindsPaddedBase64BeforeTheQuoteAroundTheLine(t *testing.T) {
 	for _, form := range []string{
 		`level=info msg="x-api-key: ¤" host=db`, `{"message":"token -> ¤","host":"db"}`, `{'message': 'API key: ¤', 'host': 'db'}`,
 		`{"log":"{\"message\":\"password: ¤\",\"host\":\"db\"}"}`, "`password: !vault ¤` host=db",
+		`<a title="token: ¤">db</a>`,
 	} {
 		for _, secret := range []string{"pT4Vq9sXz2LmB7nK1cRw5yQe8Ua=", "Zk3Lx9QvTm2Rw7BnPs5ydGhJc4Kf8Wq1XtVz6MbNoA2=", "x8Kd93kdLLsQ2vR7mWqZ0g=="} {
 			clean, _ := r.Text(strings.ReplaceAll(form, "¤", secret))

@@ -545,7 +545,7 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 	}
 	at := op.value + found[1] - 1 // the quote
 	around := s.around(at)
-	if around.closes(s.text, at) { // msg="password: value=", in base64
+	if around.closes(s.text, at) || looksPassword(s.text[op.value:at]) { // msg="password: value=", in base64
 		return false
 	}
 	from, to, end := at+1, 0, 0
