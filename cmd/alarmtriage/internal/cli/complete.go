@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,13 @@ import (
 
 // completeTime is how long a shell waits for the names of alarms.
 const completeTime = 3 * time.Second
+
+// completed matches the names that shells complete: words without characters that a shell interprets, none of which looks like a
+// flag. Bash writes the beginning that several names have in common to the command line without quotes, and evaluates the line at
+// the next completion: whoever may create alarms could run a command there. Other names have to be typed.
+var completed = regexp.MustCompile(`^` + completedWord + `(?: (?:-|` + completedWord + `))*$`)
+
+const completedWord = `[\pL\pN_.,:/@%+=][\pL\pN_.,:/@%+=-]*`
 
 // completeAlarm completes the name of an alarm that is in ALARM.
 func (a *App) completeAlarm(c *cobra.Command, arguments []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -24,5 +33,6 @@ func (a *App) completeAlarm(c *cobra.Command, arguments []string, prefix string)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return alarms.InAlarm(ctx, awsapi.NewCloudWatch(loaded), prefix), cobra.ShellCompDirectiveNoFileComp
+	names := alarms.InAlarm(ctx, awsapi.NewCloudWatch(loaded), prefix)
+	return slices.DeleteFunc(names, func(name string) bool { return !completed.MatchString(name) }), cobra.ShellCompDirectiveNoFileComp
 }
