@@ -62,7 +62,7 @@ func Find(ctx context.Context, client CloudWatch, name string, before time.Time,
 	if found == nil {
 		return alarmevent.Alarm{}, &NoAlarmError{Name: name, Similar: similar(ctx, client, name)}
 	}
-	last, err := lastTransition(ctx, client, name, before)
+	last, err := lastTransition(ctx, client, found, before)
 	switch {
 	case before.IsZero() && found.state != types.StateValueAlarm:
 		missing := &NoTransitionError{Name: name, State: string(found.state)}
@@ -103,6 +103,7 @@ func present(found *described, last *transition) transition {
 // described is an alarm as CloudWatch describes it.
 type described struct {
 	arn, name     string
+	kind          types.AlarmType
 	state         types.StateValue
 	configuration map[string]any
 	transition    transition
@@ -148,7 +149,7 @@ func describe(ctx context.Context, client CloudWatch, name string) (*described, 
 
 func ofMetric(a *types.MetricAlarm) *described {
 	d := &described{
-		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), state: a.StateValue,
+		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), kind: types.AlarmTypeMetricAlarm, state: a.StateValue,
 		transition:    transition{at: first(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp), reason: aws.ToString(a.StateReason), reasonData: aws.ToString(a.StateReasonData)},
 		configuration: map[string]any{"description": aws.ToString(a.AlarmDescription)},
 	}
@@ -204,7 +205,7 @@ func metricStat(metric *types.Metric, period *int32, stat, unit string) map[stri
 
 func ofComposite(a *types.CompositeAlarm) *described {
 	return &described{
-		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), state: a.StateValue,
+		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), kind: types.AlarmTypeCompositeAlarm, state: a.StateValue,
 		transition:    transition{at: first(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp), reason: aws.ToString(a.StateReason), reasonData: aws.ToString(a.StateReasonData)},
 		configuration: map[string]any{"description": aws.ToString(a.AlarmDescription), "alarmRule": aws.ToString(a.AlarmRule)},
 	}
@@ -212,7 +213,7 @@ func ofComposite(a *types.CompositeAlarm) *described {
 
 func ofLog(a *types.LogAlarm) *described {
 	d := &described{
-		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), state: a.StateValue,
+		arn: aws.ToString(a.AlarmArn), name: aws.ToString(a.AlarmName), kind: types.AlarmTypeLogAlarm, state: a.StateValue,
 		transition: transition{at: first(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp), reason: aws.ToString(a.StateReason), reasonData: aws.ToString(a.StateReasonData)},
 		configuration: without(map[string]any{
 			"description": aws.ToString(a.AlarmDescription), "comparisonOperator": string(a.ComparisonOperator),

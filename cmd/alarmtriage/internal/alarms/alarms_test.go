@@ -6,12 +6,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -25,8 +27,12 @@ type fake struct {
 	composite *types.CompositeAlarm
 	log       *types.LogAlarm
 	history   []types.AlarmHistoryItem
-	denied    bool // the history
+	denied    bool            // the history
+	unknown   types.AlarmType // that the Region refuses; empty: none
 }
+
+// errUnknownType is the answer of a Region to a request for a type of alarm that it does not know.
+var errUnknownType = &smithy.GenericAPIError{Code: "ValidationError", Message: "Value 'LogAlarm' at 'alarmTypes' failed to satisfy constraint"}
 
 // DescribeAlarms returns the alarm, if the request asks for its type. Log alarms are only returned to a request for them
 // alone.
@@ -34,6 +40,8 @@ func (f *fake) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsIn
 	out := &cloudwatch.DescribeAlarmsOutput{}
 	for _, kind := range in.AlarmTypes {
 		switch {
+		case kind == f.unknown:
+			return nil, errUnknownType
 		case kind == types.AlarmTypeMetricAlarm && f.metric != nil:
 			out.MetricAlarms = []types.MetricAlarm{*f.metric}
 		case kind == types.AlarmTypeCompositeAlarm && f.composite != nil:
@@ -47,8 +55,11 @@ func (f *fake) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsIn
 
 // DescribeAlarmHistory returns the history in two pages.
 func (f *fake) DescribeAlarmHistory(_ context.Context, in *cloudwatch.DescribeAlarmHistoryInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmHistoryOutput, error) {
-	if f.denied {
+	switch {
+	case f.denied:
 		return nil, errors.New("AccessDenied")
+	case slices.Contains(in.AlarmTypes, f.unknown):
+		return nil, errUnknownType
 	}
 	half := len(f.history) / 2
 	if in.NextToken == nil && half > 0 {
@@ -278,6 +289,26 @@ func TestFind_ReturnsTheNearestTransitionBeforeATime(t *testing.T) {
 	missing, ok = errors.AsType[*alarms.NoTransitionError](err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, at.Add(-5*time.Minute), missing.Last)
+}
+
+func TestFind_RegionNeedNotKnowLogAlarms(t *testing.T) {
+	at := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
+	client := &fake{
+		metric: &types.MetricAlarm{AlarmName: aws.String("a"), AlarmArn: aws.String("arn:aws-cn:cloudwatch:cn-north-1:123456789012:alarm:a"), StateValue: types.StateValueAlarm,
+			StateTransitionedTimestamp: &at, MetricName: aws.String("m")},
+		history: []types.AlarmHistoryItem{{Timestamp: &at, HistoryData: aws.String(
+			`{"version":"1.0","oldState":{"stateValue":"OK","stateReason":"fine"},"newState":{"stateValue":"ALARM","stateReason":"high"}}`)}},
+		unknown: types.AlarmTypeLogAlarm,
+	}
+	for name, before := range map[string]time.Time{"now": {}, "later": at.Add(time.Hour)} {
+		found, err := alarms.Find(t.Context(), client, "a", before, alarmevent.Parser{})
+		require.NoError(t, err, name)
+		assert.Equal(t, alarmevent.StateOK, found.PreviousState, name)
+	}
+	client.metric = nil
+	_, err := alarms.Find(t.Context(), client, "a", time.Time{}, alarmevent.Parser{})
+	_, missing := errors.AsType[*alarms.NoAlarmError](err)
+	assert.True(t, missing, "%v", err)
 }
 
 func TestInAlarm_CompletesEveryKindOfAlarm(t *testing.T) {

@@ -36,11 +36,12 @@ func (s historyState) reasonData() string {
 	return string(s.Data)
 }
 
-// lastTransition returns the last transition to ALARM, or the last one before a time, or nil if the history has none.
-func lastTransition(ctx context.Context, client CloudWatch, name string, before time.Time) (*transition, error) {
+// lastTransition returns the last transition to ALARM, or the last one before a time, or nil if the history has none. It names the
+// type of the alarm alone: a Region may not know log alarms, and would refuse a request for them.
+func lastTransition(ctx context.Context, client CloudWatch, alarm *described, before time.Time) (*transition, error) {
 	in := &cloudwatch.DescribeAlarmHistoryInput{
-		AlarmName: &name, HistoryItemType: types.HistoryItemTypeStateUpdate, ScanBy: types.ScanByTimestampDescending, MaxRecords: aws.Int32(100),
-		AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm, types.AlarmTypeLogAlarm},
+		AlarmName: &alarm.name, HistoryItemType: types.HistoryItemTypeStateUpdate, ScanBy: types.ScanByTimestampDescending,
+		MaxRecords: aws.Int32(100), AlarmTypes: []types.AlarmType{alarm.kind},
 	}
 	if !before.IsZero() {
 		in.EndDate = aws.Time(before)
