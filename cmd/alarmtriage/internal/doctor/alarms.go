@@ -148,6 +148,11 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
 		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
 	}
+	if scaling := a.scalingByRule(); len(scaling) > 0 && len(a.Disabled) > 0 { // otherwise, it is the finding
+		check.Notes = append(check.Notes, fmt.Sprintf("%s to ALARM when all is well: %s. Exclude them from the rule.",
+			plural.Either(len(scaling), "alarm that starts investigations only scales something, and goes", "alarms that start investigations only scale something, and go"),
+			names(scaling)))
+	}
 	if a.hasOthers {
 		check.Notes = append(check.Notes, "The alarms of other accounts and Regions are not listed here.")
 	}
@@ -159,10 +164,15 @@ func unknownStarts(list []string) string {
 	return fmt.Sprintf("It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", plural.Either(len(list), "more does", "more do"), names(list))
 }
 
+// scalingByRule returns the alarms that only scale something, and that start investigations all the same.
+func (a Alarms) scalingByRule() []string {
+	return slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
+}
+
 // judgeStarts is judgeAlarms without the notes.
 func judgeStarts(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
-	scaling := slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
+	scaling := a.scalingByRule()
 	total := with + len(a.Without) + len(a.Disabled) + len(a.Unknown)
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))

@@ -124,7 +124,11 @@ func TestJudgeAlarms_WarnsOfRulesThatSelectAlarmsThatOnlyScale(t *testing.T) {
 	assert.Equal(t, "3 of 3 alarms start investigations: 1 by their action, 0 through a topic, 2 through a rule. 1 of them only scales something, "+
 		"and goes to ALARM when all is well: TargetTracking-web.", check.Detail)
 	assert.Equal(t, `Exclude them from the rule, for example with ExceptNamePrefixes and the prefix "TargetTracking-", and deploy.`, check.Remedy)
-	a.ByRule = []string{"errors"}
+	a.Disabled = []string{"payments"}
+	check = judgeAlarms(a, "eu-west-1")
+	assert.Contains(t, check.Remedy, "enable-alarm-actions")
+	assert.Contains(t, check.Notes, "1 alarm that starts investigations only scales something, and goes to ALARM when all is well: TargetTracking-web. Exclude them from the rule.")
+	a.Disabled, a.ByRule = nil, []string{"errors"}
 	assert.Equal(t, selfcheck.StateOK, judgeAlarms(a, "eu-west-1").State)
 }
 
