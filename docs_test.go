@@ -412,6 +412,28 @@ func TestDocs_LinksLeadToPagesAndHeadings(t *testing.T) {
 	assert.Greater(t, links, 20)
 }
 
+// CloudFormation does not apply the overrides of a stack instance to accounts that join its StackSet later ("Considerations" of
+// automatic deployments).
+func TestDocs_StackSetsOfNewAccountsNeedNoOverrides(t *testing.T) {
+	text, err := os.ReadFile("docs/template.md")
+	require.NoError(t, err)
+	commands := strings.Split(strings.ReplaceAll(string(text), "\\\n", ""), "\n")
+	automatic := 0
+	for _, create := range commands {
+		set := regexp.MustCompile(`create-stack-set --stack-set-name (\S+) .*--auto-deployment Enabled=true`).FindStringSubmatch(create)
+		if set == nil {
+			continue
+		}
+		automatic++
+		for _, command := range commands {
+			if strings.Contains(command, "create-stack-instances --stack-set-name "+set[1]+" ") {
+				assert.NotContains(t, command, "--parameter-overrides")
+			}
+		}
+	}
+	assert.Equal(t, 2, automatic)
+}
+
 // A tag of an action can be moved to other code; a commit can't.
 func TestWorkflows_PinActionsByCommit(t *testing.T) {
 	workflows, err := filepath.Glob(".github/workflows/*.yml")
