@@ -406,6 +406,9 @@ func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscri
 		}
 		for _, one := range page.Subscriptions {
 			arn := aws.ToString(one.SubscriptionArn)
+			if arn == "Deleted" { // somebody has left it, and SNS lists it for some days
+				continue
+			}
 			found = append(found, subscription{arn, aws.ToString(one.Protocol), aws.ToString(one.Endpoint), !strings.HasPrefix(arn, "arn:")})
 		}
 	}

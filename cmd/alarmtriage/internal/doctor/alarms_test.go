@@ -303,6 +303,26 @@ func TestJudgeAlarms_OtherAccountsHaveTheAlarms(t *testing.T) {
 	assert.Equal(t, selfcheck.StateProblem, check.State)
 }
 
+// SNS lists a subscription for some days after somebody has left it, with the ARN "Deleted".
+func TestSubscriptions_ThoseThatWereDeletedReceiveNothing(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	const topic = "arn:aws:sns:us-east-1:123456789012:oncall"
+	response, err := http.Post(cloud.URL+"/alarmtriage/world", "application/json", strings.NewReader(`{"answers": [{"call": "sns.list_subscriptions_by_topic",
+		"answer": {"Subscriptions": [{"SubscriptionArn": "Deleted", "Protocol": "email", "Endpoint": "left@example.com"}]}}]}`))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	found := &deployment.Deployment{}
+	found.Config.TopicARN = topic
+
+	checks := New(cloud.Config(), moto.Account, found, true).subscriptions(t.Context())
+	require.Len(t, checks, 1)
+	assert.Equal(t, selfcheck.StateProblem, checks[0].State)
+	assert.Equal(t, "The topic has no subscription. Nobody receives its messages.", checks[0].Detail)
+}
+
 func TestReceivesOthers_LooksAtMembersAndBuses(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
