@@ -211,20 +211,26 @@ func judgeQuotas(id, region string, quotas []quotatypes.ServiceQuota) selfcheck.
 	return check
 }
 
+// doubled ends the names of quotas per day of models that can be asked with a profile.
+const doubled = "(doubled for cross-region calls)"
+
 // namesModel reports whether the name of a quota ends with the name of a model, perhaps followed by its version, such as
-// "V1". "Claude Sonnet 5" is not the model of "… Claude Sonnet 5.5".
+// "V1", and by doubled. "Claude Sonnet 5" is not the model of "… Claude Sonnet 5.5".
 func namesModel(quota, model string) bool {
 	_, rest, found := strings.Cut(strings.ToLower(quota), strings.ToLower(model))
 	if !found || !strings.Contains(quota, " per ") {
 		return false
 	}
-	rest = strings.TrimSpace(rest)
+	rest = strings.TrimSpace(strings.TrimSuffix(rest, doubled))
 	return rest == "" || strings.HasPrefix(rest, "v") && !strings.ContainsAny(rest, " .")
 }
 
 // fitsProfile reports whether a quota is about a way in which the model is asked: with a global profile, another
-// profile, or none.
+// profile, or none. The last two share the quota "Model invocation max tokens per day for …", which is zero in some new accounts.
 func fitsProfile(quota, profile string) bool {
+	if strings.HasPrefix(strings.ToLower(quota), "model invocation ") {
+		return profile != models.GlobalProfile
+	}
 	kind := "On-demand"
 	switch profile {
 	case "":
