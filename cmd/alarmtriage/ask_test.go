@@ -271,6 +271,7 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 	}{
 		{"replay pipe.json", 5, "it is not a file"},
 		{"reports show pipe.json --form json", 5, "it is not a file"},
+		{"reports list --folder other.json", 5, "not a directory: check --folder"},
 		{"ask nowhere Why?", 5, "there is no report at nowhere"},
 		{"replay other.json", 5, "it is not the record of an investigation"},
 		{"replay s3://no-such-bucket-here/reports/2026/08/04/123615-orders-0123456789ab.txt", 5, "does not exist, or may not be read"},

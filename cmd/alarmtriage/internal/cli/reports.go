@@ -181,7 +181,7 @@ func (a *App) load(ctx context.Context, source reports.Source, period reports.Pe
 	progress.show("Reading the reports …")
 	found, unreadable, err := source.List(ctx, period)
 	progress.end()
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, isLocal := source.(reports.Folder); err != nil && isLocal {
 		return nil, &Problem{Code: NotFound, What: err.Error(), Remedy: "check --folder", Err: err}
 	}
 	if err != nil {
