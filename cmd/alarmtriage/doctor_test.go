@@ -99,7 +99,7 @@ func accountSettings(total, unreserved int) map[string]any {
 
 func modelQuotas(value float64) map[string]any {
 	return map[string]any{"call": "service-quotas.list_service_quotas", "answer": map[string]any{"Quotas": []any{
-		map[string]any{"QuotaName": "Cross-region model inference tokens per minute for Amazon Nova 2 Lite", "QuotaCode": "L-1234", "Value": value},
+		map[string]any{"QuotaName": "Cross-region model inference tokens per minute for Amazon Nova 2 Lite", "QuotaCode": "L-1234", "Value": value, "Adjustable": true},
 		map[string]any{"QuotaName": "On-demand model inference tokens per minute for Amazon Nova 2 Lite", "QuotaCode": "L-0", "Value": 0},
 		map[string]any{"QuotaName": "Cross-region model inference tokens per minute for Amazon Nova 2 Lite Omni", "QuotaCode": "L-0", "Value": 0},
 	}}}

@@ -197,8 +197,7 @@ func judgeQuotas(id, region string, quotas []quotatypes.ServiceQuota) selfcheck.
 		if *quota.Value == 0 && check.State == selfcheck.StateOK {
 			check = selfcheck.Check{State: selfcheck.StateWarning, Notes: check.Notes,
 				Detail: fmt.Sprintf("The quota %q is 0, so Bedrock refuses the model.", text),
-				Remedy: fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code bedrock --quota-code %s --desired-value VALUE",
-					region, aws.ToString(quota.QuotaCode))}
+				Remedy: increase(quota, region)}
 		}
 	}
 	slices.Sort(check.Notes)
@@ -209,6 +208,15 @@ func judgeQuotas(id, region string, quotas []quotatypes.ServiceQuota) selfcheck.
 		check.Detail = fmt.Sprintf("None of the %s is zero.", plural.Of(len(check.Notes), "quota"))
 	}
 	return check
+}
+
+// increase returns how to raise a quota. Those per day are usually not adjustable.
+func increase(quota quotatypes.ServiceQuota, region string) string {
+	if !quota.Adjustable {
+		return fmt.Sprintf("Ask AWS Support to raise the quota %s in %s, because Service Quotas can't.", aws.ToString(quota.QuotaCode), region)
+	}
+	return fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code bedrock --quota-code %s --desired-value VALUE",
+		region, aws.ToString(quota.QuotaCode))
 }
 
 // doubled ends the names of quotas per day of models that can be asked with a profile.

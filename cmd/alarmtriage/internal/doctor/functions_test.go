@@ -34,6 +34,12 @@ func TestJudgeQuotas_FindsTheQuotasOfTheModelAndItsProfile(t *testing.T) {
 		"Model invocation max tokens per day for Anthropic Claude Sonnet 4.5 V1 (doubled for cross-region calls): 0.",
 	}, check.Notes)
 
+	assert.Equal(t, "Ask AWS Support to raise the quota L-1 in us-east-1, because Service Quotas can't.", check.Remedy)
+	for i := range quotas {
+		quotas[i].Adjustable = true
+	}
+	assert.Contains(t, judgeQuotas("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", quotas).Remedy, "request-service-quota-increase")
+
 	check = judgeQuotas("global.anthropic.claude-sonnet-4-5-20250929-v1:0", "us-east-1", quotas)
 	assert.Equal(t, selfcheck.StateOK, check.State)
 	assert.Len(t, check.Notes, 2)
