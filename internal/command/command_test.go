@@ -213,7 +213,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3 ls |\n\njq .", ReadsAWS},
 		{"| aws s3 ls", NotUnderstood},
 		{"aws s3 ls &", ReadsAWS},
-		{"aws s3 ls > 2>/dev/null", ReadsAWS | WritesFile},
+		{"aws s3 ls > 2>/dev/null", NotUnderstood | WritesFile | NotAWS}, // shells reject it
 		{"aws s3 ls >&2 2>&1", ReadsAWS},
 
 		// What an interactive shell makes of braces and comments.
@@ -280,6 +280,14 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		{"earlier command in double quotes", "aws logs filter-log-events --filter-pattern 'a\"; touch x; echo \"'\naws logs tail \"x\n^filter^tail^\""},
 		{"earlier command in single quotes", "aws logs tail 'x\n^filter^tail^'"},
 		{"earlier command after a continued line", "aws logs tail \\\n^logs^s3^"},
+		{"end of a block, after which a zsh executes the next line", "aws logs tail g } \\\n  touch x"},
+		{"end of a block within a word", "aws logs tail g} \\\n  touch x"},
+		{"end of a block after a word with braces", "aws logs tail {g}} \\\n  touch x"},
+		{"end of a block after a variable", "aws logs tail $g} \\\n  touch x"},
+		{"end of a block in a substitution", "aws logs tail g --start-time $(date }) \\\n  touch x"},
+		{"end of a block as the name of a file", "aws logs tail g > } \\\n  touch x"},
+		{"number that belongs to the next redirection", "aws logs tail g >&2>&1 \\\n  touch x"},
+		{"the same after a blank", "aws logs tail g >& 2>/dev/null \\\n  touch x"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -289,6 +297,8 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	for _, command := range []string{
 		`aws logs filter-log-events --filter-pattern '"x!"'`, `aws logs tail g --filter-pattern "a != b"`, `aws logs tail g --filter-pattern "x\!"`,
 		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws ec2 describe-instances | printf '%s is 5%%\n' a-b`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
+		`aws logs tail g --filter-pattern '{ $.a = 1 }'`, `aws logs tail g --filter-pattern "}"`, `aws logs tail {g}`, `aws logs tail "${g}"`, `aws logs tail g \}`,
+		`aws logs tail g >/dev/null 2>&1`, `aws logs tail g 2>/dev/null`,
 	} {
 		assert.Equal(t, ReadsAWS, Classify(command), command)
 	}

@@ -172,8 +172,10 @@ func (p *parser) redirection(depth int) {
 		p.at++
 	}
 	comment := strings.HasPrefix(p.text[p.at:], "#")
+	number := leadingDigits(p.text[p.at:])
+	isNext := number > 0 && strings.IndexAny(p.text[p.at+number:], "<>") == 0 // the number belongs to another redirection, so this one is an error
 	target := p.word(depth)
-	if target.text == "" || !target.constant || comment {
+	if target.text == "" || !target.constant || comment || isNext {
 		p.ok = false
 	}
 	switch {
@@ -196,7 +198,7 @@ var isDescriptor = set("/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 func (p *parser) word(depth int) word {
 	w := word{constant: true}
 	var b strings.Builder
-	start, hasBrace := p.at, false
+	start, hasBrace, openBraces := p.at, false, 0
 	for p.ok && p.at < len(p.text) {
 		c := p.text[p.at]
 		switch c {
@@ -240,6 +242,14 @@ func (p *parser) word(depth int) word {
 			p.at++
 		case '{':
 			hasBrace = true
+			openBraces++
+			b.WriteByte(c)
+			p.at++
+		case '}':
+			// A zsh reads it as the end of a block. That is an error, so an interactive zsh drops the line and executes the next one,
+			// with which other shells continue the command.
+			p.ok = openBraces > 0
+			openBraces--
 			b.WriteByte(c)
 			p.at++
 		case ',', '.':
