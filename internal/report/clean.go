@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -306,10 +305,10 @@ func defangAddresses(text string) string {
 		}
 		after := strings.TrimLeft(rest[colon+1:], `/\`)
 		slashes := rest[colon+1 : len(rest)-len(after)]
-		isAddress := len(slashes) >= 2 && endsWithScheme(rest[:colon]) // else no host is searched: a long text can have a colon everywhere
+		isAddress := len(slashes) >= 2 && schemeBefore(rest[:colon]) > 0 // else no host is searched: a long text can have a colon everywhere
 		host := ""
 		if isAddress {
-			host = upTo(after, endOfHost)
+			host = hostOf(after)
 		}
 		if !isAddress ||
 			slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `\%`) && !strings.Contains(upTo(after, endOfAuthority), "@") {
@@ -333,6 +332,22 @@ func defangAddresses(text string) string {
 	return b.String() + rest
 }
 
+// hostOf returns the host at the beginning of a text, for a reader. It ends before another address, which is read on its own.
+func hostOf(text string) string {
+	for end := 0; ; end++ {
+		next := strings.IndexAny(text[end:], endOfHost+":")
+		if next < 0 {
+			return text
+		}
+		if end += next; text[end] != ':' {
+			return text[:end]
+		}
+		if scheme := schemeBefore(text[:end]); scheme > 0 && len(text)-end > 2 && strings.Trim(text[end+1:end+3], `/\`) == "" {
+			return text[:end-scheme]
+		}
+	}
+}
+
 // upTo returns the text before the first of some characters.
 func upTo(text, end string) string {
 	if at := strings.IndexAny(text, end); at >= 0 {
@@ -341,11 +356,14 @@ func upTo(text, end string) string {
 	return text
 }
 
-func endsWithScheme(text string) bool {
-	return slices.ContainsFunc(schemes, func(scheme string) bool {
-		at := len(text) - len(scheme)
-		return at >= 0 && strings.EqualFold(text[at:], scheme)
-	})
+// schemeBefore returns the length of the scheme at the end of a text, or 0.
+func schemeBefore(text string) int {
+	for _, scheme := range schemes {
+		if at := len(text) - len(scheme); at >= 0 && strings.EqualFold(text[at:], scheme) {
+			return len(scheme)
+		}
+	}
+	return 0
 }
 
 // plain cleans text and joins it into one line.

@@ -83,6 +83,10 @@ func TestText_DeceptiveAddressesAreNoLinks(t *testing.T) {
 		rec := &investigation.Record{Report: investigation.Report{Summary: marked, NotSeen: []string{marked}, Prevention: []string{marked}}}
 		assert.NotContains(t, report.Text(rec, report.Links{}), "https://", marked)
 	}
+	for _, before := range []string{`https:\\x:`, `http://a\:`, "https://\u0430:", `ftp:\\ü`} { // addresses within the hosts of others
+		rec := &investigation.Record{Report: investigation.Report{Summary: strings.Repeat(before, 9) + "https://aws.amazon.com@evil.example/x"}}
+		assert.Contains(t, report.Text(rec, report.Links{}), "https[:]//aws.amazon.com@evil.example/x", before)
+	}
 	for _, address := range []string{
 		"https://evil.example", "https://console.aws.amazon.com/x?user=a@b.example#c@d", "https://evil.example/@user", "https://evil.example?x=@y",
 		"https://evil.example (mail me@evil.example)", "https://[2001:db8::1]/x", "see me@evil.example https://evil.example",
@@ -94,7 +98,7 @@ func TestText_DeceptiveAddressesAreNoLinks(t *testing.T) {
 
 // The time to render must not grow with the square of the length of a line: these would take hours.
 func TestText_LongLinesOfColonsAndMarksAreRendered(t *testing.T) {
-	for _, repeated := range []string{":", "ab:", "https:", "\u20dd", "a\u0301\u20dd", "\u0301\u20e0"} {
+	for _, repeated := range []string{":", "ab:", "https:", `https:\\`, "https://", `https:\\a:b`, "\u20dd", "a\u0301\u20dd", "\u0301\u20e0"} {
 		line := strings.Repeat(repeated, 2<<20/len(repeated))
 		rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{
 			{Number: 1, Answer: &toolcall.Answer{Stdout: line + " end of the line"}},
