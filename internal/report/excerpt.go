@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -243,20 +242,15 @@ type searchable struct {
 	normal *provenance.Text // nil: not needed yet
 }
 
-// locate finds a quote in an output, in any encoding.
+// locate finds a quote in an output, in any encoding, if possible where it begins and ends with whole words.
 func (s *searchable) locate(quote string) (from, to int, ok bool) {
-	quote = strings.TrimSpace(quote)
-	if quote == "" {
-		return 0, 0, false
-	}
-	if at := strings.Index(s.text, quote); at >= 0 {
-		return at, at + len(quote), true
-	}
 	if s.normal == nil {
 		s.normal = provenance.NewText(s.text)
 	}
-	if found := s.normal.Find(quote, true); len(found) > 0 {
-		return found[0].From, found[0].To, true
+	for _, isCut := range []bool{false, true} {
+		if found := s.normal.Find(quote, isCut); len(found) > 0 {
+			return found[0].From, found[0].To, true
+		}
 	}
 	return 0, 0, false
 }

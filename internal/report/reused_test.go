@@ -36,6 +36,20 @@ func TestHTML_QuoteOfAReusedAnswerLinksToItsPlace(t *testing.T) {
 	assert.Contains(t, string(page), `<mark id="quote-1-1">`)
 }
 
+func TestHTML_QuoteLinksToWholeWords(t *testing.T) {
+	answer := &toolcall.Answer{Success: true, Output: `"FunctionName": "payments", "Timeout": 30, "FunctionName": "orders", "Timeout": 3`}
+	rec := &investigation.Record{
+		ID: "i", Alarm: alarmevent.Alarm{Name: "orders-errors", State: alarmevent.StateAlarm}, Outcome: investigation.OutcomeCompleted,
+		Rounds: []investigation.Round{{Number: 1, Calls: []investigation.ToolCall{{Number: 1, Command: "x", Answer: answer}}}},
+		Report: investigation.Report{RootCause: "It timed out.", Findings: []investigation.Finding{
+			{Statement: "Its timeout is 3 s.", Verified: true, Evidence: []investigation.Citation{{Call: 1, Quote: `"Timeout": 3`, Found: true}}},
+		}},
+	}
+	page, err := report.HTML(rec, report.Links{})
+	require.NoError(t, err)
+	assert.Contains(t, string(page), `&#34;orders&#34;, <mark id="quote-1-1">&#34;Timeout&#34;: 3</mark></pre>`, "30 is another number")
+}
+
 func TestSubject_ShortAccountNameGoesBeforeTheAlarmsName(t *testing.T) {
 	rec := &investigation.Record{
 		Alarm: alarmevent.Alarm{
