@@ -4,8 +4,9 @@ They use boto3 like any other code, so the broker decides which requests pass.
 """
 
 import time
+from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import place
 from .dates import Moment, epoch
@@ -60,7 +61,7 @@ def metric(
     end: Optional[Moment] = None, stat: str = "Average", period: int = 60, region: Optional[str] = None, account: Optional[str] = None,
 ) -> List[Dict[str, Any]]:
     """Reads a metric. Returns one entry per series with `label`, `points` ([time, value], oldest first, the newest 500), and
-    `status` (Complete, or why points are missing).
+    `status` (Complete, or why points are missing, and whether another series has the same label).
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
     a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. `start` defaults to 3 hours before `end`.
@@ -89,12 +90,16 @@ def metric(
         "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
         "EndTime": datetime.fromtimestamp(until, timezone.utc) + timedelta(seconds=1), "ScanBy": "TimestampAscending"}
     messages: Dict[str, None] = {}  # such as that a search matches more series than CloudWatch returns
-    client, found = boto3.client("cloudwatch", region_name=region, **place.naming(account if is_read else None)), {}
-    for _ in range(MAX_PAGES):
+    client = boto3.client("cloudwatch", region_name=region, **place.naming(account if is_read else None))
+    found: Dict[Tuple[str, int], Dict[str, Any]] = {}
+    for page in range(MAX_PAGES):
         answer = client.get_metric_data(**request)
+        labels: "Counter[str]" = Counter()
         messages.update((f": {message.get('Code')}: {message.get('Value')}", None) for message in answer.get("Messages") or [])
         for result in answer.get("MetricDataResults") or []:
-            series = found.setdefault(result.get("Label") or name, {"label": result.get("Label") or name, "points": []})
+            label = result.get("Label") or name
+            labels[label] += 1  # a page has each series once
+            series = found.setdefault((label, labels[label]), {"label": label, "points": []})
             series["points"] += [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
                                  for at, value in zip(result.get("Timestamps") or [], result.get("Values") or [])]
             series["status"] = result.get("StatusCode") or "Complete"
@@ -105,9 +110,13 @@ def metric(
         for series in found.values():
             series["status"] += f": only the first {MAX_PAGES} pages were read, so newer points can be missing"
     if messages and not found:
-        found[name] = {"label": name, "points": [], "status": "Incomplete"}
-    for series in found.values():
+        found[name, 1] = {"label": name, "points": [], "status": "Incomplete"}
+    for (label, _), series in found.items():
         series["status"] += "".join(messages)
+        if (label, 2) in found:
+            series["status"] += ": another series, with other dimensions or of another account, has the same label"
+            if page > 0:
+                series["status"] += ", and some points can be those of the other one"
         if len(series["points"]) > MAX_POINTS:
             series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
             series["points"] = series["points"][-MAX_POINTS:]

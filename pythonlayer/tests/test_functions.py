@@ -314,6 +314,22 @@ class Metric(FakeAWS):
         query = self.calls[0][1]["MetricDataQueries"][0]
         self.assertEqual("SEARCH('MetricName=\"ApproximateAgeOfOldestMessage\" Namespace=\"AWS/SQS\"', 'Maximum', 60)", query["Expression"])
 
+    def test_series_with_the_same_label_are_kept_apart(self) -> None:
+        def answer(pages: int) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
+            def page(request: Dict[str, Any]) -> Dict[str, Any]:
+                at = int(request.get("NextToken") or 1)
+                return {"MetricDataResults": [
+                    {"Id": "m1", "Label": "orders", "Timestamps": [MOMENT + timedelta(minutes=at)], "Values": [value], "StatusCode": "Complete"}
+                    for value in (1.0, 900.0)], **({"NextToken": str(at + 1)} if at < pages else {})}
+            return page
+        text = "Complete: another series, with other dimensions or of another account, has the same label"
+        for pages, want in ((1, text), (2, f"{text}, and some points can be those of the other one")):
+            with self.subTest(pages):
+                self.answers["get_metric_data"] = answer(pages)
+                found = queries.metric("AWS/Lambda", "Errors")
+                self.assertEqual([("orders", want)] * 2, [(series["label"], series["status"]) for series in found])
+                self.assertEqual([[1.0] * pages, [900.0] * pages], [[value for _, value in series["points"]] for series in found])
+
     def test_missing_points_are_stated(self) -> None:
         def answer(points: int, token: Dict[str, Any]) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
             times = [MOMENT + timedelta(minutes=i) for i in range(points)]
