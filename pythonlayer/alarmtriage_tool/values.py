@@ -11,7 +11,7 @@ from typing import Any, Dict, Set, Tuple
 from .words import beginning
 
 MAX_DEPTH = 40
-MAX_ITEMS = 200_000  # values in one result; the rest is replaced by a text
+MAX_ITEMS = 200_000  # values in one result; one text replaces the rest
 MAX_TEXT = 500_000  # characters of a result that are sent; one can take 12 bytes in the message, which may have 8 MB
 MAX_REPR = 2_000  # characters of the repr of one value that is not JSON
 
@@ -79,7 +79,12 @@ def _container(value: Any, depth: int, walk: _Walk) -> Any:
     try:
         if isinstance(value, dict):
             return _fields(value, depth, walk)
-        return [_plain(item, depth + 1, walk) for item in _ordered(value)]
+        items = []
+        for item in _ordered(value):
+            items.append(_plain(item, depth + 1, walk))
+            if walk.items > MAX_ITEMS:
+                break
+        return items
     finally:
         walk.open.discard(id(value))
 
@@ -92,6 +97,8 @@ def _fields(value: Any, depth: int, walk: _Walk) -> Any:
         while name in fields:
             name = f"{name} ({type(k).__name__})"
         fields[name] = _plain(v, depth + 1, walk)
+        if walk.items > MAX_ITEMS:
+            break
     return fields
 
 

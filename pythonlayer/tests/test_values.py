@@ -50,6 +50,12 @@ class Values(unittest.TestCase):
         self.assertIn("nested too deeply", values.to_json(deep))
         self.assertIn("too many values", values.to_json([0] * (values.MAX_ITEMS + 10)))
 
+    def test_one_text_replaces_the_values_beyond_the_limit(self) -> None:
+        rows = [{"id": i, "tags": ["a", "b"]} for i in range(values.MAX_ITEMS)]
+        for value in (range(10**12), list(range(values.MAX_ITEMS * 2)), {i: i for i in range(values.MAX_ITEMS * 2)}, [rows, rows]):
+            with self.subTest(type(value).__name__):
+                self.assertEqual(1, values.to_json(value).count("… truncated: too many values"))
+
     def test_a_hostile_repr_is_contained(self) -> None:
         class Hostile:
             def __repr__(self) -> str:
