@@ -187,6 +187,9 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 		s.failed(prepared.charge, isDialError(err))
 		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 		call.ErrorCode = string(kindOf(err))
+		if ctx.Err() != nil { // AWS may have received the request
+			call.ErrorCode = codeCallEnded
+		}
 		s.record(call)
 		return writeHead(connection, answerHead{Error: err.Error(), Kind: kindOf(err)}) == nil
 	}
@@ -224,6 +227,9 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	s.record(call)
 	return whole
 }
+
+// codeCallEnded is the error code of a request to which AWS did not answer before the tool call ended.
+const codeCallEnded = "CallEnded"
 
 func kindOf(err error) failureKind {
 	var timeout interface{ Timeout() bool }

@@ -453,6 +453,34 @@ func TestServe_ReportsThatEverythingEnded(t *testing.T) {
 	assert.True(t, <-ended)
 }
 
+// A request that AWS has not answered when the tool call ends is not one that found no connection to AWS.
+func TestServe_RecordsThatTheCallEndedBeforeAWSAnswered(t *testing.T) {
+	received := make(chan struct{})
+	aws := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // until then, the server does not notice that the connection is closed
+		close(received)
+		<-r.Context().Done()
+	}))
+	defer aws.Close()
+	b := staticBroker(t, Options{Endpoints: []string{aws.URL}})
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.SetNonblock(pair[0], true))
+	control := os.NewFile(uintptr(pair[0]), "control")
+	defer control.Close()
+	session, ended := b.NewSession(0.25), make(chan bool, 1)
+	go func() { ended <- session.Serve(context.Background(), control) }()
+	send(t, connected(t, pair[1]), meteredRequest(&meteredAWS{URL: aws.URL}, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters"), "{}")
+	<-received
+	unix.Close(pair[1])
+	assert.True(t, <-ended)
+	calls, _, _ := session.Audit()
+	require.Len(t, calls, 1)
+	assert.Equal(t, toolcall.AWSCall{
+		Service: "ecs", Operation: "ListClusters", Region: calls[0].Region, ErrorCode: codeCallEnded, DurationMS: calls[0].DurationMS,
+	}, calls[0])
+}
+
 // connected returns a connection to the session of a control socket, created as the sandboxed code does.
 func connected(t *testing.T, control int) net.Conn {
 	t.Helper()
