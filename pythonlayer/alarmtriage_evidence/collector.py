@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
@@ -13,6 +14,7 @@ from .changes import changes
 from .context import MAX_NOTE, Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
+OF_CALL = 0.75  # most of the call's own time limit: at its end, all that was read would be lost
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
@@ -24,12 +26,19 @@ def collect(alarm: Mapping[str, Any]) -> Dict[str, Any]:
 
     `alarm` is the input that internal/evidence in the orchestrator writes.
     """
-    ctx = Context(alarm, datetime.now(timezone.utc), float(alarm.get("seconds") or SECONDS))
+    ctx = Context(alarm, datetime.now(timezone.utc), _seconds(alarm))
     evidence = _Collection(ctx).run()
     plain = json.loads(json.dumps(evidence, default=_encode))
     bounds.shorten(ctx, plain)
     print(text.of(ctx, plain))
     return plain
+
+
+def _seconds(alarm: Mapping[str, Any]) -> float:
+    """Returns the time limit of the collection in seconds. That of the call, ToolTimeout, can be shorter."""
+    wanted = float(alarm.get("seconds") or SECONDS)
+    left = signal.getitimer(signal.ITIMER_REAL)[0]  # as the runner set it; 0: no limit
+    return min(wanted, OF_CALL * left) if left else wanted
 
 
 class _Collection:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 import sys
 import threading
 import unittest
@@ -304,6 +305,20 @@ class Texts(unittest.TestCase):
             self.assertTrue(any("its reserved concurrency is 0" in one["text"] for one in found["observations"]), found)
             self.assertTrue(any(one.startswith("definition") and one.endswith("not finished within the time of the collection") for one in found["problems"]), found)
         self.assertIn("child alarms: not read in time", of_several["problems"])
+
+    def test_the_collection_ends_before_the_time_limit_of_its_call(self) -> None:
+        slow, late = threading.Event(), threading.Event()
+        before = signal.signal(signal.SIGALRM, lambda number, frame: late.set())
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        try:
+            found, _, _ = collected({"lambda.get_function_concurrency": lambda request: {} if slow.wait(30) else {},
+                                     "cloudtrail.lookup_events": {"Events": []}}, fallback=lambda_alarm(), seconds=20)
+            self.assertFalse(late.is_set())
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            slow.set()
+        self.assertIn("concurrency of Lambda function orders: not finished within the time of the collection", found["problems"])
 
     def test_hundreds_of_incomplete_series_hide_no_other_problem(self) -> None:
         results = [{"Id": "m1", "Label": f"orders-{n}", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [1.0]} for n in range(200)]
