@@ -149,6 +149,7 @@ class Statements(Staged):
             ("SELECT 'it''s', 'hunter2'", "aurora-postgresql"), (r"SELECT 'C:\', 'hunter2'", "postgres"), (r"SELECT 'it\'s', 'hunter2'", "mysql"),
             ("DO $$ BEGIN PERFORM login($a$hunter2$a$); END $$", "postgres"), ("SELECT $body$hunter2$body$", "postgres"), ("SELECT E'hunter2'", "postgres"), ("ALTER ROLE app PASSWORD $a1$hunter2$a1$", "postgres"),
             ('ALTER USER app IDENTIFIED BY "hunter2"', "oracle-ee"), ("ALTER USER app identified by hunter2", "oracle-se2"),
+            ('CREATE USER app IDENTIFIED BY"hunter2"', "oracle-ee"), ("ALTER USER app IDENTIFIED BY/**/hunter2", "oracle-ee"),
             ('CREATE USER app IDENTIFIED BY "hunter2"', "aurora-mysql"), ('SET PASSWORD = "hunter2"', "mariadb"), ("CREATE LOGIN a WITH PASSWORD = N'hunter2'", "sqlserver-se"),
         ):
             with self.subTest(statement):

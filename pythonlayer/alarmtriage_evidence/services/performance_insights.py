@@ -21,7 +21,7 @@ MOST_KEYS = 25  # that Performance Insights returns of one dimension
 HIGH_LOAD = 0.5  # average active sessions; what adds less is seldom why a database is slow
 
 _METRIC = "db.load.avg"  # in average active sessions
-_QUOTE = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|(?i:\bidentified\s+by\s+(?=\S))")  # begins a text in SQL, or ends before a password of Oracle
+_QUOTE = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|(?i:\bidentified\s+by\b\s*(?=\S))")  # begins a text in SQL, or ends before a password of Oracle
 _MYSQL_QUOTE = re.compile(r"['\"]")
 
 
@@ -124,5 +124,5 @@ def _shown(statement: str, instance: Mapping[str, Any]) -> str:
     text = " ".join(statement.split())
     quote = None if _is_docdb(instance) else (_MYSQL_QUOTE if "mysql" in engine or "mariadb" in engine else _QUOTE).search(text)
     if quote:
-        text = text[:quote.start() if not quote[0].endswith(" ") else quote.end()] + "…"
+        text = text[:quote.start() if quote[0][0] in "'\"$" else quote.end()] + "…"
     return text if len(text) <= MAX_STATEMENT else beginning(text, MAX_STATEMENT - 1) + "…"
