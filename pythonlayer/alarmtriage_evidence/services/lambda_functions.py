@@ -316,7 +316,7 @@ def _is_throttled(ctx: Context, name: str) -> bool:
 
 
 def _heaviest(ctx: Context) -> Dict[str, float]:
-    """Returns the highest number of concurrent executions of some functions after the onset."""
+    """Returns the highest number of concurrent executions of some functions after the onset, or none if not all could be read."""
     _, onset, end = ctx.windows()
     query = ('SELECT MAX(ConcurrentExecutions) FROM SCHEMA("AWS/Lambda", FunctionName) GROUP BY FunctionName ORDER BY MAX() DESC '
              f'LIMIT {MAX_HEAVY}')
@@ -324,6 +324,8 @@ def _heaviest(ctx: Context) -> Dict[str, float]:
     results, states = ctx.metric_data(what, MetricDataQueries=[{"Id": "q0", "Expression": query, "Period": 60}], StartTime=onset, EndTime=end)
     for status in states.values():
         ctx.note(f"{what}: incomplete ({status})")
+    if states:
+        return {}
     found: Dict[str, float] = {}
     for result in results:
         label = result.get("Label") or ""
