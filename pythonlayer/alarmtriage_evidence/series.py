@@ -12,7 +12,8 @@ from alarmtriage_tool import cloudwatch
 from .context import AROUND, Context, Onset, number
 
 MAX_POINTS = 240  # of one series
-MAX_SERIES = 12
+MAX_SERIES = 12  # that are shown
+MAX_QUERIES = 20  # of one alarm, which is CloudWatch's limit; any of them can be what another one needs
 MAX_PAGES = 5  # of GetMetricData
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
@@ -44,9 +45,9 @@ def of_metrics(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
 def _queries(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Returns the GetMetricData queries of an alarm. Metrics of another account name that account."""
     if source.get("Metrics"):
-        if len(source["Metrics"]) > MAX_SERIES:
-            ctx.note(f"series: only {MAX_SERIES} of the alarm's {len(source['Metrics'])} queries were read")
-        wanted = json.loads(json.dumps(source["Metrics"][:MAX_SERIES]))
+        if len(source["Metrics"]) > MAX_QUERIES:
+            ctx.note(f"series: only {MAX_QUERIES} of the alarm's {len(source['Metrics'])} queries were read")
+        wanted = json.loads(json.dumps(source["Metrics"][:MAX_QUERIES]))
         for query in wanted:
             query["ReturnData"] = True
     elif source.get("MetricName"):

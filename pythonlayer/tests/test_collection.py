@@ -154,6 +154,21 @@ class Partial(unittest.TestCase):
             self.assertEqual((want, bool(want)), (len(found["series"]), "no data points" in text))
             self.assertEqual(not want, "series: Errors is incomplete (Forbidden)" in found["problems"])
 
+    def test_the_evaluated_expression_of_many_queries_is_read(self) -> None:
+        def read(request: Dict[str, Any]) -> Dict[str, Any]:
+            known = [query["Id"] for query in request["MetricDataQueries"]]
+            if "sum" in known and not {f"m{n}" for n in range(10)} <= set(known):
+                raise error("ValidationError")
+            return {"MetricDataResults": [{"Id": id, "Label": id, "StatusCode": "Complete", "Timestamps": [FIRED], "Values": [5.0]} for id in known]}
+
+        metrics = [{**lambda_alarm()["Metrics"][0], "Id": f"m{n}", "ReturnData": False} for n in range(10)]
+        shares = [{"Id": f"e{n}", "Expression": f"m{n} / 2", "ReturnData": False} for n in range(9)]
+        evaluated = {"Id": "sum", "Expression": "SUM(METRICS())", "ReturnData": True}
+        for listed in ([*metrics, *shares, evaluated], [evaluated, *shares, *metrics]):
+            found, _, _ = collected({"cloudwatch.get_metric_data": read}, fallback={"AlarmName": "a", "Metrics": listed, "Threshold": 3.0})
+            self.assertEqual(("sum", 3.0, series.MAX_SERIES), (found["series"][0]["id"], found["series"][0]["threshold"], len(found["series"])))
+            self.assertIn("series: only 12 of 20 are shown", found["problems"])
+
     def test_an_incomplete_query_for_the_heaviest_functions_is_noted_and_left_out(self) -> None:
         result = {"Id": "q0", "Label": "orders", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [5.0]}
         message = {"Code": "MaxMetricsExceeded", "Value": "too many metrics"}
