@@ -9,12 +9,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import cloudwatch
 
-from .context import AROUND, Context, Onset, number
+from .context import AROUND, Context, Onset, number, stamp
 
 MAX_POINTS = 240  # of one series
 MAX_SERIES = 12  # that are shown
 MAX_QUERIES = 20  # of one alarm, which is CloudWatch's limit; any of them can be what another one needs
 MAX_PAGES = 5  # of GetMetricData
+FINE = timedelta(hours=3)  # for which CloudWatch keeps datapoints of less than a minute
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
 LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not have evaluated yet
@@ -77,11 +78,14 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     periods = [q.get("MetricStat", {}).get("Period") or q.get("Period") or 60 for q in wanted]
     step = timedelta(seconds=max(periods + [1]))
     span = min(max(step * 180, timedelta(hours=1)), timedelta(days=14))
-    # CloudWatch counts the periods from the start of a request, and those of an alarm from the full hour or day.
-    start = datetime.fromtimestamp((ctx.fired_at - span).timestamp() // step.total_seconds() * step.total_seconds(), timezone.utc)
-    request: Dict[str, Any] = {
-        "MetricDataQueries": wanted, "StartTime": start, "ScanBy": "TimestampAscending",
-        "EndTime": min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))}
+    start = _aligned(ctx.fired_at - span, step)
+    end = min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))
+    if min(periods) < 60 and start < ctx.now - FINE:
+        start = _aligned(ctx.now - FINE, step) + 2 * step  # still within these hours when CloudWatch gets the request
+        ctx.note(f"series: datapoints before {stamp(start)} were not read, because CloudWatch keeps those of less than a minute for 3 hours")
+        if start >= end:
+            return []
+    request: Dict[str, Any] = {"MetricDataQueries": wanted, "StartTime": start, "ScanBy": "TimestampAscending", "EndTime": end}
     results: List[Dict[str, Any]] = []
     states: Dict[Tuple[str, str], str] = {}
     for page in range(MAX_PAGES):
@@ -106,6 +110,11 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         ctx.note(f"series: {labels[0]}{more} incomplete ({state})")
     # A result without data because CloudWatch could not read it, such as that of a metric of another account, is no series without data.
     return [r for r in results if r.get("Timestamps") or states[(r["Id"], r.get("Label") or "")].startswith("Complete")]
+
+
+def _aligned(at: datetime, step: timedelta) -> datetime:
+    """Returns the start of a time's period. CloudWatch counts the periods of a request from its start, and those of an alarm from the full hour or day."""
+    return datetime.fromtimestamp(at.timestamp() // step.total_seconds() * step.total_seconds(), timezone.utc)
 
 
 def _series(

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import unittest
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Tuple
 from unittest import mock
 
@@ -153,6 +153,19 @@ class Partial(unittest.TestCase):
             found, text, _ = collected(answers, account=OTHER, fallback=lambda_alarm())
             self.assertEqual((want, bool(want)), (len(found["series"]), "no data points" in text))
             self.assertEqual(not want, "series: Errors is incomplete (Forbidden)" in found["problems"])
+
+    def test_datapoints_that_cloudwatch_keeps_no_longer_are_not_called_absent(self) -> None:
+        query = lambda_alarm()["Metrics"][0]
+        for hours, asked in ((1, True), (2.5, True), (4, False)):
+            with self.subTest(hours):
+                ago = datetime.now(timezone.utc) - timedelta(hours=hours)
+                answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete"}]}}
+                fallback = {"AlarmName": "a", "Metrics": [{**query, "MetricStat": {**query["MetricStat"], "Period": 10}}]}
+                found, text, aws = collected(answers, fallback=fallback, time=ago.timestamp())
+                starts = [request["StartTime"] for name, request in aws.requests if name == "cloudwatch.get_metric_data" and request["MetricDataQueries"][0]["Id"] == "m1"]
+                self.assertEqual((asked, asked), (bool(starts), "no data points" in text))
+                self.assertTrue(all(start > datetime.now(timezone.utc) - timedelta(hours=3) and start.timestamp() % 10 == 0 for start in starts))
+                self.assertEqual(hours > 1, any("for 3 hours" in problem for problem in found["problems"]))
 
     def test_the_evaluated_expression_of_many_queries_is_read(self) -> None:
         def read(request: Dict[str, Any]) -> Dict[str, Any]:
