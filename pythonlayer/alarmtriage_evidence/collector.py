@@ -14,7 +14,7 @@ from .changes import changes
 from .context import MAX_NOTE, Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
-OF_CALL = 0.75  # most of the call's own time limit: at its end, all that was read would be lost
+SPARE = 3.0  # seconds before the call's own time limit, at which all that was read would be lost
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
@@ -38,7 +38,7 @@ def _seconds(alarm: Mapping[str, Any]) -> float:
     """Returns the time limit of the collection in seconds. That of the call, ToolTimeout, can be shorter."""
     wanted = float(alarm.get("seconds") or SECONDS)
     left = signal.getitimer(signal.ITIMER_REAL)[0]  # as the runner set it; 0: no limit
-    return min(wanted, OF_CALL * left) if left else wanted
+    return min(wanted, left - SPARE) if left else wanted
 
 
 class _Collection:

@@ -337,7 +337,7 @@ class Texts(unittest.TestCase):
     def test_the_collection_ends_before_the_time_limit_of_its_call(self) -> None:
         slow, late = threading.Event(), threading.Event()
         before = signal.signal(signal.SIGALRM, lambda number, frame: late.set())
-        signal.setitimer(signal.ITIMER_REAL, 2)
+        signal.setitimer(signal.ITIMER_REAL, 4)
         try:
             found, _, _ = collected({"lambda.get_function_concurrency": lambda request: {} if slow.wait(30) else {},
                                      "cloudtrail.lookup_events": {"Events": []}}, fallback=lambda_alarm(), seconds=20)
