@@ -685,6 +685,35 @@ func TestTriage_ConfirmsMessagesOfMembersWhoseAccountsAreRedacted(t *testing.T) 
 	d = deploy(t, "redacts-composite", conclude(line, "does not exist"), redacts).fire(t, composite(member))
 	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
 	assert.Equal(t, []string{arnOf(member, "orders-errors")}, d.record.Alarm.Children, "its rule names the alarm that triggered it")
+
+	changed := shared.transitioned.Add(-5 * time.Minute).Truncate(time.Second)
+	contributor := map[string]any{"ContributorId": "orders-web", "ContributorAttributes": map[string]any{}, "StateReason": "x", "StateTransitionedTimestamp": changed.Unix()}
+	stage(t, map[string]any{"call": "cloudwatch.describe_alarm_contributors", "account": member, "when": map[string]any{"NextToken": "orders-page"},
+		"answer": map[string]any{"AlarmContributors": []any{contributor}}},
+		map[string]any{"call": "cloudwatch.describe_alarm_contributors", "account": member,
+			"answer": map[string]any{"AlarmContributors": []any{}, "NextToken": "orders-page"}})
+	d = deploy(t, "redacts-contributor", conclude(line, "does not exist"), redacts).fire(t, notification(map[string]any{
+		"AlarmName": "orders-errors", "AlarmArn": arnOf(member, "orders-errors"), "AWSAccountId": member, "AlarmContributorId": "orders-web",
+		"NewStateValue": "ALARM", "NewStateReason": "Threshold Crossed", "StateChangeTime": changed.UTC().Format("2006-01-02T15:04:05.000-0700"),
+	}))
+	assert.Empty(t, d.record.Alarm.Unconfirmed)
+}
+
+// stage replaces the answers of operations that moto does not have, until the test ends.
+func stage(t *testing.T, answers ...map[string]any) {
+	t.Helper()
+	post := func(answers []map[string]any) {
+		body, err := json.Marshal(map[string]any{"answers": answers})
+		require.NoError(t, err)
+		response, err := http.Post(shared.cloud.URL+"/alarmtriage/world", "application/json", bytes.NewReader(body))
+		require.NoError(t, err)
+		answer, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode, "%s", answer)
+	}
+	post(answers)
+	t.Cleanup(func() { post([]map[string]any{}) })
 }
 
 // The member's CloudWatch confirms a composite alarm with its rule and its triggering alarms. Its investigation covers those of

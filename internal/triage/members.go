@@ -92,10 +92,11 @@ result = {kind: [{"name": names.index(a["AlarmName"]), "state": a.get("StateValu
           for kind in ("MetricAlarms", "CompositeAlarms", "LogAlarms")}
 `
 
+// describeMembersContributors returns texts as lists of characters, too: a pattern can also match the ID of a contributor.
 const describeMembersContributors = `answer = boto3.client("cloudwatch").describe_alarm_contributors(**json.loads(%s))
-result = {"contributors": [{"id": c.get("ContributorId"), "transitioned": c["StateTransitionedTimestamp"].timestamp()}
-                           for c in answer.get("AlarmContributors") or [] if c.get("StateTransitionedTimestamp")],
-          "next": answer.get("NextToken")}
+result = {"contributors": [{"id": [ord(c) for c in a.get("ContributorId") or ""], "transitioned": a["StateTransitionedTimestamp"].timestamp()}
+                           for a in answer.get("AlarmContributors") or [] if a.get("StateTransitionedTimestamp")],
+          "next": [ord(c) for c in answer.get("NextToken") or ""]}
 `
 
 // memberAlarm is an alarm in the result of describeMembersAlarms.
@@ -155,10 +156,10 @@ func (m memberCloudWatch) DescribeAlarmContributors(
 ) (*cloudwatch.DescribeAlarmContributorsOutput, error) {
 	var found struct {
 		Contributors []struct {
-			ID           *string  `json:"id"`
+			ID           []rune   `json:"id"`
 			Transitioned *float64 `json:"transitioned"`
 		} `json:"contributors"`
-		Next *string `json:"next"`
+		Next []rune `json:"next"`
 	}
 	request := map[string]any{"AlarmName": in.AlarmName}
 	if in.NextToken != nil {
@@ -167,9 +168,14 @@ func (m memberCloudWatch) DescribeAlarmContributors(
 	if err := m.run(ctx, describeMembersContributors, request, &found); err != nil {
 		return nil, err
 	}
-	out := &cloudwatch.DescribeAlarmContributorsOutput{NextToken: found.Next}
+	out := &cloudwatch.DescribeAlarmContributorsOutput{}
+	if len(found.Next) > 0 {
+		out.NextToken = aws.String(string(found.Next))
+	}
 	for _, c := range found.Contributors {
-		out.AlarmContributors = append(out.AlarmContributors, types.AlarmContributor{ContributorId: c.ID, StateTransitionedTimestamp: moment(c.Transitioned)})
+		out.AlarmContributors = append(out.AlarmContributors, types.AlarmContributor{
+			ContributorId: aws.String(string(c.ID)), StateTransitionedTimestamp: moment(c.Transitioned),
+		})
 	}
 	return out, nil
 }
