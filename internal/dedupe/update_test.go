@@ -91,6 +91,45 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatRuns(t *testing.T) {
 	}
 }
 
+// A transition can take over the unfinished investigation of an earlier one. Its retry must end that, too.
+func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing.T) {
+	for name, isEarlier := range map[string]bool{"within the window": false, "after the window": true} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+			first := alarmevent.Alarm{
+				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
+				State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
+			}
+			claim, _, err := table.Claim(t.Context(), &first, "first", "id-1", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.NoError(t, table.Park(t.Context(), claim, []byte("record"), true, false))
+
+			now = now.Add(10 * time.Minute)
+			if isEarlier {
+				now = now.Add(2 * time.Hour)
+			}
+			event := first
+			event.Time = now
+			update := event
+			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-2", now.Add(time.Minute))
+			require.NoError(t, err)
+			_, duplicate, err := table.Claim(t.Context(), &event, "second", "id-3", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.Nil(t, duplicate)
+			require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+
+			again, duplicate, err := table.Claim(t.Context(), &event, "second", "id-3", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.Nil(t, duplicate)
+			assert.Equal(t, "id-1", again.ID)
+			assert.Equal(t, []byte("record"), again.Parked)
+			assert.Equal(t, isEarlier, again.Earlier)
+		})
+	}
+}
+
 // Everybody can read when an alarm that stays in ALARM was updated. It fired earlier.
 func TestFired_DoesNotRecordUpdates(t *testing.T) {
 	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
