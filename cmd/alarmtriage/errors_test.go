@@ -10,9 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
@@ -191,6 +195,19 @@ func TestCommand_ExplainsItself(t *testing.T) {
 	}
 	assert.Equal(t, alarmName+"\n:4\n", b.run("__complete", "investigate", "order").stdout, "the names of alarms in ALARM")
 	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "qui").stdout, "an alarm that is OK")
+	const region = "eu-central-1"
+	for _, name := range []string{"order-errors", "order $(touch x)"} {
+		client := awsapi.NewCloudWatch(cloud.In(region).Config())
+		_, err := client.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{
+			AlarmName: &name, Namespace: aws.String("n"), MetricName: aws.String("m"), Statistic: types.StatisticSum, Period: aws.Int32(60),
+			EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1), ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold,
+		})
+		require.NoError(t, err)
+		_, err = client.SetAlarmState(t.Context(), &cloudwatch.SetAlarmStateInput{AlarmName: &name, StateValue: types.StateValueAlarm, StateReason: aws.String("x")})
+		require.NoError(t, err)
+	}
+	b.set("AWS_REGION=" + region)
+	assert.Equal(t, "order-errors\n:4\n", b.run("__complete", "investigate", "order").stdout, "a shell would interpret the other name")
 	b.set("AWS_REGION=", "AWS_DEFAULT_REGION=")
 	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "order").stdout, "without a Region")
 	entries, err := os.ReadDir(b.dir)

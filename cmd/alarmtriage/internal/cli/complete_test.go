@@ -10,7 +10,7 @@ import (
 )
 
 // Bash writes what several names have in common to the command line without quotes, and evaluates the line.
-func TestCompleted_NamesAreNothingElseForAShell(t *testing.T) {
+func TestCompleted_MatchesOnlyNamesThatNoShellInterprets(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	require.NoError(t, err)
 	for _, name := range []string{
