@@ -193,7 +193,7 @@ const (
 // claimedAsUpdate returns the investigation of an event that a message reported first, as an update of the alarm,
 // or nil. Metric alarms send no events of updates. If the table is unavailable, there is none. Whoever may publish to a topic can
 // report an update first, within the limit of unconfirmed events. An event that only CloudWatch can have written is therefore only a
-// duplicate of it if a model reached a conclusion. The event that began an unfinished investigation of its own must end that.
+// duplicate of it if a model reached a conclusion. The event that began or took over an unfinished investigation must end that.
 func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) *Duplicate {
 	if len(alarm.Metrics) > 0 || KeyOf(alarm) != alarm.ARN || alarm.Time.IsZero() {
 		return nil
@@ -207,10 +207,19 @@ func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm, ow
 		return nil
 	}
 	own, err := t.read(ctx, alarm.ARN)
-	if err != nil || own.isUnfinished(transitionOf(alarm, owner), id) || own.text(attrState) != stateDone && own.hasOwner(owner) {
+	if err != nil || own.mustBeEnded(transitionOf(alarm, owner), owner, id) {
 		return nil
 	}
 	return duplicateOf(values(i))
+}
+
+// mustBeEnded reports whether the item has an unfinished investigation of its alarm that the event of the transition, or owner,
+// began or took over. An investigation of another alarm that covers this one is ended by its own event.
+func (i item) mustBeEnded(transition, owner, id string) bool {
+	if i.text(attrState) == stateDone || i.text(attrCoveredBy) != "" {
+		return false
+	}
+	return i.isUnfinished(transition, id) || i.hasOwner(owner)
 }
 
 // isConcluded reports whether a model reached a conclusion in the last investigation that ended.

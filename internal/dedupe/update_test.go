@@ -130,6 +130,32 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing
 	}
 }
 
+// An investigation of another alarm that covered the alarm, and gave up, is not one that the event of the alarm must end.
+func TestClaim_ConcludedUpdateEndsACoveredAlarm(t *testing.T) {
+	now := time.Now()
+	table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+	const arns = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
+	event := alarmevent.Alarm{
+		Name: "down", ARN: arns + "down", Kind: alarmevent.KindComposite,
+		State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
+	}
+	update, parent := event, event
+	update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+	parent.Name, parent.ARN, parent.Children = "all-down", arns+"all-down", []string{event.ARN}
+	ofParent, _, err := table.Claim(t.Context(), &parent, "parent", "id-1", now.Add(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, parent.Children, ofParent.Covers)
+	require.NoError(t, table.Free(t.Context(), ofParent, false, false))
+	ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-2", now.Add(time.Minute))
+	require.NoError(t, err)
+	require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+
+	_, duplicate, err := table.Claim(t.Context(), &event, "cloudwatch", "id-3", now.Add(time.Minute))
+	require.NoError(t, err)
+	require.NotNil(t, duplicate)
+	assert.Equal(t, "id-2", duplicate.ID)
+}
+
 // Everybody can read when an alarm that stays in ALARM was updated. It fired earlier.
 func TestFired_DoesNotRecordUpdates(t *testing.T) {
 	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
