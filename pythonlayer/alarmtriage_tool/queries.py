@@ -4,7 +4,6 @@ They use boto3 like any other code, so the broker decides which requests pass.
 """
 
 import time
-from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -94,14 +93,18 @@ def metric(
     found: Dict[Tuple[str, int], Dict[str, Any]] = {}
     for page in range(MAX_PAGES):
         answer = client.get_metric_data(**request)
-        labels: "Counter[str]" = Counter()
+        last: Dict[str, int] = {}  # by label, which of its series the page had last
         messages.update((f": {message.get('Code')}: {message.get('Value')}", None) for message in answer.get("Messages") or [])
         for result in answer.get("MetricDataResults") or []:
             label = result.get("Label") or name
-            labels[label] += 1  # a page has each series once
-            series = found.setdefault((label, labels[label]), {"label": label, "points": []})
-            series["points"] += [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
-                                 for at, value in zip(result.get("Timestamps") or [], result.get("Values") or [])]
+            points = [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
+                      for at, value in zip(result.get("Timestamps") or [], result.get("Values") or [])]
+            # A page has each series once, and its points are later than those of earlier pages.
+            last[label] = last.get(label, 0) + 1
+            while not _continues(points, found.get((label, last[label]))):
+                last[label] += 1
+            series = found.setdefault((label, last[label]), {"label": label, "points": []})
+            series["points"] += points
             series["status"] = result.get("StatusCode") or "Complete"
         if not answer.get("NextToken"):
             break
@@ -121,6 +124,11 @@ def metric(
             series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
             series["points"] = series["points"][-MAX_POINTS:]
     return list(found.values())
+
+
+def _continues(points: List[Any], series: Optional[Mapping[str, Any]]) -> bool:
+    """Reports whether points can be the next ones of a series, or the first ones if there is none."""
+    return not series or not points or not series["points"] or series["points"][-1][0] < points[0][0]
 
 
 def _available(period: float, since: float) -> int:

@@ -305,12 +305,13 @@ class Times(FakeAWS):
 class Metric(FakeAWS):
     def test_series_are_kept_apart_and_pages_joined(self) -> None:
         self.answers["get_metric_data"] = lambda request: {
-            "MetricDataResults": [{"Id": "m1", "Label": label, "Timestamps": [MOMENT], "Values": [value], "StatusCode": "Complete"}
-                                  for label, value in (("a", 1.0), ("b", 2.0))],
+            "MetricDataResults": [
+                {"Id": "m1", "Label": label, "Timestamps": [MOMENT + timedelta(minutes=1 if request.get("NextToken") else 0)], "Values": [value],
+                 "StatusCode": "Complete"} for label, value in (("a", 1.0), ("b", 2.0))],
             **({} if request.get("NextToken") else {"NextToken": "2"})}
         found = queries.metric("AWS/SQS", "ApproximateAgeOfOldestMessage", stat="Maximum")
         self.assertEqual(["a", "b"], [series["label"] for series in found])
-        self.assertEqual([["2026-08-04T12:36:00Z", 1.0]] * 2, found[0]["points"])
+        self.assertEqual([["2026-08-04T12:36:00Z", 1.0], ["2026-08-04T12:37:00Z", 1.0]], found[0]["points"])
         query = self.calls[0][1]["MetricDataQueries"][0]
         self.assertEqual("SEARCH('MetricName=\"ApproximateAgeOfOldestMessage\" Namespace=\"AWS/SQS\"', 'Maximum', 60)", query["Expression"])
 
@@ -330,11 +331,27 @@ class Metric(FakeAWS):
                 self.assertEqual([("orders", want)] * 2, [(series["label"], series["status"]) for series in found])
                 self.assertEqual([[1.0] * pages, [900.0] * pages], [[value for _, value in series["points"]] for series in found])
 
+    def test_series_with_the_same_label_on_different_pages_are_kept_apart(self) -> None:
+        def page(*series: Tuple[List[int], float]) -> List[Dict[str, Any]]:
+            return [{"Id": "m1", "Label": "orders", "Timestamps": [MOMENT + timedelta(minutes=minute) for minute in minutes],
+                     "Values": [value] * len(minutes), "StatusCode": "Complete"} for minutes, value in series]
+        for name, pages in (
+            ("one series per page", [page(([0, 1], 1.0)), page(([0, 1], 900.0))]),
+            ("no points of the second one before", [page(([0, 1], 1.0), ([], 900.0)), page(([0, 1], 900.0))]),
+            ("only the second one continues", [page(([0, 1], 1.0), ([0], 900.0)), page(([1], 900.0))]),
+        ):
+            with self.subTest(name):
+                self.answers["get_metric_data"] = lambda request: {
+                    "MetricDataResults": pages[int(request.get("NextToken") or 0)], **({} if request.get("NextToken") else {"NextToken": "1"})}
+                found = queries.metric("AWS/Lambda", "Errors")
+                self.assertEqual([[1.0, 1.0], [900.0, 900.0]], [[value for _, value in series["points"]] for series in found])
+                self.assertTrue(all("has the same label" in series["status"] for series in found))
+
     def test_missing_points_are_stated(self) -> None:
         def answer(points: int, token: Dict[str, Any]) -> Callable[[Dict[str, Any]], Dict[str, Any]]:
-            times = [MOMENT + timedelta(minutes=i) for i in range(points)]
             return lambda request: {"MetricDataResults": [
-                {"Id": "m1", "Label": "a", "Timestamps": times, "Values": list(range(points)), "StatusCode": "Complete"}], **token}
+                {"Id": "m1", "Label": "a", "Timestamps": [MOMENT + timedelta(minutes=len(self.calls) * points + i) for i in range(points)],
+                 "Values": list(range(points)), "StatusCode": "Complete"}], **token}
         for points, token, listed, want in (
             (500, {}, 500, "Complete"), (501, {}, 500, "Complete: only the newest 500 of 501 points are listed; use a longer period or less time"),
             (1, {"NextToken": "n"}, 10, "Complete: only the first 10 pages were read, so newer points can be missing"),
