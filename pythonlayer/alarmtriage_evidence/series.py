@@ -80,8 +80,9 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     span = min(max(step * 180, timedelta(hours=1)), timedelta(days=14))
     start = _aligned(ctx.fired_at - span, step)
     end = min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))
-    if min(periods) < 60 and start < ctx.now - FINE:
-        start = _aligned(ctx.now - FINE, step) + 2 * step  # still within these hours when CloudWatch gets the request
+    oldest = ctx.now - FINE + timedelta(minutes=1)  # still within these hours when CloudWatch gets the request
+    if min(periods) < 60 and start < oldest:
+        start = _aligned(oldest, step) + step
         ctx.note(f"series: datapoints before {stamp(start)} were not read, because CloudWatch keeps those of less than a minute for 3 hours")
         if start >= end:
             return []

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Tuple
 from unittest import mock
 
-from alarmtriage_evidence import alarms, bounds, collect, queries, series
+from alarmtriage_evidence import alarms, bounds, collect, collector, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
 from alarmtriage_evidence.services import api_gateway, lambda_functions, load_balancers, log_metric_filters
 
@@ -164,7 +164,8 @@ class Partial(unittest.TestCase):
                 found, text, aws = collected(answers, fallback=fallback, time=ago.timestamp())
                 starts = [request["StartTime"] for name, request in aws.requests if name == "cloudwatch.get_metric_data" and request["MetricDataQueries"][0]["Id"] == "m1"]
                 self.assertEqual((asked, asked), (bool(starts), "no data points" in text))
-                self.assertTrue(all(start > datetime.now(timezone.utc) - timedelta(hours=3) and start.timestamp() % 10 == 0 for start in starts))
+                latest = datetime.now(timezone.utc) + timedelta(seconds=collector.SECONDS)  # when the request can be sent
+                self.assertTrue(all(start > latest - timedelta(hours=3) and start.timestamp() % 10 == 0 for start in starts))
                 self.assertEqual(hours > 1, any("for 3 hours" in problem for problem in found["problems"]))
 
     def test_the_evaluated_expression_of_many_queries_is_read(self) -> None:
