@@ -173,7 +173,8 @@ func (p *parser) redirection(depth int) {
 	}
 	comment := strings.HasPrefix(p.text[p.at:], "#")
 	number := leadingDigits(p.text[p.at:])
-	isNext := number > 0 && strings.IndexAny(p.text[p.at+number:], "<>") == 0 // the number belongs to another redirection, so this one is an error
+	// dash and zsh reject >&2>&1, because the number belongs to the next redirection. bash accepts it after &.
+	isNext := number > 0 && strings.IndexAny(p.text[p.at+number:], "<>") == 0
 	target := p.word(depth)
 	if target.text == "" || !target.constant || comment || isNext {
 		p.ok = false
