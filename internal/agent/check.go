@@ -193,9 +193,9 @@ func (c *checkedCall) isWithinAnswer(found []provenance.Match) bool {
 	})
 }
 
-// isInCode reports whether the code of the call that a quote cites contains its words, or the code of an earlier call
-// contains several words of it: AWS lists queries that earlier code sent. The code of call 0, the evidence, is not the
-// model's.
+// isInCode reports whether the code of the call that a quote cites contains its words. For a quote of several words, that
+// can also be the code of an earlier call: AWS lists queries that earlier code sent. The code of call 0, the evidence, is
+// not the model's.
 func (c *checker) isInCode(cited *investigation.Citation) bool {
 	quote := provenance.Words(cited.Quote)
 	if strings.TrimSpace(quote) == "" {
