@@ -57,7 +57,7 @@ func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
 }
 
 func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
-	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`, `^\d{9}$`})
+	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`, `^\d{9}$`, `customer=\S+`, `\S+@example\.com`})
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, result, want string }{
 		{"a number", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
@@ -67,6 +67,8 @@ func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 		{"a value with its name", `{"ssn":"123-45-6789"}`, `{"ssn":"[redacted: custom pattern]"}`},
 		{"a value with its name and a secret", `{"ssn":"123-45-6789 password=hunter2"}`, `{"ssn":"[redacted: custom pattern]"}`},
 		{"a part of a value", `{"note":"card 4111111111111111 password=hunter2"}`, `{"note":"card [redacted: custom pattern] password=[redacted: secret]"}`},
+		{"a part up to the quote", `{"note":"order failed for customer=4711"}`, `{"note":"order failed for [redacted: custom pattern]"}`},
+		{"a part after the quote", `{"note":"4711@example.com got the report"}`, `{"note":"[redacted: custom pattern] got the report"}`},
 		{"a value without this name", `{"part":"123-45-6789"}`, `{"part":"123-45-6789"}`},
 		{"datapoints", `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`, `{"points":[[1768446720,57.0],[1768446780,4294967296.0]]}`},
 		{"short numbers and decimals", `{"period":60,"threshold":1073741824.0,"password":1234}`, `{"period":60,"threshold":1073741824.0,"password":1234}`},

@@ -564,18 +564,17 @@ func (r *Redactor) matchesAlone(value string) bool {
 	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool { return pattern.FindString(value) != "" })
 }
 
-// matchesMember reports whether a pattern of the user matches a part of a value in JSON together with the name before it or the quote
-// after it. quote is what is around the value.
+// matchesMember reports whether a pattern of the user that does not match in a value of JSON alone matches a part of it together with
+// the name before it or the quote after it. quote is what is around the value.
 func (r *Redactor) matchesMember(name, value, quote string) bool {
 	if len(r.custom) == 0 {
 		return false
 	}
 	before := `"` + name + `": ` + quote
 	member := before + value + quote
-	from, to := len(before), len(before)+len(value)
 	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
-		return slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
-			return found[0] < to && found[1] > from && (found[0] < from || found[1] > to)
+		return pattern.FindString(value) == "" && slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
+			return found[0] < len(before)+len(value) && found[1] > len(before)
 		})
 	})
 }
