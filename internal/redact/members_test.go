@@ -88,7 +88,7 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 	const secret, random = "Kq8vN3xB6w", "Kq8vN3xB6wZp2LmT"
 	for _, document := range []string{
 		`{"credentials":{"user":"app","orders":"` + secret + `"}}`, `{"secret":{"orders":"` + secret + `"}}`, `{"Secret":[{"orders":"` + secret + `"}]}`,
-		`{"tokens":{"orders":"` + random + `"}}`, `{"secrets":{"value":"` + random + `"}}`, `{"keys":{"orders":"` + random + `"}}`,
+		`{"tokens":{"orders":"` + random + `"}}`, `{"secrets":{"orders":"` + random + `"}}`, `{"keys":{"value":"` + random + `"}}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)
@@ -110,6 +110,25 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		answer := toolcall.Answer{Result: json.RawMessage(document)}
 		redactor.Answer(&answer)
 		assert.Equal(t, document, string(answer.Result))
+	}
+}
+
+// A digest in an answer of AWS that was taken for a secret would be hidden wherever it is printed.
+func TestAnswer_ShowsWhatDescribesKeysAndCode(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	const md5, sha256 = "9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	for _, document := range []string{
+		`{"KeySigningKeys":[{"Name":"orders","DigestValue":"` + sha256 + `"}]}`, `{"macSecKeys":[{"ckn":"` + sha256 + `","state":"associated"}]}`,
+		`{"keys":[{"key":"orders.csv","etag":"` + md5 + `"}]}`, `{"Code":{"S3Bucket":"code","S3Key":"` + md5 + `"}}`, `{"Session":{"DnsName":"a1b2c3d4e5f6g7h8"}}`,
+	} {
+		var memory redact.Memory
+		memory.Observe([]byte(document), false)
+		answer := toolcall.Answer{Result: json.RawMessage(document), Output: "digest " + md5 + ", " + sha256 + ", host a1b2c3d4e5f6g7h8"}
+		output := answer.Output
+		memory.Knowing(redactor).Answer(&answer)
+		assert.Equal(t, document, string(answer.Result))
+		assert.Equal(t, output, answer.Output)
 	}
 }
 

@@ -666,10 +666,12 @@ func (w *walk) object(parent string, o map[string]any) any {
 	return clean
 }
 
-// isSecretText reports whether a member of an object below a name is a secret: {"credentials": {"orders": "…"}}.
+// isSecretText reports whether a member of an object below a name is a secret: {"credentials": {"orders": "…"}}. The members of other objects whose
+// name is only sometimes that of a secret, such as a session, code, or keys, describe it.
 func isSecretText(parent, name string, v any) bool {
 	text, isText := v.(string)
-	return isText && classify(parent).matches(text) && isSecretMember(name, text)
+	kind, folded := classify(parent), fold(parent)
+	return isText && (kind >= ambiguous || folded == "secrets" || folded == "tokens") && kind.matches(text) && isSecretMember(name, text)
 }
 
 // pair redacts the value of an object that consists of a name and a value.
