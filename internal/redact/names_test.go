@@ -195,7 +195,7 @@ func TestText_FindsKeysWithoutDigitsAfterAColon(t *testing.T) {
 		if clean, _ := r.Text(strings.ReplaceAll(form, "¤", "tbNUuMBQyRyLlnXY")); clean != strings.ReplaceAll(form, "¤", "[redacted: secret]") {
 			t.Errorf("%q", clean)
 		}
-		for _, word := range []string{"correct-horse-battery", "PutItemRequest", "UnauthorizedAccess", "expiredOrMissing", "orders_db"} {
+		for _, word := range []string{"correct-horse-battery", "PutItemRequest", "UnauthorizedAccess", "expiredOrMissing", "orders_db", "NoSuchKey", "UpToDate"} {
 			text := strings.ReplaceAll(form, "¤", word)
 			if clean, _ := r.Text(text); clean != text {
 				t.Errorf("%q", clean)

@@ -614,7 +614,7 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return false
 	case datelike().MatchString(value):
 		return true
-	case !isWordy(value), isJumbled(value):
+	case !isWordy(value), isJumbled(value) && !shortWords().MatchString(value):
 		return false
 	}
 	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
@@ -634,6 +634,9 @@ func isLastInQuotes(text string, name int) bool {
 	}
 	return name < len(text) && (isQuote(text[name]) || text[name] == '\\')
 }
+
+// shortWords matches names of words that are so short that they look jumbled, such as NoSuchKey and UpToDate.
+var shortWords = lazy.Regexp(`^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$`)
 
 var datelike = lazy.Regexp(`^\d{4}-\d\d-\d\d`)
 
