@@ -571,10 +571,18 @@ func isLongText(value string) bool { return len(value) > maxArgument && strings.
 
 // closesTag returns the length of the sign that closes an XML tag, or ends an arrow, at a position: >, &gt;, or its form in JSON.
 func closesTag(text string, at int) int {
-	for _, sign := range []string{">", "&gt;", `\u003e`} {
-		if strings.HasPrefix(text[at:], sign) {
-			return len(sign)
-		}
+	if strings.HasPrefix(text[at:], ">") {
+		return len(">")
+	}
+	if strings.HasPrefix(text[at:], "&gt;") {
+		return len("&gt;")
+	}
+	sign := at
+	for sign < len(text) && text[sign] == '\\' && sign-at < maxEscapes { // several in JSON in JSON
+		sign++
+	}
+	if sign > at && hasFold(text[sign:], "u003e") {
+		return sign + len("u003e") - at
 	}
 	return 0
 }
@@ -630,6 +638,9 @@ func (s *scanner) contentOf(at int) (from, to int) {
 		} else if to < 0 {
 			to = strings.Index(rest, sign)
 		}
+	}
+	if to > 0 && rest[to] == '\\' { // in JSON in JSON
+		to = len(strings.TrimRight(rest[:to], `\`))
 	}
 	return at, at + to
 }

@@ -21,6 +21,8 @@ var forms = map[string][]string{
 	},
 	"arrows that a program escaped": { // as Go's encoding/json does
 		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
+		`sent {"body":"{\"msg\":\"password -\\u003e ¤\"}"}`, `sent {"body":"{\"msg\":\"password =\\u003e ¤\"}"}`, `{"msg":"password =\u003E '¤'"}`, // also .NET
+		`sent {"body":"{\"msg\":\"\\u003cpassword\\u003e¤\\u003c/password\\u003e\"}"}`,
 	},
 	"changes of values": {
 		"  + master_password = \"¤\" -> \"~\" # forces replacement", `+ "DB_PASSWORD" = "" -> "¤"`, `password: "¤" => "~"`,
