@@ -108,6 +108,16 @@ func TestPool_ReportsHowACallEnded(t *testing.T) {
 	}
 }
 
+// The process stops the queries of the call, which AWS would bill otherwise.
+func TestPool_LetsAnInterruptedCallEnd(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "ended")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	_, err := shellPool(t, `read call; read input; echo stopped > `+trace).run(ctx, toolcall.Request{Command: "1"})
+	assert.ErrorContains(t, err, "the call was canceled")
+	assert.FileExists(t, trace, "the process was killed")
+}
+
 func TestPool_PassesCallsAndReplacesSpentProcesses(t *testing.T) {
 	calls := filepath.Join(t.TempDir(), "calls")
 	// The process answers two calls. After the second one it exits, as a process does whose call affected more than itself.

@@ -146,11 +146,13 @@ func (p *pool) give(worker *process) {
 	p.idle = append(p.idle, worker)
 }
 
+// drop lets a process exit. If a call was canceled, the process first stops the call's queries, for which AWS would charge
+// otherwise.
 func (p *pool) drop(worker *process) {
 	p.mu.Lock()
 	delete(p.all, worker)
 	p.mu.Unlock()
-	worker.kill()
+	worker.close()
 }
 
 // close ends all processes.
