@@ -59,7 +59,29 @@ func (c *Client) Run(ctx context.Context, request toolcall.Request) (toolcall.An
 		err = fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
 		return toolcall.Answer{}, &toolcall.LostError{Err: err}
 	}
+	if !isPossible(answer.BilledQueries) {
+		return toolcall.Answer{}, &toolcall.LostError{Err: errors.New("the tool's answer states an impossible cost of its queries, so it may be forged")}
+	}
 	return answer, nil
+}
+
+// Limits of what the queries of a call can cost, in US dollars. Sums of prices are not exact, so a cost can be slightly below zero.
+const (
+	maxBilledUSD = 1e6
+	rounding     = 1e-6
+)
+
+// isPossible reports whether the queries of a call can have the stated costs. Code that escaped from the sandbox can forge an
+// answer. A negative cost would raise the limits, and a record cannot be saved with an infinite one.
+func isPossible(queries []toolcall.BilledQueries) bool {
+	sum := 0.0
+	for _, q := range queries {
+		if q.CostUSD < -rounding {
+			return false
+		}
+		sum += q.CostUSD
+	}
+	return sum <= maxBilledUSD
 }
 
 func (c *Client) explain(ctx context.Context, err error) error {
