@@ -314,6 +314,19 @@ func TestMember_UsesTheSettingsOfItsProps(t *testing.T) {
 	assert.NotContains(t, policies, `"ec2:GetConsoleOutput"`, "ToolAllowHostOutput opens it")
 }
 
+// The broker stops queries that cost too much, with the role that started them.
+func TestMember_StartsOnlyQueriesThatTheBrokerCanStop(t *testing.T) {
+	for denied, mayStart := range map[string]bool{
+		"logs:StopQuery": false, "logs:GetQueryResults": false, "logs:stop*": false, "logs:GetLogEvents": true,
+	} {
+		stack := newMemberStack()
+		newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) { p.ToolDeniedActions = jsii.Strings(denied) })
+		policies := fmt.Sprint(find(t, synth(stack), "AWS::IAM::ManagedPolicy"))
+		assert.Contains(t, policies, `"`+denied+`"`)
+		assert.Equal(t, mayStart, !strings.Contains(policies, `"logs:StartQuery"`), denied)
+	}
+}
+
 func TestMember_TakesItsPermissionsFromTheTriage(t *testing.T) {
 	app := newTestApp()
 	central := stackOf(app, "Central", centralAccount, "eu-west-1")

@@ -20,10 +20,17 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// deniedToolActions returns the actions that the tool role is denied under these props, deduplicated.
+// deniedToolActions returns the actions that the tool role is denied under these props, deduplicated. A role that may start
+// queries of Logs Insights, but not read what they scan and stop them, would make their cost unlimited. The broker refuses such
+// queries by the props of the AlarmTriage only, and the role can be that of a member.
 func deniedToolActions(p *AlarmTriageProps) []string {
 	denied := toolpolicy.Denied(openReads(p)...)
 	denied = append(denied, stringsOf(p.ToolDeniedActions)...)
+	if slices.ContainsFunc(knownTexts(p.ToolDeniedActions), func(deny string) bool {
+		return iamactions.Match(deny, "logs:GetQueryResults") || iamactions.Match(deny, "logs:StopQuery")
+	}) {
+		denied = append(denied, "logs:StartQuery")
+	}
 	slices.Sort(denied)
 	return slices.Compact(denied)
 }
