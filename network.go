@@ -191,9 +191,10 @@ func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
 // createVpcEndpoints adds the endpoints of CreateVpcEndpoints, except those that the app defines for the VPC: AWS rejects a
 // second one with private DNS names, and a second one in a route table. Of the new ones, only the functions can reach them.
 func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
-	t.routeTables = routeTablesOf(p)
+	t.hasGateways, t.routeTables = true, routeTablesOf(p)
 	existing := t.endpointsOf(p.Vpc)
 	var reused, gateways []string
+	var rules groupRules
 	exists := func(id string, service *string) bool {
 		key := serviceKey(t, service)
 		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == key && t.collides(e) })
@@ -206,7 +207,10 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 			return true
 		}
 		reused = append(reused, existing[i].path)
-		t.useEndpoint(id, existing[i])
+		if rules == nil {
+			rules = t.groupRules()
+		}
+		t.useEndpoint(id, existing[i], rules)
 		return true
 	}
 	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name()) {
@@ -333,26 +337,75 @@ func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint
 }
 
 // useEndpoint lets the functions reach an endpoint. The rules are in AlarmTriage's stack, which may depend on the endpoint's
-// stack, but not the other way round.
-func (t *AlarmTriage) useEndpoint(id string, existing existingEndpoint) {
+// stack, but not the other way round. Endpoints can share their security groups, and AWS rejects a rule that exists.
+func (t *AlarmTriage) useEndpoint(id string, existing existingEndpoint, known groupRules) {
 	groups := existing.resource.SecurityGroupIds()
 	if groups == nil || unresolved(groups) {
 		return
 	}
 	sources := slices.Concat(*t.orchestrator.Connections().SecurityGroups(), *t.tool.Connections().SecurityGroups())
-	rules := 0
+	description, rules := jsii.String("The alarm triage"), 0
 	for _, group := range *groups {
 		for i, source := range sources {
 			if slices.Contains(sources[:i], source) { // SecurityGroups are those of both functions
 				continue
 			}
-			awsec2.NewCfnSecurityGroupIngress(t, numbered(id+"Ingress", rules), &awsec2.CfnSecurityGroupIngressProps{
-				Description: jsii.String("The alarm triage"), GroupId: group, SourceSecurityGroupId: source.SecurityGroupId(),
-				IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(443), ToPort: jsii.Number(443),
-			})
+			paths := t.groupPaths([]*string{group, source.SecurityGroupId()})
+			if known.add(groupRule{in: true, group: paths[0], peer: paths[1]}) {
+				awsec2.NewCfnSecurityGroupIngress(t, numbered(id+"Ingress", rules), &awsec2.CfnSecurityGroupIngressProps{
+					Description: description, GroupId: group, SourceSecurityGroupId: source.SecurityGroupId(),
+					IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(443), ToPort: jsii.Number(443),
+				})
+			}
+			if !*source.AllowAllOutbound() && known.add(groupRule{group: paths[1], peer: paths[0]}) {
+				peer := awsec2.SecurityGroup_FromSecurityGroupId(t, numbered(id+"Group", rules), group, nil)
+				source.AddEgressRule(peer, awsec2.Port_Tcp(jsii.Number(443)), description, jsii.Bool(true))
+			}
 			rules++
 		}
 	}
+}
+
+// groupRule is a rule for TCP port 443 between two security groups, as groupPaths identifies them.
+type groupRule struct {
+	in          bool // into group, from peer; otherwise out of it
+	group, peer string
+}
+
+// groupRules are rules of the app.
+type groupRules map[groupRule]bool
+
+// add adds a rule, and reports whether it is new.
+func (r groupRules) add(rule groupRule) bool {
+	known := r[rule]
+	r[rule] = true
+	return !known
+}
+
+// groupRules returns the rules that the app has defined so far.
+func (t *AlarmTriage) groupRules() groupRules {
+	const https = 443
+	rules := groupRules{}
+	var found []groupRule
+	var ids []*string
+	add := func(in bool, group, peer, protocol *string, from, to *float64) {
+		if group != nil && peer != nil && deref(protocol) == "tcp" && from != nil && *from == https && to != nil && *to == https {
+			found, ids = append(found, groupRule{in: in}), append(ids, group, peer)
+		}
+	}
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		switch rule := construct.(type) {
+		case awsec2.CfnSecurityGroupIngress:
+			add(true, rule.GroupId(), rule.SourceSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
+		case awsec2.CfnSecurityGroupEgress:
+			add(false, rule.GroupId(), rule.DestinationSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
+		}
+	}
+	for i, paths := 0, t.groupPaths(ids); i < len(found); i++ {
+		found[i].group, found[i].peer = paths[2*i], paths[2*i+1]
+		rules.add(found[i])
+	}
+	return rules
 }
 
 // endpointProblems returns the endpoints that the app defined after AlarmTriage, which created the same ones.
@@ -495,14 +548,14 @@ func (t *AlarmTriage) warnOfEgress() {
 		if !isResource || *group.AllowAllOutbound() {
 			return
 		}
-		if slices.ContainsFunc(t.egressRules(group, resource), func(rule egressRule) bool { return rule.reaches(len(t.endpoints) > 0) }) {
+		if slices.ContainsFunc(t.egressRules(group, resource), func(rule egressRule) bool { return rule.reaches(t.hasGateways) }) {
 			return
 		}
 		closed = append(closed, *group.Node().Path())
 	}
 	switch {
 	case len(closed) == 0:
-	case len(t.endpoints) > 0:
+	case t.hasGateways:
 		t.warn("closed-egress", "SecurityGroups have no rule with which the functions reach S3 and DynamoDB: %s. CreateVpcEndpoints only adds rules "+
 			"for interface endpoints: allow outbound TCP on port 443 to the prefix lists of S3 and DynamoDB (docs/construct.md)", listed(closed))
 	default:

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -270,4 +271,39 @@ func TestSecurityGroups_WarnWhenTheyAreClosed(t *testing.T) {
 		assert.Contains(t, got, tt.want, tt.name)
 		assert.Equal(t, tt.want != "", strings.Contains(got, "closed-egress"), tt.name)
 	}
+}
+
+// AWS rejects a rule that exists, and a rule of an endpoint's group does not help a function that may not send anything to it.
+func TestCreateVpcEndpoints_RulesOfSharedGroupsAreUnique(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	group := func(id string) awsec2.SecurityGroup {
+		return awsec2.NewSecurityGroup(stack, jsii.String(id), &awsec2.SecurityGroupProps{Vpc: vpc, AllowAllOutbound: jsii.Bool(false)})
+	}
+	functions, endpoints, open := group("Functions"), group("Endpoints"), group("Open")
+	endpoint := func(id string, service awsec2.InterfaceVpcEndpointAwsService, group awsec2.ISecurityGroup) {
+		vpc.AddInterfaceEndpoint(jsii.String(id), &awsec2.InterfaceVpcEndpointOptions{Service: service, SecurityGroups: &[]awsec2.ISecurityGroup{group}})
+	}
+	endpoint("Lambda", awsec2.InterfaceVpcEndpointAwsService_LAMBDA(), endpoints)
+	endpoint("Sns", awsec2.InterfaceVpcEndpointAwsService_SNS(), endpoints)
+	endpoint("Sts", awsec2.InterfaceVpcEndpointAwsService_STS(), open)
+	open.Connections().AllowFrom(functions, awsec2.Port_Tcp(jsii.Number(443)), nil)
+	for _, id := range []string{"Triage", "Other"} { // both have the endpoints of the first one
+		alarmtriage.NewAlarmTriage(stack, jsii.String(id), &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String(id+"Topic"), nil),
+			Vpc: vpc, CreateVpcEndpoints: jsii.Bool(true), SecurityGroups: &[]awsec2.ISecurityGroup{functions}})
+	}
+	template := synth(stack)
+	for kind, peer := range map[string]string{"AWS::EC2::SecurityGroupIngress": "SourceSecurityGroupId", "AWS::EC2::SecurityGroupEgress": "DestinationSecurityGroupId"} {
+		seen := map[string]int{}
+		for _, rule := range *template.FindResources(jsii.String(kind), nil) {
+			properties := (*rule)["Properties"].(map[string]any)
+			seen[text(properties["GroupId"])+text(properties[peer])]++
+		}
+		assert.Len(t, seen, 4+2, kind) // four new endpoints, and the groups of the existing ones
+		for rule, times := range seen {
+			assert.Equal(t, 1, times, "%s %s", kind, rule)
+		}
+	}
+	messages := messagesOf(stack)
+	assert.Equal(t, 2, strings.Count(strings.Join(messages, "\n"), "SecurityGroups have no rule with which the functions reach S3 and DynamoDB"))
 }
