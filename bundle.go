@@ -85,7 +85,11 @@ func (l *goLambda) code(toolchain string) awslambda.Code {
 func (l *goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	started := time.Now()
 	fmt.Fprintf(os.Stderr, "alarmtriage: building %s for linux/%s …\n", l.pkg, l.goarch)
-	if err := l.build(*outputDir); err != nil {
+	err := l.build(*outputDir)
+	if err == nil {
+		err = makeReadable(*outputDir)
+	}
+	if err != nil {
 		panic(fmt.Sprintf("alarmtriage: build %s: %v", l.pkg, err))
 	}
 	fmt.Fprintf(os.Stderr, "alarmtriage: built %s in %s\n", l.pkg, time.Since(started).Round(100*time.Millisecond))
@@ -145,6 +149,9 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 		if text, err := cmd.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("alarmtriage: compile the Python layer: %v: %s", err, text))
 		}
+	}
+	if err := makeReadable(*outputDir); err != nil {
+		panic(fmt.Sprintf("alarmtriage: stage the Python layer: %v", err))
 	}
 	return jsii.Bool(true)
 }
@@ -246,6 +253,25 @@ func copyFiles(dir string, sources fs.FS, selected selection) error {
 			return err
 		}
 		return os.WriteFile(target, content, 0o644)
+	})
+}
+
+// makeReadable lets every user read what is in dir, whatever the umask of the machine. The zip file preserves the modes, and
+// Lambda runs functions as a user who does not own the files ("Troubleshoot deployment issues in Lambda").
+func makeReadable(dir string) error {
+	const executable = 0o100
+	return filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode()&executable != 0 {
+			return os.Chmod(name, 0o755)
+		}
+		return os.Chmod(name, 0o644)
 	})
 }
 

@@ -6,12 +6,15 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -81,6 +84,30 @@ func TestFindPython_TakesOnlyTheVersionOfTheRuntime(t *testing.T) {
 	assert.Equal(t, interpreter{}, findPython())
 	candidate("python", "echo 3.13.7")
 	assert.Equal(t, interpreter{path: filepath.Join(dir, "python"), version: "3.13.7"}, findPython())
+}
+
+// Lambda runs the functions as a user who does not own the files of the packages.
+func TestTryBundle_EveryUserCanReadThePackage(t *testing.T) {
+	before := syscall.Umask(0o077)
+	t.Cleanup(func() { syscall.Umask(before) })
+	for name, bundler := range map[string]awscdk.ILocalBundling{
+		"tool":  &goLambda{pkg: "lambdas/tool", executable: "tool", goarch: "arm64"},
+		"layer": &pythonLayer{python: interpreter{path: "python3"}},
+	} {
+		out := t.TempDir()
+		bundler.TryBundle(jsii.String(out), nil)
+		require.NoError(t, filepath.WalkDir(out, func(file string, entry fs.DirEntry, err error) error {
+			require.NoError(t, err)
+			info, err := entry.Info()
+			require.NoError(t, err)
+			want := fs.FileMode(0o644)
+			if entry.IsDir() || name == "tool" {
+				want = 0o755
+			}
+			assert.Equal(t, want, info.Mode().Perm(), file)
+			return nil
+		}))
+	}
 }
 
 // A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source
