@@ -193,7 +193,7 @@ func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
 func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	t.hasGateways, t.routeTables = true, routeTablesOf(p)
 	existing := t.endpointsOf(p.Vpc)
-	var reused, gateways []string
+	var reused, ungrouped, gateways []string
 	var rules groupRules
 	exists := func(id string, service *string) bool {
 		key := serviceKey(t, service)
@@ -207,6 +207,10 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 			return true
 		}
 		reused = append(reused, existing[i].path)
+		if groups := existing[i].resource.SecurityGroupIds(); groups == nil || unresolved(groups) || len(*groups) == 0 {
+			ungrouped = append(ungrouped, existing[i].path)
+			return true
+		}
 		if rules == nil {
 			rules = t.groupRules()
 		}
@@ -243,9 +247,17 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		}
 	}
 	if len(reused) > 0 {
-		t.inform("existing-endpoints", "CreateVpcEndpoints uses %s of Vpc %s instead of creating %s, and adds rules to %s: %s",
-			counted(len(reused), "existing endpoint"), *p.Vpc.Node().Path(), agreeing(len(reused), "another one", "others"),
-			agreeing(len(reused), "its security group", "their security groups"), strings.Join(reused, ", "))
+		rulesFor := ""
+		if len(ungrouped) < len(reused) {
+			rulesFor = ", and adds rules to " + agreeing(len(reused), "its security group", "their security groups")
+		}
+		t.inform("existing-endpoints", "CreateVpcEndpoints uses %s of Vpc %s instead of creating %s%s: %s", counted(len(reused), "existing endpoint"),
+			*p.Vpc.Node().Path(), agreeing(len(reused), "another one", "others"), rulesFor, strings.Join(reused, ", "))
+	}
+	if n := len(ungrouped); n > 0 {
+		t.warn("closed-endpoints", "CreateVpcEndpoints adds no rules for %s, because the synth does not know %s: %s. Without SecurityGroupIds, "+
+			"an endpoint has the VPC's default group, which only admits its own members: set SecurityGroupIds, or allow TCP port 443 from the functions",
+			counted(n, "existing endpoint"), agreeing(n, "its security groups", "their security groups"), listed(ungrouped))
 	}
 	if len(gateways) > 0 {
 		t.inform("existing-gateways", "CreateVpcEndpoints uses %s of Vpc %s instead of creating %s: %s. Check that the route tables of the "+
@@ -339,13 +351,9 @@ func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint
 // useEndpoint lets the functions reach an endpoint. The rules are in AlarmTriage's stack, which may depend on the endpoint's
 // stack, but not the other way round. Endpoints can share their security groups, and AWS rejects a rule that exists.
 func (t *AlarmTriage) useEndpoint(id string, existing existingEndpoint, known groupRules) {
-	groups := existing.resource.SecurityGroupIds()
-	if groups == nil || unresolved(groups) {
-		return
-	}
 	sources := slices.Concat(*t.orchestrator.Connections().SecurityGroups(), *t.tool.Connections().SecurityGroups())
 	description, rules := jsii.String("The alarm triage"), 0
-	for _, group := range *groups {
+	for _, group := range *existing.resource.SecurityGroupIds() {
 		for i, source := range sources {
 			if slices.Contains(sources[:i], source) { // SecurityGroups are those of both functions
 				continue

@@ -254,8 +254,8 @@ type AlarmTriageProps struct {
 	// Security groups of both functions in Vpc. Default: a new one for each function.
 	SecurityGroups *[]awsec2.ISecurityGroup
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet. New interface endpoints
-	// only admit the functions' security groups. Endpoints that the app defined for Vpc before are used, and get
-	// rules for the functions; with other existing ones, the deployment fails. Default: false.
+	// only admit the functions' security groups. Endpoints that the app defined for Vpc before are used, and their
+	// security groups get rules for the functions; with other existing ones, the deployment fails. Default: false.
 	CreateVpcEndpoints *bool
 	// More services for CreateVpcEndpoints, such as those that your alarms are about. Default: none.
 	VpcEndpointServices *[]awsec2.InterfaceVpcEndpointAwsService
