@@ -175,3 +175,17 @@ func TestCard_ShowsBlocksOfCodeAsCommands(t *testing.T) {
 		})
 	}
 }
+
+func TestCard_SharesAThreadWhateverTheNameContains(t *testing.T) {
+	for _, name := range []string{"\U0001F7E5 orders", "\u25B6 orders", "orders\u00A0prod", "\u0410larm", "https://a@orders.example"} {
+		rec := sample(t)
+		rec.Alarm.Name = name
+		rec.Alarm.ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + name
+		raw, err := report.Card(rec, linksOf(rec))
+		thread := cardOf(t, raw, err).Metadata.ThreadID
+		raw, err = recovery(rec).Card()
+		assert.Equal(t, thread, cardOf(t, raw, err).Metadata.ThreadID, name)
+		raw, err = answered(rec).Card()
+		assert.Equal(t, thread, cardOf(t, raw, err).Metadata.ThreadID, name)
+	}
+}
