@@ -49,8 +49,9 @@ READS = ("describe-", "list-", "get-", "batch-get-", "batch-describe-", "search-
 CLI_NAMES = {"s3": "s3api", "codedeploy": "deploy", "config": "configservice"}
 # Log lines, events, and traces are texts of programs, which may contain anything. They get no warning of secrets.
 TEXTS_OF_PROGRAMS = ("logs:", "cloudtrail:", "xray:")
-# Names of members with their types that hold environment variables, user data, and commands.
-VARIABLES = re.compile(r"(?i)(?:runtime|default)?(?:environment(?:variables|overrides|vars)?|stagevariables|envvars|variables)=(?:map|list)"
+# Names of members with their types that hold environment variables, settings like them, user data, and commands.
+VARIABLES = re.compile(r"(?i)(?:runtime|default|container|additional)?(?:environment(?:variables|overrides|vars)?|stagevariables|envvars|variables)=(?:map|list)"
+                       r"|(?:airflowconfigurationoptions|(?:origin|target)connectorconfiguration)=map"
                        r"|(?:userdata|buildspec|startupscript|startcommand|buildcommand)=(?:string|blob|structure)")
 # Names of members with their types that hold code, wherever they occur.
 CODE = re.compile(r"(?:dockerfileTemplateData|appTemplateBody|recipe|PythonScript|ScalaCode|initializationScript|attackScript|ApplicationCode|TextContent"
