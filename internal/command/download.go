@@ -267,13 +267,14 @@ func ipEffect(ip netip.Addr) Effect {
 	return 0
 }
 
-// metadataText matches common spellings of the addresses of metadata anywhere in a text.
-var metadataText = regexp.MustCompile(`(?i)169[.-]254[.-]|fd00:0?ec2:|\binstance-data\b|0xa9fe|\b2852039166\b|/latest/meta-data|security-credentials`)
+// metadataText matches common spellings of the addresses of metadata anywhere in a text, and the file with the environment of a process.
+var metadataText = regexp.MustCompile(`(?i)169[.-]254[.-]|fd00:0?ec2:|\binstance-data\b|0xa9fe|\b2852039166\b|/latest/meta-data|security-credentials|` +
+	`/proc/[^\s/]+/(?:task/[^\s/]+/)?environ\b`)
 
-// metadataWords are parts of these addresses. A search for them is faster than that of the expression, which needs one of them.
-var metadataWords = []string{"169", "fd00:", "instance-data", "0xa9fe", "2852039166", "meta-data", "security-credentials"}
+// metadataWords are parts of them. A search for them is faster than that of the expression, which needs one of them.
+var metadataWords = []string{"169", "fd00:", "instance-data", "0xa9fe", "2852039166", "meta-data", "security-credentials", "/environ"}
 
-// metadataEffect states that a text contains an address of metadata, whichever program receives it.
+// metadataEffect states that a text contains an address of metadata or such a file, whichever program receives it.
 func metadataEffect(text string) Effect {
 	lower := strings.ToLower(strings.ReplaceAll(text, "ſ", "s")) // which the expression takes for an s
 	if slices.ContainsFunc(metadataWords, func(word string) bool { return strings.Contains(lower, word) }) && metadataText.MatchString(text) {

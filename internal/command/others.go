@@ -40,7 +40,8 @@ var containers = &other{
 	reads: []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *", "container ls", "container ps", "container logs *", "container stats *", "container top *",
 		"image ls", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
 		"stack ls", "stack ps *", "node ls", "pod ps"},
-	secrets: []string{"inspect *", "container inspect *", "image inspect *", "image history *", "service inspect *"},
+	secrets: []string{"inspect *", "container inspect *", "image inspect *", "image history *", "history *", "service inspect *",
+		"compose config *"},
 	groups: set("container", "image", "volume", "network", "system", "context", "builder", "buildx", "service", "stack", "swarm", "node", "secret", "config", "plugin",
 		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
@@ -221,6 +222,9 @@ func (o *other) effect(args []word) Effect {
 	}
 	switch {
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
+		if listed(o.secrets, command) || slices.ContainsFunc(args, func(arg word) bool { return printsEnvironment.MatchString(arg.text) }) {
+			effect |= MayShowSecrets
+		}
 		return effect | RunsCode | ChangesState
 	case listed(o.reads, command):
 		return effect | unknown | o.argumentEffect(words, args)
@@ -233,6 +237,9 @@ func (o *other) effect(args []word) Effect {
 	}
 	return effect | ChangesState
 }
+
+// printsEnvironment matches an argument that prints the variables of a container, in which it is executed, perhaps by a shell.
+var printsEnvironment = regexp.MustCompile(`(?:^|[\s;&|/(])(?:env|printenv)(?:$|[\s;&|)])`)
 
 // listed reports whether a command is in a list.
 func listed(list []string, command string) bool {
@@ -311,6 +318,7 @@ var printsToken = regexp.MustCompile(`(?:^| )(?:create token|(?:sa|serviceaccoun
 var (
 	tokenOption = regexp.MustCompile(`^(?:-t|--token|--show-token)(?:=|$)`)
 	rawOption   = regexp.MustCompile(`^--raw(?:=|$)`)
+	listOption  = regexp.MustCompile(`^--list(?:=|$)`) // of "kubectl set env": it prints the variables
 )
 
 // objectEffect states what a command of kubectl shows, whatever else it does: one that changes an object prints it, too.
@@ -331,7 +339,8 @@ func objectEffect(command string, args []word) Effect {
 			rawOption.MatchString(arg.text) && strings.Contains(words, " config "),
 			tokenOption.MatchString(arg.text) && strings.Contains(words, " whoami "):
 			effect |= ShowsSecrets
-		case wholeOutput.MatchString(arg.text), rawOption.MatchString(arg.text):
+		case wholeOutput.MatchString(arg.text), rawOption.MatchString(arg.text),
+			listOption.MatchString(arg.text) && strings.Contains(words, " set env "):
 			effect |= MayShowSecrets
 		}
 	}
