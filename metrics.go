@@ -43,7 +43,8 @@ func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Completed, "Sum", props)
 }
 
-// MetricConcluded counts investigations that were cut short: a limit was near, so the model was asked to conclude.
+// MetricConcluded counts investigations that were cut short: a limit was near, so the model was asked to conclude, or it did not submit a
+// corrected report.
 // Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Concluded, "Sum", props)

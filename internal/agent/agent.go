@@ -440,6 +440,11 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		round.Note = "reminded to submit the " + r.task.noun
 		r.state.Talk.Say(r.task.submitPrompt())
 		return false
+	case r.state.Returned != nil:
+		round.Note = "the " + r.task.noun + " that was returned is used, and the text of the answer, unchecked"
+		r.endWithoutReport("It answered in prose instead.")
+		r.rec.Report.FreeText = reportFromProse(r.state.Draft).FreeText // after the check, because prose changes no confidence
+		return true
 	default:
 		round.Note = "the text of the answer is used as the " + r.task.noun + ", unchecked"
 		r.finish(reportFromProse(r.state.Draft))

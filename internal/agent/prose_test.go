@@ -225,3 +225,20 @@ func TestProse_LongAnswerSaysThatItIsTruncated(t *testing.T) {
 	assert.True(t, strings.HasSuffix(rec.Report.FreeText, "[truncated]"), "%d", len(rec.Report.FreeText))
 	assert.Equal(t, "The pool is full.", rec.Report.Summary)
 }
+
+func TestProse_AfterAReturnedReportDoesNotReplaceIt(t *testing.T) {
+	rec := record("{}")
+	end := model.Step{Text: "The report was submitted above."}
+	investigate(t, claude, model.Script{Steps: []model.Step{
+		look("print(1)"), submit("the disk is full", 1, "no such quote"), end, end,
+	}}, &fakeTool{output: "disk usage 100 %"}, rec)
+	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
+	assert.Equal(t, "The model's report was returned for correction and never resubmitted; unverified statements are marked. "+
+		"It answered in prose instead.", rec.OutcomeWhy)
+	assert.Equal(t, "the disk is full", rec.Report.RootCause)
+	assert.Equal(t, investigation.SeverityLow, rec.Report.Severity, "filters of subscriptions need it")
+	assert.Equal(t, investigation.Unknown, rec.Report.Confidence)
+	require.Len(t, rec.Report.Findings, 1)
+	assert.False(t, rec.Report.Findings[0].Verified)
+	assert.Equal(t, end.Text, rec.Report.FreeText)
+}

@@ -146,7 +146,7 @@ func (r *run) answer(rec *investigation.Record, question string, asked time.Time
 		ReportURI: rec.ReportURI,
 	}
 	answer.Usage.QueryCostUSD = r.own().QueryCostUSD()
-	if report.FreeText != "" {
+	if report.FreeText != "" && answer.Text == "" { // else it was submitted once
 		answer.Text = report.FreeText
 		answer.Downgraded = "the model did not submit its answer, which could not be checked"
 	}

@@ -241,3 +241,13 @@ func TestAsk_ShowsTheLastEarlierAnswers(t *testing.T) {
 	assert.Contains(t, opening, "question 2")
 	assert.Contains(t, opening, "answer 4")
 }
+
+func TestAsk_ProseAfterAReturnedAnswerDoesNotReplaceIt(t *testing.T) {
+	end := model.Step{Text: "The answer was submitted above."}
+	answer, _ := ask(t, model.Script{Steps: []model.Step{
+		look("print(1)"), submitAnswer("The table Orders.", 3, "no such quote"), end, end,
+	}}, &fakeTool{output: "table Orders status ACTIVE"}, finished(), nil, nil)
+	assert.Equal(t, "The table Orders.", answer.Text)
+	assert.Equal(t, investigation.Unknown, answer.Confidence)
+	assert.Equal(t, investigation.OutcomeConcluded, answer.Outcome)
+}

@@ -22,7 +22,7 @@ const Dimension = "FunctionName"
 const (
 	Investigations       = "Investigations"             // investigations that ended with a delivered report
 	Completed            = "InvestigationsCompleted"    // investigations that the model concluded by itself
-	Concluded            = "InvestigationsConcluded"    // investigations that the model concluded because a limit was near
+	Concluded            = "InvestigationsConcluded"    // investigations that the model concluded because a limit was near, or without a corrected report
 	Fallback             = "InvestigationsFallback"     // investigations that no model concluded
 	EvidenceOnly         = "InvestigationsEvidenceOnly" // of those, investigations for which no model was asked
 	Failed               = "InvestigationsFailed"       // failed attempts at an alarm, which Lambda retries

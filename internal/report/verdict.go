@@ -109,7 +109,7 @@ func outcomeLine(outcome investigation.Outcome) string {
 	case investigation.OutcomeCompleted:
 		return "completed: the model concluded by itself"
 	case investigation.OutcomeConcluded:
-		return "concluded: a limit was near, so the model concluded from what it had"
+		return "concluded: the model concluded near a limit, or did not submit a corrected report"
 	case investigation.OutcomeFallback:
 		return "fallback: no model reached a conclusion"
 	}
