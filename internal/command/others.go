@@ -213,6 +213,9 @@ func (o *other) effect(args []word) Effect {
 		}
 	}
 	command := strings.Join(words, " ")
+	if (o == kubernetes || o == containers) && copiesFile.MatchString(command) { // its direction is not known
+		effect |= ReadsFile | WritesFile
+	}
 	switch {
 	case o != kubernetes || len(words) == 0:
 	case effect.has(NotUnderstood) || !printsNoObject[words[0]]:
@@ -237,6 +240,9 @@ func (o *other) effect(args []word) Effect {
 	}
 	return effect | ChangesState
 }
+
+// copiesFile matches commands that copy a file from a container to this machine or back.
+var copiesFile = regexp.MustCompile(`^(?:(?:container|compose) )?cp(?: |$)`)
 
 // printsEnvironment matches an argument that prints the variables of a container, in which it is executed, perhaps by a shell.
 var printsEnvironment = regexp.MustCompile(`(?:^|[\s;&|/(])(?:env|printenv)(?:$|[\s;&|)])`)
