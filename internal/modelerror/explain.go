@@ -69,6 +69,11 @@ var adviceOfCause = map[investigation.ModelCause]string{
 // Advice returns what to do about the error of a model.
 func Advice(err error, modelID, region string) string {
 	class, text := Classify(err), strings.ToLower(messageOf(err))
+	if class.Cause == investigation.CauseSubscription && strings.Contains(text, "payment") {
+		return "AWS Marketplace does not accept the account's payment method, so the account cannot subscribe to this " +
+			"model. Correct it in the Billing console, and then invoke the model once, for example in the Bedrock " +
+			"console's playground."
+	}
 	if advice, ok := adviceOfCause[class.Cause]; ok {
 		return advice
 	}
@@ -113,7 +118,7 @@ func adviceOfDenial(text, modelID, region string) string {
 		return "A service control policy forbids Bedrock in a Region that the inference profile routes " +
 			"to. Allow bedrock:InvokeModel in every destination Region of the profile, or use a model " +
 			"in your own Region."
-	case strings.Contains(text, "not authorized"):
+	case strings.Contains(text, "not authorized") && !strings.Contains(text, "your account is not authorized"):
 		return "The orchestrator's role lacks the grant for bedrock:InvokeModel on the resource that " +
 			"the message names. Check that the stack was deployed with this model and that no " +
 			"permissions boundary or policy blocks the call."
