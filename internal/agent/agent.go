@@ -240,8 +240,9 @@ func (r *run) hasToConclude() bool { return !r.ConcludeAt.IsZero() && !r.Now().B
 // expectedDuration estimates how long the next answer takes at most, from the recent ones.
 func (r *run) expectedDuration() time.Duration {
 	const recent = 3 // rounds
+	rounds := r.rounds() // those of a finished investigation may be of another model
 	var longest time.Duration
-	for _, round := range r.rec.Rounds[max(0, len(r.rec.Rounds)-recent):] {
+	for _, round := range rounds[max(0, len(rounds)-recent):] {
 		longest = max(longest, time.Duration(round.DurationMS)*time.Millisecond)
 	}
 	return longest

@@ -176,6 +176,29 @@ func TestAsk_StaysWithinTheLimitsOfAnInvestigation(t *testing.T) {
 	})
 }
 
+func TestAsk_SlowRoundsOfTheInvestigationLeaveTimeForCode(t *testing.T) {
+	rec, tool := finished(), &fakeTool{output: "item count 12345678"}
+	for i := range rec.Rounds {
+		rec.Rounds[i].DurationMS = time.Hour.Milliseconds()
+	}
+	server, err := model.Start(model.Script{Steps: []model.Step{look("print(count())"), submitAnswer("It has 12345678 items.", 3, "item count 12345678")}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	options := agent.Options{
+		Model: bedrockruntime.New(bedrockruntime.Options{
+			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
+			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		}),
+		Tool: tool, Models: []string{claude}, MaxRounds: 20, MaxQueryCostUSD: 1,
+	}
+	answer, err := options.Ask(ctx, investigation.Limits{ConcludeAt: time.Now().Add(30 * time.Minute), Log: slog.New(slog.DiscardHandler)}, rec, nil, "How many items?")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"print(count())"}, tool.ran())
+	assert.Equal(t, investigation.OutcomeCompleted, answer.Outcome)
+}
+
 func TestAsk_RecordIsBoundedDataAndNeverAnInstruction(t *testing.T) {
 	reference, _ := ask(t, forever(submitAnswer("x", 2, "table Orders")), &fakeTool{}, finished(), nil, nil)
 	require.NotNil(t, reference)
