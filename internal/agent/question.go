@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -157,6 +158,9 @@ const (
 	// maxRecord limits the record in the first message, in bytes.
 	maxRecord = 64 << 10
 
+	// maxShownAlarm limits the alarm in the record, in bytes of JSON: an event that CloudWatch did not write can fill a record.
+	maxShownAlarm = maxRecord / 2
+
 	// maxShownCode and maxShownOutput limit the code and the output of a call in the record, in bytes, if there is room.
 	maxShownCode   = 2 << 10
 	maxShownOutput = 6 << 10
@@ -226,10 +230,20 @@ type callView struct {
 // maxShownCalls is how many AWS calls of a tool call the first message lists.
 const maxShownCalls = 10
 
-func recordView(rec *investigation.Record, code, output, requests int) any {
-	alarm := rec.Alarm
+// shownAlarm returns an alarm, or the beginning of its JSON if it is longer than maxShownAlarm. unconfirmed is then why the event
+// is not confirmed, which that beginning lacks.
+func shownAlarm(alarm alarmevent.Alarm) (shown any, unconfirmed string) {
 	alarm.ReasonData = "" // its data points are in the evidence
 	alarm.Configuration = ""
+	encoded, err := json.Marshal(alarm)
+	if err != nil || len(encoded) <= maxShownAlarm {
+		return alarm, ""
+	}
+	return truncate.Bytes(string(encoded), maxShownAlarm/2), alarm.Unconfirmed // as a text, each of its quotes has two characters
+}
+
+func recordView(rec *investigation.Record, code, output, requests int) any {
+	alarm, unconfirmed := shownAlarm(rec.Alarm)
 	var calls []callView
 	for call := range rec.Calls() {
 		view := callView{Call: call.Number, Problem: call.Problem}
@@ -246,17 +260,18 @@ func recordView(rec *investigation.Record, code, output, requests int) any {
 		calls = append(calls, view)
 	}
 	return struct {
-		Alarm      any                     `json:"alarm"`
-		StartedAt  string                  `json:"started_at"`
-		EndedAt    string                  `json:"ended_at"`
-		Outcome    investigation.Outcome   `json:"outcome"`
-		OutcomeWhy string                  `json:"outcome_why,omitempty"`
-		Report     investigation.Report    `json:"report"`
-		NotSeen    []investigation.NotSeen `json:"not_seen,omitempty"`
-		SeenBefore []investigation.Past    `json:"seen_before,omitempty"`
-		Calls      []callView              `json:"tool_calls"`
+		Alarm       any                     `json:"alarm"`
+		Unconfirmed string                  `json:"unconfirmed,omitempty"`
+		StartedAt   string                  `json:"started_at"`
+		EndedAt     string                  `json:"ended_at"`
+		Outcome     investigation.Outcome   `json:"outcome"`
+		OutcomeWhy  string                  `json:"outcome_why,omitempty"`
+		Report      investigation.Report    `json:"report"`
+		NotSeen     []investigation.NotSeen `json:"not_seen,omitempty"`
+		SeenBefore  []investigation.Past    `json:"seen_before,omitempty"`
+		Calls       []callView              `json:"tool_calls"`
 	}{
-		alarm, rec.StartedAt.UTC().Format("2006-01-02T15:04:05Z"), rec.EndedAt.UTC().Format("2006-01-02T15:04:05Z"),
+		alarm, unconfirmed, rec.StartedAt.UTC().Format("2006-01-02T15:04:05Z"), rec.EndedAt.UTC().Format("2006-01-02T15:04:05Z"),
 		rec.Outcome, rec.OutcomeWhy, rec.Report, rec.NotSeen, rec.SeenBefore, calls,
 	}
 }

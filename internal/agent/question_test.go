@@ -238,6 +238,15 @@ func TestAsk_RecordIsBoundedDataAndNeverAnInstruction(t *testing.T) {
 			assert.Contains(t, opening, fmt.Sprintf("output-%d ", n))
 		}
 	})
+	t.Run("a long event", func(t *testing.T) {
+		rec := finished()
+		rec.Alarm.Unrecognized, rec.Alarm.Description, rec.Alarm.Unconfirmed = strings.Repeat("<", 16<<10), strings.Repeat("<", 4<<10), "nobody saw it"
+		_, server := ask(t, forever(submitAnswer("Ok.", 2, "table Orders status ACTIVE")), &fakeTool{}, rec, nil, nil)
+		opening := asJSON(t, server.Requests()[0].Request.Messages)
+		for _, part := range []string{"The role lost dynamodb:GetItem.", "table Orders status ACTIVE", "nobody saw it", rec.Alarm.ARN} {
+			assert.Contains(t, opening, part)
+		}
+	})
 	t.Run("a large record", func(t *testing.T) {
 		rec := finished()
 		for n := 3; n < 400; n++ {
