@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
@@ -101,15 +102,23 @@ func (r *run) runTools(
 // maxRecorded limits the input and the answer of a call in [investigation.Round.Other], in bytes.
 const maxRecorded = 64 << 10
 
-// recordOther adds the calls that run no Python to the round, so that the record is the whole conversation.
+// recordOther adds the calls that ran no Python to the round, so that the record is the whole conversation.
 func recordOther(round *investigation.Round, uses []conversation.Use, outcomes []outcome) {
 	for i, use := range uses {
-		if use.Name != pythonName {
+		if !hasRun(round, use) {
 			round.Other = append(round.Other, investigation.OtherCall{
 				Name: use.Name, Input: truncate.Bytes(string(use.Input), maxRecorded), Answer: truncate.Bytes(outcomes[i].text, maxRecorded),
 			})
 		}
 	}
+}
+
+// hasRun reports whether the round has the call as an execution of Python. One that was answered without it, such as after the
+// model was asked to conclude, is not among them.
+func hasRun(round *investigation.Round, use conversation.Use) bool {
+	return use.Name == pythonName && slices.ContainsFunc(round.Calls, func(call investigation.ToolCall) bool {
+		return call.ToolUseID == use.ID
+	})
 }
 
 // answerCalls adds the outcomes to the conversation and counts an answer that advanced nothing as a strike.

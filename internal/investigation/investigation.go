@@ -230,7 +230,7 @@ type Round struct {
 	Reasoning  string      `json:"reasoning,omitempty"` // the model's reasoning, if the model returns it
 	StopReason string      `json:"stop_reason"`         // Bedrock's stop reason
 	Calls      []ToolCall  `json:"calls,omitempty"`     // executions of Python, in order
-	Other      []OtherCall `json:"other,omitempty"`     // calls of other tools, in order, such as reports that were returned
+	Other      []OtherCall `json:"other,omitempty"`     // calls that ran no Python, in order, such as reports that were returned
 	Usage      Usage       `json:"usage"`
 	Note       string      `json:"note,omitempty"` // how an unusable answer was handled
 }
@@ -305,7 +305,7 @@ func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
 	return queries, lost
 }
 
-// OtherCall is a call of a tool that runs no Python, such as a report that was returned.
+// OtherCall is a call that ran no Python, such as a report that was returned, or code after the model had to conclude.
 type OtherCall struct {
 	Name   string `json:"name"`   // name of the tool, as the model wrote it
 	Input  string `json:"input"`  // JSON as the model wrote it

@@ -107,7 +107,10 @@ func TestRun_RecordedAnswersGiveTheSameReport(t *testing.T) {
 	denied := model.Step{Error: &model.Error{Status: 403, Type: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."}}
 	good := submit("Too many items.", 1, "item count 12345678")
 	asText := model.Step{Text: "I look.\n<tool_call>{\"name\": \"python_executor\", \"input\": {\"command\": \"print(1)\"}}</tool_call>"}
+	unknown, late := model.Step{Tools: []model.ToolUse{{Name: "bash", Input: map[string]any{}}}}, look("print(2)")
+	late.Text = "One more look."
 	for name, rec := range map[string]*investigation.Record{
+		"code after the end": recorded(t, model.Script{Steps: []model.Step{look("print(1)"), unknown, unknown, unknown, late, late, good}}, claude),
 		"plain":              recorded(t, model.Script{Steps: []model.Step{look("print(1)"), good}}, claude),
 		"parallel and twice": recorded(t, model.Script{Steps: []model.Step{look("print(1)", "print(2)"), look("print(1)"), good}}, claude),
 		"lost call":          recorded(t, model.Script{Steps: []model.Step{look("lost()", "print(2)"), submit("Too many.", 2, "item count 12345678")}}, claude),

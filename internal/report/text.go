@@ -287,7 +287,7 @@ func (r rounds) text() string {
 			b.WriteString(callText(&round.Calls[j]))
 		}
 		for _, other := range round.Other {
-			b.WriteString("\n" + owned(titleMark+"call of another tool\n") + indent(other.Name+"\n"+other.Input) + "\n")
+			b.WriteString("\n" + owned(titleMark+"call that ran no code\n") + indent(other.Name+"\n"+other.Input) + "\n")
 			b.WriteString(owned(titleMark+"answer\n") + indent(other.Answer) + "\n")
 		}
 	}
