@@ -239,7 +239,7 @@ func (r *run) hasToConclude() bool { return !r.ConcludeAt.IsZero() && !r.Now().B
 
 // expectedDuration estimates how long the next answer takes at most, from the recent ones.
 func (r *run) expectedDuration() time.Duration {
-	const recent = 3 // rounds
+	const recent = 3     // rounds
 	rounds := r.rounds() // those of a finished investigation may be of another model
 	var longest time.Duration
 	for _, round := range rounds[max(0, len(rounds)-recent):] {
