@@ -213,7 +213,7 @@ func (o *other) effect(args []word) Effect {
 		}
 	}
 	command := strings.Join(words, " ")
-	if (o == kubernetes || o == containers) && copiesFile.MatchString(command) { // its direction is not known
+	if copiesFile.MatchString(command) { // its direction is not known
 		effect |= ReadsFile | WritesFile
 	}
 	switch {
@@ -225,7 +225,7 @@ func (o *other) effect(args []word) Effect {
 	}
 	switch {
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
-		if listed(o.secrets, command) || slices.ContainsFunc(args, func(arg word) bool { return printsEnvironment.MatchString(arg.text) }) {
+		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
 		}
 		return effect | RunsCode | ChangesState
@@ -244,7 +244,23 @@ func (o *other) effect(args []word) Effect {
 // copiesFile matches commands that copy a file from a container to this machine or back.
 var copiesFile = regexp.MustCompile(`^(?:(?:container|compose) )?cp(?: |$)`)
 
-// printsEnvironment matches an argument that prints the variables of a container, in which it is executed, perhaps by a shell.
+// inContainer returns the arguments that a command executes in a container: the words after "exec" or "run", and everything after
+// "--". Values of known options, such as a namespace, are not among the words.
+func inContainer(words []string, args []word) []string {
+	verb := slices.IndexFunc(words, func(word string) bool { return word == "exec" || word == "run" })
+	if verb < 0 {
+		return nil
+	}
+	executed := slices.Clone(words[verb+1:])
+	if end := slices.IndexFunc(args, func(arg word) bool { return arg.text == "--" }); end >= 0 {
+		for _, arg := range args[end+1:] {
+			executed = append(executed, arg.text)
+		}
+	}
+	return executed
+}
+
+// printsEnvironment matches an argument that prints the variables of the container that executes it, perhaps with a shell.
 var printsEnvironment = regexp.MustCompile(`(?:^|[\s;&|/(])(?:env|printenv)(?:$|[\s;&|)])`)
 
 // listed reports whether a command is in a list.

@@ -146,6 +146,8 @@ var disguisedReads = []struct {
 	{"kubectl exec -n shop orders -c app -- printenv | grep DB", RunsCode | MayShowSecrets},
 	{"kubectl exec orders -- /usr/bin/env", RunsCode | MayShowSecrets},
 	{"kubectl exec orders -- sh -c 'env | sort'", RunsCode | MayShowSecrets},
+	{"docker-compose exec web sh -c env", RunsCode | MayShowSecrets},
+	{"docker-compose cp web:/tmp/heap.hprof .", ChangesState | ReadsFile | WritesFile},
 	{"kubectl set env deployment/orders --list", MayShowSecrets},
 	{"kubectl exec orders -- cat /proc/1/environ", RunsCode | ShowsSecrets},
 	{"cat /proc/self/environ", ReadsFile | ShowsSecrets},
@@ -427,6 +429,15 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 func TestClassify_EmptyEnvironmentHasNoSecret(t *testing.T) {
 	for _, text := range []string{"env -i", "env -", "env -i FOO=1", "env AWS_REGION=x aws s3 ls", "kubectl delete secret db"} {
 		assert.False(t, Classify(text).has(ShowsSecrets), text)
+	}
+}
+
+func TestClassify_NamesOfStagesAndImagesPrintNoEnvironment(t *testing.T) {
+	for _, text := range []string{
+		"terraform -chdir=infra/env apply", "cdk deploy env", "pulumi up --stack acme/env", "serverless deploy --stage env", "npm install env",
+		"docker build -t shop/env .", "docker compose up -d env", "kubectl exec -n env orders -- ls", "kubectl port-forward -n shop svc/env 8080:80",
+	} {
+		assert.False(t, Classify(text).has(MayShowSecrets), text)
 	}
 }
 
