@@ -118,6 +118,22 @@ func TestPool_LetsAnInterruptedCallEnd(t *testing.T) {
 	assert.FileExists(t, trace, "the process was killed")
 }
 
+func TestPool_CloseWaitsForAProcessThatIsDropped(t *testing.T) {
+	trace := filepath.Join(t.TempDir(), "input ended")
+	p := shellPool(t, `read call; echo > '`+trace+`'; exec sleep 30`)
+	worker, err := p.take()
+	require.NoError(t, err)
+	go p.drop(worker)
+	require.Eventually(t, func() bool { _, err := os.Stat(trace); return err == nil }, 5*time.Second, 10*time.Millisecond)
+	p.close()
+	select {
+	case <-worker.done:
+	default:
+		assert.Fail(t, "the process outlives the command")
+		worker.kill()
+	}
+}
+
 func TestPool_PassesCallsAndReplacesSpentProcesses(t *testing.T) {
 	calls := filepath.Join(t.TempDir(), "calls")
 	// The process answers two calls. After the second one it exits, as a process does whose call affected more than itself.

@@ -147,12 +147,12 @@ func (p *pool) give(worker *process) {
 }
 
 // drop lets a process exit. If a call was canceled, the process first stops the call's queries, for which AWS would charge
-// otherwise.
+// otherwise. The pool keeps the process until then, so that close waits for it.
 func (p *pool) drop(worker *process) {
-	p.mu.Lock()
-	delete(p.all, worker)
-	p.mu.Unlock()
 	worker.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.all, worker)
 }
 
 // close ends all processes.
