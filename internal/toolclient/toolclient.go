@@ -81,7 +81,7 @@ func isPossible(queries []toolcall.BilledQueries) bool {
 		}
 		sum += q.CostUSD
 	}
-	return sum <= maxBilledUSD
+	return sum >= -rounding && sum <= maxBilledUSD
 }
 
 func (c *Client) explain(ctx context.Context, err error) error {

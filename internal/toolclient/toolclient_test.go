@@ -75,11 +75,12 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 // Code that escaped from the sandbox can forge an answer.
 func TestRun_AnswerWithAnImpossibleCostIsLost(t *testing.T) {
 	for queries, possible := range map[string]bool{
-		`{"cost_usd": 0.25}`:                     true,
-		`{"cost_usd": -1e-18}`:                   true, // rounding
-		`{"cost_usd": -1000}`:                    false,
-		`{"cost_usd": 1e9}`:                      false,
-		`{"cost_usd": 1e308},{"cost_usd":1e308}`: false, // infinite
+		`{"cost_usd": 0.25}`:                      true,
+		`{"cost_usd": -1e-18}`:                    true, // rounding
+		`{"cost_usd": -1000}`:                     false,
+		`{"cost_usd": -1e-6},{"cost_usd": -1e-6}`: false, // each of them could be rounding
+		`{"cost_usd": 1e9}`:                       false,
+		`{"cost_usd": 1e308},{"cost_usd":1e308}`:  false, // infinite
 	} {
 		_, err := answering(`{"success": true, "billed_queries": [`+queries+`]}`, "", nil).Run(t.Context(), toolcall.Request{Command: "1"})
 		if possible {
