@@ -35,13 +35,14 @@ type Call struct {
 type Tool struct {
 	mu     sync.Mutex
 	calls  map[string][]Call
+	notRun map[string]string // answers to code that the model wrote and that was not run, by code
 	missed []string
 }
 
 // NewTool returns a tool that knows these calls. If the same code was run several times, its answers are given in their
 // order, and the last one again and again.
 func NewTool(calls []Call) *Tool {
-	t := &Tool{calls: map[string][]Call{}}
+	t := &Tool{calls: map[string][]Call{}, notRun: map[string]string{}}
 	for _, call := range calls {
 		t.calls[call.Command] = append(t.calls[call.Command], call)
 	}
@@ -56,7 +57,16 @@ func ToolOf(rec *investigation.Record) *Tool {
 			calls = append(calls, Call{Command: call.Command, Answer: call.Answer, Problem: call.Problem})
 		}
 	}
-	return NewTool(calls)
+	t := NewTool(calls)
+	for _, round := range rec.Rounds {
+		for _, other := range round.Other {
+			var input struct{ Command string }
+			if other.Name == toolcall.Name && json.Unmarshal([]byte(other.Input), &input) == nil {
+				t.notRun[input.Command] = other.Answer
+			}
+		}
+	}
+	return t
 }
 
 // Run returns the recorded answer to the same code. The error about other code is for the model.
@@ -64,6 +74,9 @@ func (t *Tool) Run(_ context.Context, request toolcall.Request) (toolcall.Answer
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := t.calls[request.Command]
+	if answer, isKnown := t.notRun[request.Command]; isKnown && len(left) == 0 {
+		return toolcall.Answer{}, errors.New(answer)
+	}
 	if len(left) == 0 {
 		t.missed = append(t.missed, request.Command)
 		return toolcall.Answer{}, fmt.Errorf("not recorded: this is a replay without AWS, and the record has no answer to this code: %s. "+

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -211,6 +212,20 @@ func TestRun_AlarmOfAMemberStaysOne(t *testing.T) {
 		assert.Empty(t, request.Problems)
 	}
 	assert.Equal(t, rec.MemberOf, replayed.MemberOf)
+}
+
+// The record has no time limit, so the replay does not ask the model to conclude.
+func TestRun_CodeAfterTheEndOfTheTimeIsRecorded(t *testing.T) {
+	rec := recorded(t, model.Script{Steps: []model.Step{look("print(1)"), submit("Too many items.", 1, "item count 12345678")}}, claude)
+	late := investigation.Round{Model: claude, StopReason: "tool_use", Other: []investigation.OtherCall{{
+		Name: toolcall.Name, Input: `{"command": "print(2)"}`, Answer: "not executed: the time is over; call submit_report now",
+	}}}
+	rec.Rounds = slices.Insert(rec.Rounds, 1, late)
+	replayed, missed, err := replay.Run(t.Context(), rec, options(t))
+	require.NoError(t, err)
+	assert.Empty(t, missed)
+	assert.Equal(t, late.Other[0].Answer, replayed.Call(2).Problem)
+	assert.Equal(t, "Too many items.", replayed.Report.RootCause)
 }
 
 func TestRun_RecordWithoutRoundsNeedsAModel(t *testing.T) {
