@@ -442,7 +442,7 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		r.state.Talk.Say(r.task.submitPrompt())
 		return false
 	case r.state.Returned != nil:
-		round.Note = "the " + r.task.noun + " that was returned is used, and the text of the answer, unchecked"
+		round.Note = "the " + r.task.noun + " that was returned is used"
 		r.endWithoutReport("It answered in prose instead.")
 		r.rec.Report.FreeText = reportFromProse(r.state.Draft).FreeText // after the check, because prose changes no confidence
 		return true

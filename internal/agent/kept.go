@@ -31,7 +31,7 @@ func (r *run) keep(call *investigation.ToolCall) {
 	r.kept += encodedSize(call.Answer)
 }
 
-// keepOther adds calls of other tools, which can repeat outputs.
+// keepOther adds calls that ran no Python. Those of read_output repeat outputs.
 func (r *run) keepOther(calls []investigation.OtherCall) {
 	if r.kept += encodedSize(calls); r.kept > maxKept {
 		r.state.Full = true

@@ -25,7 +25,7 @@ type Outcome string
 // The outcomes of an investigation.
 const (
 	OutcomeCompleted Outcome = "completed" // the model submitted its report
-	OutcomeConcluded Outcome = "concluded" // the model was asked to conclude early, for example near a limit
+	OutcomeConcluded Outcome = "concluded" // the model was asked to conclude early, for example near a limit, or did not correct its report
 	OutcomeFallback  Outcome = "fallback"  // no model concluded; the report has the evidence and manual steps only
 )
 
@@ -365,7 +365,7 @@ type Report struct {
 	Prevention []string   `json:"prevention"`           // how to prevent a recurrence
 	Monitoring []string   `json:"monitoring"`           // how to detect it earlier
 	NotSeen    []string   `json:"not_seen"`             // what the model reports that it could not read
-	FreeText   string     `json:"free_text,omitempty"`  // unchecked answer of a model that did not submit a report
+	FreeText   string     `json:"free_text,omitempty"`  // unchecked text of a model that answered in prose, perhaps after its report was returned
 	Downgraded string     `json:"downgraded,omitempty"` // why code lowered the confidence
 }
 
