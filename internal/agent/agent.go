@@ -443,7 +443,7 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		return false
 	case r.state.Returned != nil:
 		round.Note = "the " + r.task.noun + " that was returned is used"
-		r.endWithoutReport("It answered in prose instead.")
+		r.endWithoutReport(strings.TrimSpace("It answered in prose instead. " + r.whyEarly()))
 		r.rec.Report.FreeText = reportFromProse(r.state.Draft).FreeText // after the check, because prose changes no confidence
 		return true
 	default:
@@ -472,8 +472,16 @@ func (r *run) finish(report investigation.Report) {
 	r.rec.Outcome = investigation.OutcomeCompleted
 	if r.state.Concluding != "" {
 		r.rec.Outcome = investigation.OutcomeConcluded
-		r.rec.OutcomeWhy = "The model was asked to conclude early because " + r.state.Concluding + "."
+		r.rec.OutcomeWhy = r.whyEarly()
 	}
+}
+
+// whyEarly returns why the model was asked to conclude, for the reader, or "" if it was not.
+func (r *run) whyEarly() string {
+	if r.state.Concluding == "" {
+		return ""
+	}
+	return "The model was asked to conclude early because " + r.state.Concluding + "."
 }
 
 // endWithoutReport ends the investigation without an accepted report. The record then has the last report that

@@ -242,3 +242,13 @@ func TestProse_AfterAReturnedReportDoesNotReplaceIt(t *testing.T) {
 	assert.False(t, rec.Report.Findings[0].Verified)
 	assert.Equal(t, end.Text, rec.Report.FreeText)
 }
+
+func TestProse_AfterAReturnedReportStatesTheLimit(t *testing.T) {
+	rec := record("{}")
+	end, unknown := model.Step{Text: "The report was submitted above."}, model.Step{Tools: []model.ToolUse{{Name: "bash", Input: map[string]any{}}}}
+	investigate(t, claude, model.Script{Steps: []model.Step{
+		look("print(1)"), submit("the disk is full", 1, "no such quote"), unknown, unknown, end, end,
+	}}, &fakeTool{output: "disk usage 100 %"}, rec)
+	assert.Equal(t, "the disk is full", rec.Report.RootCause)
+	assert.Contains(t, rec.OutcomeWhy, "It answered in prose instead. The model was asked to conclude early because the model's answers no longer advance")
+}
