@@ -349,7 +349,8 @@ func (s *scanner) object(kind sensitivity, at int) {
 // isSecretMember reports whether a member of an object with the name of a secret is one: {"password": {"orders": "…"}}. Most
 // members describe the secret.
 func isSecretMember(name, value string) bool {
-	if holdsName(name) && !strings.EqualFold(name, "key") || hasFold(name, "version") || strings.HasSuffix(fold(name), "id") {
+	if holdsName(name) && !strings.EqualFold(name, "key") || hasFold(name, "version") || hasFold(name, "digest") || hasFold(name, "fingerprint") ||
+		strings.HasSuffix(fold(name), "id") {
 		return false
 	}
 	return looksPassword(value) && !isHarmlessValue(value) && !isUUID(value) && !nameOfSecret().MatchString(value)

@@ -89,6 +89,8 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 	for _, document := range []string{
 		`{"credentials":{"user":"app","orders":"` + secret + `"}}`, `{"secret":{"orders":"` + secret + `"}}`, `{"Secret":[{"orders":"` + secret + `"}]}`,
 		`{"tokens":{"orders":"` + random + `"}}`, `{"secrets":{"orders":"` + random + `"}}`, `{"keys":{"value":"` + random + `"}}`,
+		`{"apiKeys":{"orders":"` + random + `"}}`, `{"access_tokens":{"orders":"` + random + `"}}`, `{"clientSecrets":{"orders":"` + random + `"}}`,
+		`{"dbCreds":{"orders":"` + random + `"}}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)
@@ -120,6 +122,7 @@ func TestAnswer_ShowsWhatDescribesKeysAndCode(t *testing.T) {
 	const md5, sha256 = "9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	for _, document := range []string{
 		`{"KeySigningKeys":[{"Name":"orders","DigestValue":"` + sha256 + `"}]}`, `{"macSecKeys":[{"ckn":"` + sha256 + `","state":"associated"}]}`,
+		`{"hostKeys":[{"fingerprintSHA256":"` + sha256 + `"}]}`,
 		`{"keys":[{"key":"orders.csv","etag":"` + md5 + `"}]}`, `{"Code":{"S3Bucket":"code","S3Key":"` + md5 + `"}}`, `{"Session":{"DnsName":"a1b2c3d4e5f6g7h8"}}`,
 	} {
 		var memory redact.Memory

@@ -666,12 +666,18 @@ func (w *walk) object(parent string, o map[string]any) any {
 	return clean
 }
 
-// isSecretText reports whether a member of an object below a name is a secret: {"credentials": {"orders": "…"}}. The members of other objects whose
-// name is only sometimes that of a secret, such as a session, code, or keys, describe it.
+// isSecretText reports whether a member of an object below a name is a secret: {"credentials": {"orders": "…"}}.
 func isSecretText(parent, name string, v any) bool {
 	text, isText := v.(string)
-	kind, folded := classify(parent), fold(parent)
-	return isText && (kind >= ambiguous || folded == "secrets" || folded == "tokens") && kind.matches(text) && isSecretMember(name, text)
+	return isText && holdsSecrets(parent) && classify(parent).matches(text) && isSecretMember(name, text)
+}
+
+// holdsSecrets reports whether the members of an object below a name, or of the objects in its list, are secrets: apiToken, apiKeys, or
+// creds. The members of other objects whose name is only sometimes that of a secret, such as a session, code, or keys, describe it.
+func holdsSecrets(name string) bool {
+	folded := fold(name)
+	return classify(name) >= ambiguous || classify(strings.TrimSuffix(name, "s")) >= ambiguous ||
+		strings.HasSuffix(folded, "cred") || strings.HasSuffix(folded, "creds")
 }
 
 // pair redacts the value of an object that consists of a name and a value.
