@@ -390,23 +390,26 @@ func (r groupRules) add(rule groupRule) bool {
 	return !known
 }
 
-// groupRules returns the rules that the app has defined so far.
+// groupRules returns the rules that the app has defined so far in the account and Region of AlarmTriage. Elsewhere, a name such as that of an
+// import means another group.
 func (t *AlarmTriage) groupRules() groupRules {
 	const https = 443
 	rules := groupRules{}
 	var found []groupRule
 	var ids []*string
-	add := func(in bool, group, peer, protocol *string, from, to *float64) {
-		if group != nil && peer != nil && deref(protocol) == "tcp" && from != nil && *from == https && to != nil && *to == https {
+	environment := *awscdk.Stack_Of(t).Environment()
+	add := func(rule constructs.IConstruct, in bool, group, peer, protocol *string, from, to *float64) {
+		if group != nil && peer != nil && deref(protocol) == "tcp" && from != nil && *from == https && to != nil && *to == https &&
+			*awscdk.Stack_Of(rule).Environment() == environment {
 			found, ids = append(found, groupRule{in: in}), append(ids, group, peer)
 		}
 	}
 	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		switch rule := construct.(type) {
 		case awsec2.CfnSecurityGroupIngress:
-			add(true, rule.GroupId(), rule.SourceSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
+			add(rule, true, rule.GroupId(), rule.SourceSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
 		case awsec2.CfnSecurityGroupEgress:
-			add(false, rule.GroupId(), rule.DestinationSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
+			add(rule, false, rule.GroupId(), rule.DestinationSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
 		}
 	}
 	for i, paths := 0, t.groupPaths(ids); i < len(found); i++ {

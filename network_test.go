@@ -309,3 +309,31 @@ func TestCreateVpcEndpoints_RulesOfSharedGroupsAreUnique(t *testing.T) {
 	messages := messagesOf(stack)
 	assert.Equal(t, 2, strings.Count(strings.Join(messages, "\n"), "SecurityGroups have no rule with which the functions reach S3 and DynamoDB"))
 }
+
+// An import can have the same name in each Region.
+func TestCreateVpcEndpoints_RulesOfEachRegionAreAdded(t *testing.T) {
+	app := newTestApp()
+	var stacks []awscdk.Stack
+	for _, region := range []string{"eu-west-1", "us-east-1"} {
+		stack := stackOf(app, "Network-"+region, centralAccount, region)
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		imported := func(id string) awsec2.ISecurityGroup {
+			return awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String(id), awscdk.Fn_ImportValue(jsii.String(id)),
+				&awsec2.SecurityGroupImportOptions{AllowAllOutbound: jsii.Bool(false)})
+		}
+		vpc.AddInterfaceEndpoint(jsii.String("Lambda"), &awsec2.InterfaceVpcEndpointOptions{
+			Service: awsec2.InterfaceVpcEndpointAwsService_LAMBDA(), SecurityGroups: &[]awsec2.ISecurityGroup{imported("Endpoints")}, Open: jsii.Bool(false),
+		})
+		functions := []awsec2.ISecurityGroup{imported("Functions")}
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.CreateVpcEndpoints, p.SecurityGroups = vpc, jsii.Bool(true), &functions
+		})
+		stacks = append(stacks, stack)
+	}
+	for _, stack := range stacks {
+		template := synth(stack)
+		for _, kind := range []string{"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"} {
+			assert.Len(t, *template.FindResources(jsii.String(kind), nil), 7, "%s %s: those of each endpoint", *stack.StackName(), kind)
+		}
+	}
+}
