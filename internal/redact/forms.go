@@ -595,11 +595,11 @@ func isElement(text string, start int) bool {
 		before = strings.TrimRight(before[:at], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 		before = strings.TrimSuffix(before, `\`) + map[bool]string{true: `\u003c`}[strings.HasSuffix(before, `\`)]
 	}
-	return strings.HasSuffix(before, "<") || strings.HasSuffix(before, "&lt;") || strings.HasSuffix(before, `\u003c`)
+	return strings.HasSuffix(before, "<") || strings.HasSuffix(before, "&lt;") || strings.HasSuffix(before, `\u003c`) || strings.HasSuffix(before, `\u003C`)
 }
 
 // cdata are the signs around the content of an XML element that is not parsed, also in JSON and in escapes of XML.
-var cdata = [][2]string{{"<![CDATA[", "]]>"}, {`\u003c![CDATA[`, `]]\u003e`}, {"&lt;![CDATA[", "]]&gt;"}}
+var cdata = [][2]string{{"<![CDATA[", "]]>"}, {`\u003c![CDATA[`, `]]\u003e`}, {`\u003C![CDATA[`, `]]\u003E`}, {"&lt;![CDATA[", "]]&gt;"}}
 
 // content returns the content of an XML element from the position after its tag. It is one value, and within the quotes around the element.
 func (s *scanner) content(at int) (from, to int, ok bool) {
@@ -629,7 +629,7 @@ func (s *scanner) contentOf(at int) (from, to int) {
 		}
 	}
 	to = strings.IndexByte(rest, '<')
-	signs := []string{`\u003c`}
+	signs := []string{`\u003c`, `\u003C`}
 	if tag := s.text[max(0, at-maxTag):at]; strings.LastIndex(tag, "&lt;") > strings.LastIndexByte(tag, '<') { // otherwise it belongs to the content
 		signs = append(signs, "&lt;")
 	}

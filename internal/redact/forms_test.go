@@ -23,6 +23,7 @@ var forms = map[string][]string{
 		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
 		`sent {"body":"{\"msg\":\"password -\\u003e ¤\"}"}`, `sent {"body":"{\"msg\":\"password =\\u003e ¤\"}"}`, `{"msg":"password =\u003E '¤'"}`, // also .NET
 		`sent {"body":"{\"msg\":\"\\u003cpassword\\u003e¤\\u003c/password\\u003e\"}"}`,
+		`{"msg":"\u003Cpassword\u003E¤\u003C/password\u003E"}`, `{"msg":"\u003Cb:password\u003E\u003C![CDATA[¤]]\u003E\u003C/b:password\u003E"}`,
 	},
 	"changes of values": {
 		"  + master_password = \"¤\" -> \"~\" # forces replacement", `+ "DB_PASSWORD" = "" -> "¤"`, `password: "¤" => "~"`,

@@ -156,7 +156,7 @@ func (s *scanner) look(start, end int) {
 	if start > 0 && text[start-1] == '%' && end-start > 2+minName { // %22password%22%3A
 		start += 2
 	}
-	if start > 0 && text[start-1] == '\\' && strings.HasPrefix(text[start:end], "u003c") { // < in JSON
+	if start > 0 && text[start-1] == '\\' && hasFold(text[start:end], "u003c") { // < in JSON
 		start += len("u003c")
 	}
 	if start > 0 && text[start-1] == '\\' && end-start > minName && strings.IndexByte("nrt", text[start]) >= 0 { // \n in JSON
