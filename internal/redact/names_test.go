@@ -192,10 +192,12 @@ func TestText_FindsKeysWithoutDigitsAfterAColon(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"INFO x-api-key: ¤ sent", "admin password: ¤, host db", "token -> ¤"} {
-		if clean, _ := r.Text(strings.ReplaceAll(form, "¤", "tbNUuMBQyRyLlnXY")); clean != strings.ReplaceAll(form, "¤", "[redacted: secret]") {
-			t.Errorf("%q", clean)
+		for _, key := range []string{"tbNUuMBQyRyLlnXY", "QwErTyUiOp"} {
+			if clean, _ := r.Text(strings.ReplaceAll(form, "¤", key)); clean != strings.ReplaceAll(form, "¤", "[redacted: secret]") {
+				t.Errorf("%q", clean)
+			}
 		}
-		for _, word := range []string{"correct-horse-battery", "PutItemRequest", "UnauthorizedAccess", "expiredOrMissing", "orders_db", "NoSuchKey", "UpToDate"} {
+		for _, word := range []string{"correct-horse-battery", "PutItemRequest", "UnauthorizedAccess", "expiredOrMissing", "orders_db", "NoSuchKey", "UpToDate", "NotYetSet", "isNotSet"} {
 			text := strings.ReplaceAll(form, "¤", word)
 			if clean, _ := r.Text(text); clean != text {
 				t.Errorf("%q", clean)

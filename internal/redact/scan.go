@@ -635,8 +635,9 @@ func isLastInQuotes(text string, name int) bool {
 	return name < len(text) && (isQuote(text[name]) || text[name] == '\\')
 }
 
-// shortWords matches names of words that are so short that they look jumbled, such as NoSuchKey and UpToDate.
-var shortWords = lazy.Regexp(`^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$`)
+// shortWords matches names of words that are so short that they look jumbled, such as NoSuchKey and UpToDate. Unlike QwErTyUiOp, they have
+// two lower-case letters in a row.
+var shortWords = lazy.Regexp(`^(?:[A-Z]?[a-z])?(?:[A-Z][a-z])*[A-Z]?[a-z]{2,}(?:[A-Z][a-z]+)*$`)
 
 var datelike = lazy.Regexp(`^\d{4}-\d\d-\d\d`)
 
