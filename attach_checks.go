@@ -183,6 +183,7 @@ func (s *synthCheck) Validate() *[]*string {
 		problems = append(problems, a.problems()...)
 	}
 	problems = append(problems, t.endpointProblems()...)
+	problems = append(problems, t.ruleProblems()...)
 	if !s.reported {
 		s.reported = true
 		t.warnOfIsolation()

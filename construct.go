@@ -61,11 +61,12 @@ type AlarmTriage struct {
 	vpc             awsec2.IVpc // nil without the prop Vpc
 	endpoints       []string    // services of the VPC endpoints that it creates
 	securityGroups  []awsec2.ISecurityGroup
-	hasGateways     bool     // S3 and DynamoDB are reached through gateway endpoints, because of CreateVpcEndpoints
-	routeTables     []string // IDs of those that its gateway endpoints are added to
-	path            string   // of the construct
-	orchestratorARN *string  // a token
-	names           []string // of its resources, as alarmjs.Identify returns them
+	hasGateways     bool        // S3 and DynamoDB are reached through gateway endpoints, because of CreateVpcEndpoints
+	routeTables     []string    // IDs of those that its gateway endpoints are added to
+	addedRules      []groupRule // that it added for existing endpoints
+	path            string      // of the construct
+	orchestratorARN *string     // a token
+	names           []string    // of its resources, as alarmjs.Identify returns them
 	machine         machine
 	place           place // where its physical names must be unique
 

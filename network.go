@@ -359,13 +359,13 @@ func (t *AlarmTriage) useEndpoint(id string, existing existingEndpoint, known gr
 				continue
 			}
 			paths := t.groupPaths([]*string{group, source.SecurityGroupId()})
-			if known.add(groupRule{in: true, group: paths[0], peer: paths[1]}) {
+			if t.addRule(known, groupRule{in: true, group: paths[0], peer: paths[1]}) {
 				awsec2.NewCfnSecurityGroupIngress(t, numbered(id+"Ingress", rules), &awsec2.CfnSecurityGroupIngressProps{
 					Description: description, GroupId: group, SourceSecurityGroupId: source.SecurityGroupId(),
 					IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(443), ToPort: jsii.Number(443),
 				})
 			}
-			if !*source.AllowAllOutbound() && known.add(groupRule{group: paths[1], peer: paths[0]}) {
+			if !*source.AllowAllOutbound() && t.addRule(known, groupRule{group: paths[1], peer: paths[0]}) {
 				peer := awsec2.SecurityGroup_FromSecurityGroupId(t, numbered(id+"Group", rules), group, nil)
 				source.AddEgressRule(peer, awsec2.Port_Tcp(jsii.Number(443)), description, jsii.Bool(true))
 			}
@@ -380,28 +380,30 @@ type groupRule struct {
 	group, peer string
 }
 
-// groupRules are rules of the app.
-type groupRules map[groupRule]bool
+// groupRules are rules of the app, with the paths of their constructs.
+type groupRules map[groupRule][]string
 
-// add adds a rule, and reports whether it is new.
-func (r groupRules) add(rule groupRule) bool {
-	known := r[rule]
-	r[rule] = true
-	return !known
+// addRule records a rule that AlarmTriage adds, and reports whether it is new.
+func (t *AlarmTriage) addRule(known groupRules, rule groupRule) bool {
+	if _, exists := known[rule]; exists {
+		return false
+	}
+	known[rule], t.addedRules = nil, append(t.addedRules, rule)
+	return true
 }
 
-// groupRules returns the rules that the app has defined so far in the account and Region of AlarmTriage. Elsewhere, a name such as that of an
-// import means another group.
+// groupRules returns the rules that the app has defined so far in the account and Region of AlarmTriage. Elsewhere, a name such as
+// that of an import means another group.
 func (t *AlarmTriage) groupRules() groupRules {
 	const https = 443
-	rules := groupRules{}
 	var found []groupRule
+	var constructPaths []string
 	var ids []*string
 	environment := *awscdk.Stack_Of(t).Environment()
 	add := func(rule constructs.IConstruct, in bool, group, peer, protocol *string, from, to *float64) {
 		if group != nil && peer != nil && deref(protocol) == "tcp" && from != nil && *from == https && to != nil && *to == https &&
 			*awscdk.Stack_Of(rule).Environment() == environment {
-			found, ids = append(found, groupRule{in: in}), append(ids, group, peer)
+			found, constructPaths, ids = append(found, groupRule{in: in}), append(constructPaths, *rule.Node().Path()), append(ids, group, peer)
 		}
 	}
 	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
@@ -412,11 +414,27 @@ func (t *AlarmTriage) groupRules() groupRules {
 			add(rule, false, rule.GroupId(), rule.DestinationSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
 		}
 	}
+	rules := groupRules{}
 	for i, paths := 0, t.groupPaths(ids); i < len(found); i++ {
 		found[i].group, found[i].peer = paths[2*i], paths[2*i+1]
-		rules.add(found[i])
+		rules[found[i]] = append(rules[found[i]], constructPaths[i])
 	}
 	return rules
+}
+
+// ruleProblems returns the rules for existing endpoints that the app defined after AlarmTriage, which had added the same ones.
+func (t *AlarmTriage) ruleProblems() (problems []string) {
+	if len(t.addedRules) == 0 { // jsii needs long to translate all constructs of an app
+		return nil
+	}
+	defined := t.groupRules()
+	for _, rule := range t.addedRules {
+		if paths := defined[rule]; len(paths) > 1 {
+			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriage %s adds a rule of a security group that the app also defines, and AWS rejects "+
+				"the second one: %s. Define that of the app before AlarmTriage, which then adds none, or remove it", t.path, strings.Join(paths, ", ")))
+		}
+	}
+	return problems
 }
 
 // endpointProblems returns the endpoints that the app defined after AlarmTriage, which created the same ones.

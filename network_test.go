@@ -337,3 +337,23 @@ func TestCreateVpcEndpoints_RulesOfEachRegionAreAdded(t *testing.T) {
 		}
 	}
 }
+
+func TestCreateVpcEndpoints_RulesThatTheAppDefinesLaterAreProblems(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	group := func(id string) awsec2.SecurityGroup {
+		return awsec2.NewSecurityGroup(stack, jsii.String(id), &awsec2.SecurityGroupProps{Vpc: vpc, AllowAllOutbound: jsii.Bool(false)})
+	}
+	functions, endpoints := group("Functions"), group("Endpoints")
+	vpc.AddInterfaceEndpoint(jsii.String("Lambda"), &awsec2.InterfaceVpcEndpointOptions{
+		Service: awsec2.InterfaceVpcEndpointAwsService_LAMBDA(), SecurityGroups: &[]awsec2.ISecurityGroup{endpoints}, Open: jsii.Bool(false),
+	})
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Vpc, p.CreateVpcEndpoints, p.SecurityGroups = vpc, jsii.Bool(true), &[]awsec2.ISecurityGroup{functions}
+	})
+	functions.AddEgressRule(endpoints, awsec2.Port_Tcp(jsii.Number(443)), nil, nil)
+	message := panicOf(t, func() { synth(stack) })
+	assert.Contains(t, message, "AlarmTriage Test/Triage adds a rule of a security group that the app also defines")
+	assert.Contains(t, message, "Test/Functions/to TestEndpoints")
+	assert.NotContains(t, message, "LambdaEndpointIngress", "the app has no such inbound rule")
+}
