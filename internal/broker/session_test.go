@@ -437,19 +437,27 @@ func TestServe_DoesNotWaitForTheCheckOfARequest(t *testing.T) {
 	assert.Equal(t, 1, queries[0].Requests, "and costs nothing")
 }
 
-func TestServe_ReportsThatEverythingEnded(t *testing.T) {
-	m := newMeteredAWS(t)
-	b := staticBroker(t, Options{Endpoints: []string{m.URL}})
+// serving returns a session that serves a tool call, the call's socket, and what Serve returns when the socket is closed.
+func serving(t *testing.T, b *Broker) (session *Session, code int, ended <-chan bool) {
+	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
 	require.NoError(t, err)
 	require.NoError(t, unix.SetNonblock(pair[0], true))
 	control := os.NewFile(uintptr(pair[0]), "control")
-	defer control.Close()
-	session, ended := b.NewSession(0.25), make(chan bool, 1)
-	go func() { ended <- session.Serve(context.Background(), control) }()
-	answer, _ := ask(t, connected(t, pair[1]), startQuery(m), aQuery)
+	t.Cleanup(func() { control.Close() })
+	session = b.NewSession(0.25)
+	result := make(chan bool, 1)
+	go func() { result <- session.Serve(context.Background(), control) }()
+	return session, pair[1], result
+}
+
+func TestServe_ReportsThatEverythingEnded(t *testing.T) {
+	m := newMeteredAWS(t)
+	b := staticBroker(t, Options{Endpoints: []string{m.URL}})
+	_, code, ended := serving(t, b)
+	answer, _ := ask(t, connected(t, code), startQuery(m), aQuery)
 	require.Empty(t, answer.Error)
-	unix.Close(pair[1])
+	unix.Close(code)
 	assert.True(t, <-ended)
 }
 
@@ -463,16 +471,10 @@ func TestServe_RecordsThatTheCallEndedBeforeAWSAnswered(t *testing.T) {
 	}))
 	defer aws.Close()
 	b := staticBroker(t, Options{Endpoints: []string{aws.URL}})
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.SetNonblock(pair[0], true))
-	control := os.NewFile(uintptr(pair[0]), "control")
-	defer control.Close()
-	session, ended := b.NewSession(0.25), make(chan bool, 1)
-	go func() { ended <- session.Serve(context.Background(), control) }()
-	send(t, connected(t, pair[1]), meteredRequest(&meteredAWS{URL: aws.URL}, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters"), "{}")
+	session, code, ended := serving(t, b)
+	send(t, connected(t, code), meteredRequest(&meteredAWS{URL: aws.URL}, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters"), "{}")
 	<-received
-	unix.Close(pair[1])
+	unix.Close(code)
 	assert.True(t, <-ended)
 	calls, _, _ := session.Audit()
 	require.Len(t, calls, 1)

@@ -13,6 +13,20 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
+// fired returns the event of a composite alarm.
+func fired(source alarmevent.Source, at time.Time) alarmevent.Alarm {
+	return alarmevent.Alarm{
+		Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
+		State: alarmevent.StateAlarm, Source: source, Time: at,
+	}
+}
+
+// messageOf returns the message of a topic that reports the event as an update.
+func messageOf(event alarmevent.Alarm) alarmevent.Alarm {
+	event.Source, event.IsUpdate = alarmevent.SourceSNS, true
+	return event
+}
+
 // Whoever may publish to a topic can report the update of an alarm before CloudWatch's own event arrives. If that got no model,
 // the event of CloudWatch must get one.
 func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *testing.T) {
@@ -22,12 +36,8 @@ func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *test
 		t.Run(string(outcome), func(t *testing.T) {
 			now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
 			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
-			event := alarmevent.Alarm{
-				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
-				State: alarmevent.StateAlarm, Source: alarmevent.SourceAction, Time: now,
-			}
-			update := event
-			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			event := fired(alarmevent.SourceAction, now)
+			update := messageOf(event)
 			claim, _, err := table.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
 			require.NoError(t, err)
 			require.NotNil(t, claim)
@@ -63,12 +73,8 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
 			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
-			event := alarmevent.Alarm{
-				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
-				State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
-			}
-			update := event
-			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			event := fired(alarmevent.SourceEventBridge, now)
+			update := messageOf(event)
 			ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
 			require.NoError(t, err)
 			ofEvent, duplicate, err := table.Claim(t.Context(), &event, owner, id, now.Add(time.Minute))
@@ -97,10 +103,7 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
 			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
-			first := alarmevent.Alarm{
-				Name: "down", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:down", Kind: alarmevent.KindComposite,
-				State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
-			}
+			first := fired(alarmevent.SourceEventBridge, now)
 			claim, _, err := table.Claim(t.Context(), &first, "first", "id-1", now.Add(time.Minute))
 			require.NoError(t, err)
 			require.NoError(t, table.Park(t.Context(), claim, []byte("record"), true, false))
@@ -111,8 +114,7 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing
 			}
 			event := first
 			event.Time = now
-			update := event
-			update.Source, update.IsUpdate = alarmevent.SourceSNS, true
+			update := messageOf(event)
 			ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-2", now.Add(time.Minute))
 			require.NoError(t, err)
 			_, duplicate, err := table.Claim(t.Context(), &event, "second", "id-3", now.Add(time.Minute))
