@@ -290,16 +290,24 @@ func (w *worker) run(command string, seconds float64) toolcall.Answer {
 
 func (w *worker) ask(request workerRequest) toolcall.Answer {
 	w.t.Helper()
-	if w.spent != "" {
-		w.stop()
-		w.start()
-	}
 	encoded, err := json.Marshal(request)
 	require.NoError(w.t, err)
-	_, err = w.in.Write(append(encoded, '\n'))
-	require.NoError(w.t, err)
+	const mostStarts = 5 // a busy machine can need several to remove the files of a call
 	var answer toolcall.Answer
-	data := w.line(request)
+	var data []byte
+	for starts := 1; ; starts++ {
+		if w.spent != "" {
+			w.stop()
+			w.start()
+		}
+		if _, err = w.in.Write(append(encoded, '\n')); err == nil {
+			data, err = w.next(request)
+		}
+		if err == nil || w.spent == "" || starts == mostStarts {
+			break
+		}
+	}
+	require.NoError(w.t, err, "the worker ended")
 	require.NotContains(w.t, string(data), plantedKey)
 	require.NotContains(w.t, string(data), plantedSecret)
 	require.NoError(w.t, json.Unmarshal(data, &answer))
@@ -312,6 +320,14 @@ func (w *worker) ask(request workerRequest) toolcall.Answer {
 // line reads one line of the worker.
 func (w *worker) line(request workerRequest) []byte {
 	w.t.Helper()
+	data, err := w.next(request)
+	require.NoError(w.t, err, "the worker ended")
+	return data
+}
+
+// next reads one line of the worker. It fails if the worker ended.
+func (w *worker) next(request workerRequest) ([]byte, error) {
+	w.t.Helper()
 	type line struct {
 		data []byte
 		err  error
@@ -323,11 +339,10 @@ func (w *worker) line(request workerRequest) []byte {
 	}()
 	select {
 	case l := <-got:
-		require.NoError(w.t, l.err, "the worker ended")
-		return l.data
+		return l.data, l.err
 	case <-time.After(time.Minute):
 		require.FailNow(w.t, "the worker did not answer", "command: %s", request.Command)
-		return nil
+		return nil, nil
 	}
 }
 
