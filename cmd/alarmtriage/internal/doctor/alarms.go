@@ -164,7 +164,7 @@ func unknownStarts(list []string) string {
 	return fmt.Sprintf("It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", plural.Either(len(list), "more does", "more do"), names(list))
 }
 
-// scalingByRule returns the alarms that only scale something, and that start investigations all the same.
+// scalingByRule returns the alarms that only scale something, but start investigations.
 func (a Alarms) scalingByRule() []string {
 	return slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
 }
