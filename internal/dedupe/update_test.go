@@ -27,6 +27,12 @@ func messageOf(event alarmevent.Alarm) alarmevent.Alarm {
 	return event
 }
 
+// conclude ends an investigation with the conclusion of a model.
+func conclude(t *testing.T, table *dedupe.Table, claim *dedupe.Claim, at time.Time) {
+	t.Helper()
+	require.NoError(t, table.Settle(t.Context(), claim, investigation.Past{ID: claim.ID, Time: at, Outcome: investigation.OutcomeCompleted}))
+}
+
 // Whoever may publish to a topic can report the update of an alarm before CloudWatch's own event arrives. If that got no model,
 // the event of CloudWatch must get one.
 func TestClaim_EventOfCloudWatchIsNoDuplicateOfAnUpdateWithoutConclusion(t *testing.T) {
@@ -80,7 +86,7 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatRuns(t *testing.T) {
 			ofEvent, duplicate, err := table.Claim(t.Context(), &event, owner, id, now.Add(time.Minute))
 			require.NoError(t, err)
 			require.Nil(t, duplicate)
-			require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+			conclude(t, table, ofUpdate, now)
 
 			next, err := interrupt(table, ofEvent)
 			require.NoError(t, err)
@@ -120,7 +126,7 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing
 			_, duplicate, err := table.Claim(t.Context(), &event, "second", "id-3", now.Add(time.Minute))
 			require.NoError(t, err)
 			require.Nil(t, duplicate)
-			require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+			conclude(t, table, ofUpdate, now)
 
 			again, duplicate, err := table.Claim(t.Context(), &event, "second", "id-3", now.Add(time.Minute))
 			require.NoError(t, err)
@@ -136,21 +142,16 @@ func TestClaim_ConcludedUpdateEndsNoInvestigationThatItsEventTookOver(t *testing
 func TestClaim_ConcludedUpdateEndsACoveredAlarm(t *testing.T) {
 	now := time.Now()
 	table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
-	const arns = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
-	event := alarmevent.Alarm{
-		Name: "down", ARN: arns + "down", Kind: alarmevent.KindComposite,
-		State: alarmevent.StateAlarm, Source: alarmevent.SourceEventBridge, Time: now,
-	}
-	update, parent := event, event
-	update.Source, update.IsUpdate = alarmevent.SourceSNS, true
-	parent.Name, parent.ARN, parent.Children = "all-down", arns+"all-down", []string{event.ARN}
+	event := fired(alarmevent.SourceEventBridge, now)
+	update, parent := messageOf(event), event
+	parent.Name, parent.ARN, parent.Children = "all-down", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:all-down", []string{event.ARN}
 	ofParent, _, err := table.Claim(t.Context(), &parent, "parent", "id-1", now.Add(time.Minute))
 	require.NoError(t, err)
 	require.Equal(t, parent.Children, ofParent.Covers)
 	require.NoError(t, table.Free(t.Context(), ofParent, false, false))
 	ofUpdate, _, err := table.Claim(t.Context(), &update, "publisher", "id-2", now.Add(time.Minute))
 	require.NoError(t, err)
-	require.NoError(t, table.Settle(t.Context(), ofUpdate, investigation.Past{ID: ofUpdate.ID, Time: now, Outcome: investigation.OutcomeCompleted}))
+	conclude(t, table, ofUpdate, now)
 
 	_, duplicate, err := table.Claim(t.Context(), &event, "cloudwatch", "id-3", now.Add(time.Minute))
 	require.NoError(t, err)
