@@ -11,7 +11,7 @@ func Classify(text string) Effect {
 	text = trimmed(text)
 	effect := parsedEffect(text)
 	if effect.has(NotAWS) {
-		effect |= metadataEffect(text)
+		effect |= secretSourceEffect(text)
 	}
 	if effect.has(NotUnderstood) {
 		effect |= hints(text)
@@ -312,7 +312,7 @@ func hints(text string) Effect {
 	if aws && hintEndpoint.MatchString(text) {
 		effect |= OtherEndpoint
 	}
-	effect |= metadataEffect(text)
+	effect |= secretSourceEffect(text)
 	for _, variable := range hintVariables.FindAllStringSubmatch(text, -1) {
 		effect |= variableEffect(variable[1])
 	}

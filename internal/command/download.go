@@ -187,7 +187,7 @@ func addressEffect(address string) Effect {
 	if end := strings.IndexAny(host, `/?#\`); end >= 0 {
 		host = host[:end]
 	}
-	effect := metadataEffect(address)
+	effect := secretSourceEffect(address)
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
 		host, effect = host[at+1:], effect|NotUnderstood
 	}
@@ -267,17 +267,17 @@ func ipEffect(ip netip.Addr) Effect {
 	return 0
 }
 
-// metadataText matches common spellings of the addresses of metadata anywhere in a text, and the file with the environment of a process.
-var metadataText = regexp.MustCompile(`(?i)169[.-]254[.-]|fd00:0?ec2:|\binstance-data\b|0xa9fe|\b2852039166\b|/latest/meta-data|security-credentials|` +
+// secretSource matches common spellings of the addresses of metadata anywhere in a text, and the file with the environment of a process.
+var secretSource = regexp.MustCompile(`(?i)169[.-]254[.-]|fd00:0?ec2:|\binstance-data\b|0xa9fe|\b2852039166\b|/latest/meta-data|security-credentials|` +
 	`/proc/[^\s/]+/(?:task/[^\s/]+/)?environ\b`)
 
-// metadataWords are parts of them. A search for them is faster than that of the expression, which needs one of them.
-var metadataWords = []string{"169", "fd00:", "instance-data", "0xa9fe", "2852039166", "meta-data", "security-credentials", "/environ"}
+// secretSourceWords are parts of them. A search for them is faster than that of the expression, which needs one of them.
+var secretSourceWords = []string{"169", "fd00:", "instance-data", "0xa9fe", "2852039166", "meta-data", "security-credentials", "/environ"}
 
-// metadataEffect states that a text contains an address of metadata or such a file, whichever program receives it.
-func metadataEffect(text string) Effect {
+// secretSourceEffect states that a text contains an address of metadata or such a file, whichever program receives it.
+func secretSourceEffect(text string) Effect {
 	lower := strings.ToLower(strings.ReplaceAll(text, "ſ", "s")) // which the expression takes for an s
-	if slices.ContainsFunc(metadataWords, func(word string) bool { return strings.Contains(lower, word) }) && metadataText.MatchString(text) {
+	if slices.ContainsFunc(secretSourceWords, func(word string) bool { return strings.Contains(lower, word) }) && secretSource.MatchString(text) {
 		return ShowsSecrets
 	}
 	return 0

@@ -315,7 +315,7 @@ func effectInSentence(program, text string) Effect {
 		few := words[:min(len(words), 6)]
 		effect |= effectOfWords(few) | hints(withoutPunctuation(strings.Join(few, " ")))
 	}
-	return effect | hintsOf(words[:obscure], hints)&suggested | hintsOf(words[:foreign], metadataEffect)
+	return effect | hintsOf(words[:obscure], hints)&suggested | hintsOf(words[:foreign], secretSourceEffect)
 }
 
 // suggested are the hints that count although a command is not understood. No sentence has them by accident.

@@ -401,7 +401,7 @@ func (s *scanner) pair(field string, op operator) {
 		return
 	}
 	kind := s.kind(text[from:to])
-	if closer := closesTag(text, end); closer > 0 { // <property name="password">value</property>
+	if closer := greaterSign(text, end); closer > 0 { // <property name="password">value</property>
 		if s.elementWithin(kind, end+closer) {
 			return
 		}
@@ -570,8 +570,8 @@ const maxArgument = 100
 
 func isLongText(value string) bool { return len(value) > maxArgument && strings.Contains(value, " ") }
 
-// closesTag returns the length of the sign that closes an XML tag, or ends an arrow, at a position: >, &gt;, or its form in JSON.
-func closesTag(text string, at int) int {
+// greaterSign returns the length of the sign > at a position, which closes an XML tag or ends an arrow: >, &gt;, or its form in JSON.
+func greaterSign(text string, at int) int {
 	if strings.HasPrefix(text[at:], ">") {
 		return len(">")
 	}
@@ -652,7 +652,7 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 	if !isElement(text, start) {
 		return
 	}
-	closer := closesTag(text, end)
+	closer := greaterSign(text, end)
 	if closer == 0 { // attributes
 		head := strings.IndexAny(text[end:min(len(text), end+maxTag)], "<>\n")
 		if head < 0 || text[end+head] != '>' || text[end+head-1] == '/' {

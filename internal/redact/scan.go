@@ -218,7 +218,7 @@ func (s *scanner) look(start, end int) {
 	if end >= len(text) {
 		return
 	}
-	if closer := closesTag(text, end); closer > 0 && holdsName(name) {
+	if closer := greaterSign(text, end); closer > 0 && holdsName(name) {
 		s.elements(start, end+closer)
 		return
 	}
@@ -244,7 +244,7 @@ func (s *scanner) look(start, end int) {
 		s.quotedName(start, end+1)
 	case s.isCell(skipBlanks(text, end)):
 		s.cell(skipBlanks(text, end))
-	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
+	case greaterSign(text, end) > 0 || text[end] == ' ' && isElement(text, start):
 		s.element(kind, start, end)
 	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
 		s.word(name, end)
@@ -348,7 +348,7 @@ func assignment(text string, at int) (operator, bool) {
 		i, op.loose, op.wide = i+len("："), true, true
 	case text[i] == '=':
 		i++
-		i += closesTag(text, i) // =>
+		i += greaterSign(text, i) // =>
 	case strings.HasPrefix(text[i:], ":="):
 		i += 2
 	case text[i] == ':' && strings.HasPrefix(text[i:], "::"):
@@ -356,8 +356,8 @@ func assignment(text string, at int) (operator, bool) {
 	case text[i] == ':':
 		i++
 		op.loose = !quoted && (i == len(text) || isSpace[text[i]])
-	case text[i] == '-' && closesTag(text, i+1) > 0: // ->
-		i, op.loose = i+1+closesTag(text, i+1), true
+	case text[i] == '-' && greaterSign(text, i+1) > 0: // ->
+		i, op.loose = i+1+greaterSign(text, i+1), true
 	case hasFold(text[i:], "%3a"), hasFold(text[i:], "%3d"):
 		i, op.encoded = i+3, true
 	default:
