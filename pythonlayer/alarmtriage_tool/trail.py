@@ -19,6 +19,7 @@ MAX_PAGES = 8  # of one call of `changes`
 SECONDS = 12.0  # time for one call of `changes`
 MAX_PARAMETERS = 400  # characters of a change's request parameters
 PERIOD = timedelta(hours=3)  # default period of `changes`
+KEPT = timedelta(days=90)  # how long CloudTrail's event history keeps an event
 _AGENT = re.compile(r"\[?([\w./:+-]{1,60})")  # the name of a client, which the caller chooses, without what could end the field
 
 # Write events that use a resource and do not change it. There can be thousands of them in an hour.
@@ -45,11 +46,12 @@ def changes(
 
     `name` is the name of a resource as CloudTrail lists it, such as a function's or a role's (events of IAM are in
     us-east-1). The period defaults to the last 3 hours. Returns `changes`, `from` (the start of the period that was read), `complete`
-    (whether all events of the period were read), and `routine` (counts of events that are not listed).
+    (whether all events of the period were read; CloudTrail keeps them for 90 days), and `routine` (counts of events that are not listed).
     """
     import boto3
 
-    until = _moment(end) or datetime.now(timezone.utc)
+    now = _now()
+    until = _moment(end) or now
     since = _moment(start) or until - PERIOD
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": name} if name else {"AttributeKey": "ReadOnly", "AttributeValue": "false"}
     events, complete = lookup(boto3.client("cloudtrail", region_name=region, **place.naming(account)), attribute, since, until, MAX_PAGES, SECONDS,
@@ -64,7 +66,12 @@ def changes(
         else:
             routine[str(change["event"])] += 1
     oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=until)  # pages can be empty although more follow
-    return {"changes": found, "from": stamp(since if complete else oldest), "complete": complete, "routine": dict(routine)}
+    read_from = min(until, max(since, now - KEPT)) if complete else oldest
+    return {"changes": found, "from": stamp(read_from), "complete": complete and read_from <= since, "routine": dict(routine)}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def lookup(

@@ -396,6 +396,12 @@ class Metric(FakeAWS):
 
 
 class Changes(FakeAWS):
+    def setUp(self) -> None:
+        super().setUp()
+        patcher = mock.patch.object(trail, "_now", lambda: MOMENT + timedelta(days=1))
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
     def event(self, name: str, minutes: int, **more: Any) -> Dict[str, Any]:
         return {"EventId": f"{name}{minutes}", "EventName": name, "EventSource": "lambda.amazonaws.com", "ReadOnly": "false",
                 "EventTime": MOMENT - timedelta(minutes=minutes), "Username": "deploy", **more}
@@ -424,6 +430,14 @@ class Changes(FakeAWS):
         self.answers["lookup_events"] = lambda request: {"Events": [], "NextToken": str(next(count))}
         found = trail.changes(end=MOMENT)
         self.assertEqual(("2026-08-04T12:36:00Z", False), (found["from"], found["complete"]))
+
+    def test_events_of_more_than_90_days_ago_are_not_complete(self) -> None:
+        self.answers["lookup_events"] = lambda request: {"Events": []}
+        for days_from, days_to, want in (
+            (80, 70, ("2026-05-17T12:36:00Z", True)), (100, 70, ("2026-05-07T12:36:00Z", False)), (100, 95, ("2026-05-02T12:36:00Z", False)),
+        ):
+            found = trail.changes(start=trail._now() - timedelta(days=days_from), end=trail._now() - timedelta(days=days_to))
+            self.assertEqual(want, (found["from"], found["complete"]), (days_from, days_to))
 
     def test_events_before_an_error_are_kept(self) -> None:
         def answer(request: Dict[str, Any]) -> Dict[str, Any]:
