@@ -351,6 +351,17 @@ func (w *worker) mustContain(i intrusion, full bool) {
 	assert.ErrorIs(w.t, err, os.ErrNotExist)
 }
 
+// Each protocol of the internet has a table of its own, and code chooses the protocol.
+func TestNetworkTables_IncludeThoseOfTheKernel(t *testing.T) {
+	for _, name := range names("/proc/net") {
+		text, err := os.ReadFile(filepath.Join("/proc/net", name))
+		header, _, _ := strings.Cut(string(text), "\n")
+		if err == nil && strings.Contains(header, "local_address") && strings.Contains(header, "inode") {
+			assert.Contains(t, networkTables, name)
+		}
+	}
+}
+
 // Lambda may keep an environment whose process was killed, with its /tmp. The next process must not find what the
 // last call left there.
 func TestNew_RemovesWhatAKilledRunLeft(t *testing.T) {

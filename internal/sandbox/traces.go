@@ -121,7 +121,7 @@ func ownSockets() map[string]bool {
 const maxMoreDescriptors = 256
 
 // networkTables list the sockets of a network namespace.
-var networkTables = []string{"tcp", "tcp6", "udp", "udp6", "udplite", "raw", "raw6", "icmp"}
+var networkTables = []string{"tcp", "tcp6", "udp", "udp6", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6"}
 
 // strangeSockets returns the inodes of network sockets that belong to a user but not to this process.
 func strangeSockets(uid int) map[string]bool {
