@@ -26,7 +26,7 @@ def logs_query(
     """Runs a Logs Insights query and waits for it. AWS bills the bytes that it scans: keep the period short.
 
     `groups` is a name or ARN of a log group, or a list of them; `start` and `end` are datetimes or seconds since 1970. Returns
-    `rows` (one dict each), `status` (Complete, or what kept it from completing), `matched` (records), and `scanned_bytes`.
+    `rows` (one dict each), `status` (Complete, or why rows are missing or can be), `matched` (records), and `scanned_bytes`.
     """
     import boto3
 
@@ -49,9 +49,11 @@ def logs_query(
             break
         time.sleep(_PAUSE)
     statistics = answer.get("statistics") or {}
+    rows = [{cell["field"]: cell.get("value") for cell in row if cell["field"] != "@ptr"} for row in answer.get("results") or []]
+    if len(rows) == limit:
+        status += f": {limit} rows is the limit that was asked for, so others can be missing; pass a higher limit, or aggregate more"
     return {
-        "rows": [{cell["field"]: cell.get("value") for cell in row if cell["field"] != "@ptr"} for row in answer.get("results") or []],
-        "status": status, "matched": int(statistics.get("recordsMatched") or 0), "scanned_bytes": int(statistics.get("bytesScanned") or 0),
+        "rows": rows, "status": status, "matched": int(statistics.get("recordsMatched") or 0), "scanned_bytes": int(statistics.get("bytesScanned") or 0),
     }
 
 

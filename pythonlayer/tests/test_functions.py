@@ -284,6 +284,12 @@ class LogsQuery(FakeAWS):
         self.answers["get_query_results"] = lambda request: {"status": "Running"}
         self.assertIn("not finished within 0 s", queries.logs_query("/shop", "x", MOMENT, seconds=0)["status"])
 
+    def test_it_says_that_the_limit_can_hide_rows(self) -> None:
+        answer = {"status": "Complete", "results": [[{"field": "bin(1m)", "value": str(n)}] for n in range(200)]}
+        self.answers = {"start_query": lambda request: {"queryId": "q"}, "get_query_results": lambda request: answer}
+        self.assertIn("others can be missing", queries.logs_query("/shop", "stats count(*) by bin(1m)", MOMENT)["status"])
+        self.assertEqual("Complete", queries.logs_query("/shop", "stats count(*) by bin(1m)", MOMENT, limit=1000)["status"])
+
     def test_too_many_groups_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "51 log groups"):
             queries.logs_query(["g"] * 51, "x", MOMENT)
