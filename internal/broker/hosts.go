@@ -50,6 +50,9 @@ type place struct {
 
 // find returns the place of a URL, or the reason for refusing it.
 func (h hosts) find(u *url.URL) (place, string) {
+	if !isASCII(u.Host) { // the connection would be to its IDNA form, which is another name than the one in lower case
+		return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(u.Host))
+	}
 	host := strings.ToLower(u.Hostname())
 	whole := u.Scheme + "://" + strings.ToLower(u.Host)
 	if h.extra[whole] {

@@ -73,6 +73,11 @@ func TestHosts_AcceptOnlyAWSEndpoints(t *testing.T) {
 		{"http://169.254.169.254/latest/meta-data/", false},
 		{"https://[::1]/", false},
 		{"ftp://logs.eu-west-1.amazonaws.com/", false},
+		{"https://ec2.eusc-de-east-1.api.amazonwebserv\u0130ces.eu/", false}, // sent to xn--amazonwebservices-fsj.eu
+		{"https://kines\u0130s.eu-west-1.amazonaws.com/", false},
+		{"https://\u212Ams.eu-west-1.amazonaws.com/", false},
+		{"https://kines%C4%B0s.eu-west-1.amazonaws.com/", false},
+		{"https://b\u0130.s3.eu-west-1.amazonaws.com/key", false},
 	} {
 		t.Run(c.url, func(t *testing.T) {
 			u, err := url.Parse(c.url)
