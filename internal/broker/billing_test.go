@@ -42,6 +42,7 @@ type meteredAWS struct {
 	answer  string
 	denied  string        // the operation that AWS denies
 	failing string        // the operation that AWS throttles
+	goesOn  bool          // StopQuery is answered, but stops nothing
 	hold    chan struct{} // GetQueryResults is answered after it is closed; nil: at once
 	held    string        // the query for which hold applies; empty: all
 	results []string      // of GetQueryResults, one after the other, the last one repeatedly; nil: what the other fields say
@@ -112,8 +113,8 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"results":[[{"field":"@message","value":%q}]],"statistics":{"bytesScanned":%d.0,"recordsMatched":1.0},"status":%q}`,
 			`{"statistics":{"bytesScanned":0.0},"status":"Complete"}`+strings.Repeat("x", 100_000), m.looks[input.QueryID]*m.scans, status)
 	case "StopQuery":
-		m.stopped[input.QueryID] = true
-		io.WriteString(w, `{"success":true}`)
+		m.stopped[input.QueryID] = !m.goesOn
+		fmt.Fprintf(w, `{"success":%t}`, !m.goesOn)
 	default:
 		io.WriteString(w, m.answer)
 	}
@@ -345,6 +346,20 @@ func TestBilling_AQueryThatCannotBeStoppedEndsTheQueriesOfACall(t *testing.T) {
 	answer, _ = ask(t, connect(), startQuery(m), aQuery)
 	assert.Contains(t, answer.Error, "did not stop it")
 	assert.Equal(t, 1, m.count("StartQuery"))
+}
+
+func TestBilling_AQueryThatGoesOnAfterItsStopIsStoppedAgain(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.goesOn, m.scans = true, 60e9
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	connection := connect()
+	answer, _ := ask(t, connection, startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { return m.count("StopQuery") > 1 }, 5*time.Second, time.Millisecond)
+	_, stopped := session.Billed()
+	assert.Zero(t, stopped)
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "did not stop it")
 }
 
 // AWS bills what a query scanned, however it ends.

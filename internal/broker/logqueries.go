@@ -377,10 +377,7 @@ func (q *logQueries) stop(ctx context.Context, query *logQuery) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logQueryLook)
 	defer cancel()
-	answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
-	if err == nil {
-		answer.Close()
-	}
+	err := q.session.broker.stopQuery(ctx, query)
 	// AWS rejects the request if the query has ended in the meantime.
 	scanned, status, lookErr := q.session.broker.statistics(ctx, query)
 	if lookErr == nil && q.update(query, scanned, status) && err != nil {
@@ -404,6 +401,23 @@ func (q *logQueries) isRunning(query *logQuery) bool {
 	defer q.mu.Unlock()
 	_, running := q.running[query.id]
 	return running
+}
+
+// stopQuery asks AWS to stop a query. It fails if AWS answers that it did not stop it.
+func (b *Broker) stopQuery(ctx context.Context, query *logQuery) error {
+	answer, err := b.askLogs(ctx, query, "StopQuery")
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	body := struct{ Success bool }{Success: true} // if the answer does not say it
+	if err := json.NewDecoder(io.LimitReader(answer, maxBeginning)).Decode(&body); err != nil {
+		return fmt.Errorf("read the answer of StopQuery: %w", err)
+	}
+	if !body.Success {
+		return errors.New("CloudWatch Logs answers that it did not stop the query")
+	}
+	return nil
 }
 
 // askLogs sends a request about a query with the credentials that started it. The caller closes the answer.
