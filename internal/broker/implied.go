@@ -187,22 +187,13 @@ func impliedByUnmask(input tree) ([]implication, string) {
 // callsIn returns the implications whose call is in the text.
 func callsIn(text string, of []implication) []implication {
 	var found []implication
-	text = strings.Map(ascii, text)
+	text = strings.Map(halfWidth, text)
 	for _, each := range of {
 		if each.call().MatchString(text) {
 			found = append(found, each)
 		}
 	}
 	return found
-}
-
-// ascii returns the ASCII form of a wide character, which some parsers take for the same.
-func ascii(r rune) rune {
-	const first, last = '\uff01', '\uff5e' // wide forms of ! to ~
-	if r >= first && r <= last {
-		return r - first + '!'
-	}
-	return r
 }
 
 // isForDirectoryBuckets reports whether a request of S3 is sent to a host for directory buckets.

@@ -45,6 +45,7 @@ func TestImplied_MetricMathDoesNotInvokeFunctions(t *testing.T) {
 		metricMath("lower case", refused, `lambda("connector")`),
 		metricMath("blanks", refused, "1 + Lambda \t\n(\"connector\")"),
 		metricMath("invisible characters", refused, "LAMBDA\u00a0\u200b(\"connector\")"),
+		metricMath("invisible characters in the name", refused, "LAM\u200bBDA(\"connector\")"),
 		metricMath("wide characters", refused, "\uff2cAMBDA\uff08\"connector\"\uff09"),
 		metricMath("after a number", refused, `2LAMBDA("connector")`),
 		metricsJSON("list", refused, `{"MetricDataQueries":[{"Id":"e","Expression":["LAMBDA(\"connector\")"]}]}`),

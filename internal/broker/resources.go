@@ -254,7 +254,7 @@ func withNested(texts []string) (all []string, err error) {
 		}
 	}
 	for _, text := range all {
-		if !ruleMetric.call().MatchString(strings.Map(ascii, text)) {
+		if !ruleMetric.call().MatchString(strings.Map(halfWidth, text)) {
 			continue
 		}
 		for name := range strings.FieldsFuncSeq(text, isQuote) {
