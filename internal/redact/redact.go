@@ -169,8 +169,11 @@ func (r *Redactor) Document(text string) (string, int) {
 		return r.Text(terminal.Plain(text))
 	}
 	text = terminal.PlainJSON(text)
-	clean, count := r.document(json.RawMessage(text))
-	if count == 0 { // of a name that is repeated, the document only has the last value
+	clean, count, isLate := r.document(json.RawMessage(text))
+	switch {
+	case isLate:
+		return withheld, count
+	case count == 0: // of a name that is repeated, the document only has the last value
 		return r.Text(text)
 	}
 	return string(clean), count
@@ -399,33 +402,47 @@ func (c *counter) replaceGroup(s *shape, text string) string {
 
 // json redacts a JSON value: strings as texts, and fields by their names.
 func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
-	clean, _ := r.document(raw)
+	clean, _, isLate := r.document(raw)
+	if isLate {
+		return json.RawMessage(`"` + withheld + `"`)
+	}
 	return clean
 }
 
-// document redacts a JSON value and counts the secrets.
-func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
+// document redacts a JSON value and counts the secrets. If isLate, it did not end in time.
+func (r *Redactor) document(raw json.RawMessage) (clean json.RawMessage, count int, isLate bool) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var decoded any
 	if len(raw) == 0 || decoder.Decode(&decoded) != nil {
-		return raw, 0
+		return raw, 0, false
 	}
 	w := walk{redactor: r, keys: map[string]string{}}
-	clean := w.value("", decoded)
-	if w.changes == 0 {
-		return raw, 0
+	if !r.until.IsZero() && len(raw) > maxLateText {
+		w.until = r.until.Add(lateTime)
 	}
-	encoded, err := encode(clean)
+	value := w.value("", decoded)
+	switch {
+	case w.late:
+		return nil, w.changes + 1, true
+	case w.changes == 0:
+		return raw, 0, false
+	}
+	encoded, err := encode(value)
 	if err != nil {
-		return json.RawMessage(`"` + replacement("result") + `"`), w.changes
+		return json.RawMessage(`"` + replacement("result") + `"`), w.changes, false
 	}
-	return json.RawMessage(encoded), w.changes
+	return json.RawMessage(encoded), w.changes, false
 }
+
+// lateTime is how long after the deadline the values of a long document are searched. Each of them can be short; see maxLateText.
+const lateTime = 50 * time.Millisecond
 
 // walk redacts one decoded JSON value.
 type walk struct {
 	redactor *Redactor
+	until    time.Time // zero: no deadline
+	late     bool      // the deadline passed before the walk ended; the value is not redacted completely
 	changes  int
 	keys     map[string]string // names of fields to their redacted form
 	lines    keyReader
@@ -440,7 +457,16 @@ var secretFields = map[string]string{
 	"SecretString": "secret", "SecretBinary": "secret", "PreSharedKey": "secret", "KeyMaterial": "secret",
 }
 
+// isLate reports whether the deadline has passed.
+func (w *walk) isLate() bool {
+	w.late = w.late || !w.until.IsZero() && time.Now().After(w.until)
+	return w.late
+}
+
 func (w *walk) value(name string, v any) any {
+	if w.isLate() {
+		return nil
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		return w.object(name, v)
@@ -509,9 +535,11 @@ const headerSign = ": "
 
 // headerWith returns the line of a header with credentials or cookies, and whether a name is that of one.
 func headerWith(name, value string) (line string, isHeader bool) {
+	if len(name) > maxName || !isName(name) {
+		return "", false
+	}
 	folded := fold(name)
-	isHeader = isName(name) && (strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie"))
-	return name + headerSign + value, isHeader
+	return name + headerSign + value, strings.HasSuffix(folded, "authorization") || strings.HasSuffix(folded, "cookie")
 }
 
 // isFlag reports whether a text of a list can be an option of a command. The first line of a private key is none.
@@ -640,10 +668,15 @@ func (w *walk) object(parent string, o map[string]any) any {
 	w.pair(o)
 	isKubernetesSecret := o["kind"] == "Secret"
 	clean := make(map[string]any, len(o))
+	numbers := map[string]int{} // of the last one of several equal keys
 	for _, name := range slices.Sorted(maps.Keys(o)) {
-		key := w.key(name)
-		for n := 2; taken(clean, key); n++ {
-			key = fmt.Sprintf("%s (%d)", w.key(name), n)
+		if w.isLate() {
+			return nil
+		}
+		redacted := w.key(name)
+		key := redacted
+		for n := max(numbers[redacted], 1) + 1; taken(clean, key); n++ {
+			key, numbers[redacted] = fmt.Sprintf("%s (%d)", redacted, n), n
 		}
 		kind, isSecretField := secretFields[name]
 		folded := fold(name)
@@ -675,6 +708,7 @@ func isSecretText(parent, name string, v any) bool {
 // holdsSecrets reports whether the members of an object below a name, or of the objects in its list, are secrets: apiToken, apiKeys, or
 // creds. The members of other objects whose name is only sometimes that of a secret, such as a session, code, or keys, describe it.
 func holdsSecrets(name string) bool {
+	name = name[max(0, len(name)-maxName):] // as in classify
 	folded := fold(name)
 	return classify(name) >= ambiguous || classify(strings.TrimSuffix(name, "s")) >= ambiguous ||
 		strings.HasSuffix(folded, "cred") || strings.HasSuffix(folded, "creds")
@@ -683,6 +717,9 @@ func holdsSecrets(name string) bool {
 // pair redacts the value of an object that consists of a name and a value.
 func (w *walk) pair(o map[string]any) {
 	for field, v := range o {
+		if w.isLate() {
+			return
+		}
 		name, isText := v.(string)
 		if !isText || !holdsName(field) || !isPairName(name) {
 			continue

@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -166,6 +167,52 @@ func TestUntil_WithholdsTextAfterDeadline(t *testing.T) {
 	clean, count := r.Until(time.Now().Add(time.Hour)).Text("password=hunter2hunter2 on db-1")
 	assert.Equal(t, "password=[redacted: secret] on db-1", clean)
 	assert.Equal(t, 1, count)
+}
+
+func TestUntil_WithholdsLongDocumentAfterDeadline(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	late := r.Until(time.Now().Add(-time.Hour))
+	for name, document := range map[string]string{
+		"values":       `["password=hunter2hunter2"` + strings.Repeat(`,"a"`, maxLateText) + `]`,
+		"names":        `{"password=hunter2hunter2":1` + strings.Repeat(`,"a":1`, maxLateText) + `}`,
+		"nested lists": strings.Repeat("[", maxLateText) + `"password=hunter2hunter2"` + strings.Repeat("]", maxLateText),
+	} {
+		clean, count := late.Document(document)
+		assert.Equal(t, withheld, clean, name)
+		assert.Positive(t, count, name)
+		a := toolcall.Answer{Result: json.RawMessage(document)}
+		late.Answer(&a)
+		assert.Equal(t, `"`+withheld+`"`, string(a.Result), name)
+	}
+	clean, _ := late.Document(`{"password":"hunter2hunter2","a":1}`)
+	assert.Equal(t, `{"a":1,"password":"[redacted: secret]"}`, clean, "a short document")
+}
+
+// Whoever writes the lines of a log can choose the names in a document.
+func TestDocument_EndsInTimeWithHostileNames(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const members = 10_000
+	var equal, below strings.Builder
+	for i := range members {
+		fmt.Fprintf(&equal, `,"a://u:q%05dZ@h":1`, i)
+		fmt.Fprintf(&below, `,"b%05d":"a"`, i)
+	}
+	long := strings.Repeat("ab_-", 100_000)
+	for name, document := range map[string]string{
+		"equal after the redaction": `{"password":"hunter2hunter2"` + equal.String() + `}`,
+		"a long one of a list":      `{"` + long + `":["password=hunter2hunter2"` + strings.Repeat(`,"a"`, members) + `]}`,
+		"a long one of an object":   `{"` + long + `":{"password":"hunter2hunter2"` + below.String() + `}}`,
+	} {
+		clean, count := r.Until(time.Now().Add(20 * time.Second)).Document(document)
+		assert.Positive(t, count, name)
+		assert.NotContains(t, clean, "hunter2hunter2", name)
+		assert.NotContains(t, clean, withheld, name)
+		assert.True(t, json.Valid([]byte(clean)), name)
+	}
+	clean, _ := r.Document(`{"a://u:q1Z2@h":1,"a://u:q2Z3@h":2,"a://u:q3Z4@h":3}`)
+	assert.Equal(t, `{"a://u:[redacted: password]@h":1,"a://u:[redacted: password]@h (2)":2,"a://u:[redacted: password]@h (3)":3}`, clean)
 }
 
 // A line can be long and have many names.
