@@ -56,6 +56,25 @@ func TestDocument_TextsOfEventsHaveNoSecretsOfLogLines(t *testing.T) {
 	}
 }
 
+// A document with a secret is redacted value by value.
+func TestDocument_PatternsMatchTheWholeTextBesideSecrets(t *testing.T) {
+	redactor, err := redact.New([]string{`"ssn":"[0-9-]+"`, `"pin": ?[0-9]{4}\b`, `"customer": ?\{[^}]*\}`, `"lat":[0-9.]+, ?"lon":[0-9.]+`, `ORD-[0-9]+`})
+	require.NoError(t, err)
+	for _, tt := range []struct{ name, document, want string }{
+		{"a value with its name", `{"ssn":"078-05-1120","password":"hunter2"}`, `{[redacted: custom pattern],"password":"[redacted: secret]"}`},
+		{"a short number with its name", `{"pin": 4711, "password": "hunter2"}`, `{[redacted: custom pattern], "password": "[redacted: secret]"}`},
+		{"an object", `{"customer": {"name": "Ana"}, "password": "hunter2"}`, `{[redacted: custom pattern], "password": "[redacted: secret]"}`},
+		{"several members in their order", `{"lon":1,"lat":52.5,"lon":13.4,"password":"hunter2"}`, `{"lon":1,[redacted: custom pattern],"password":"[redacted: secret]"}`},
+		{"a part of a value", `{"password":"hunter2","a":"see ORD-99"}`, `{"a":"see [redacted: custom pattern]","password":"[redacted: secret]"}`},
+	} {
+		clean, count := redactor.Document(tt.document)
+		assert.Equal(t, tt.want, clean, tt.name)
+		assert.Equal(t, 2, count, tt.name)
+	}
+	clean, _ := redactor.Document(`{"password":"hunter2","ssn":"078-05-1120"}`)
+	assert.Equal(t, `{"password":"[redacted: secret]","ssn":"[redacted: custom pattern]"}`, clean, "as tags and dimensions are written")
+}
+
 func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 	redactor, err := redact.New([]string{`\b\d{16}\b`, `"ssn": "\d{3}-\d{2}-\d{4}`, `\b\d{10}\b`, `^\d{9}$`, `customer=\S+`, `\S+@example\.com`})
 	require.NoError(t, err)

@@ -175,8 +175,43 @@ func (r *Redactor) Document(text string) (string, int) {
 		return withheld, count
 	case count == 0: // of a name that is repeated, the document only has the last value
 		return r.Text(text)
+	case r.missesPattern(text, string(clean)):
+		return r.Text(text)
 	}
 	return string(clean), count
+}
+
+// missesPattern reports whether a pattern of the user that matches in a document can still match in its redacted form. A document is
+// redacted value by value, without its blanks and in another order, and a pattern can match several values.
+func (r *Redactor) missesPattern(text, clean string) bool {
+	if len(r.custom) == 0 {
+		return false
+	}
+	if r.replacePatterns(clean) != clean {
+		return true
+	}
+	return !json.Valid([]byte(r.replacePatterns(text))) && !isCompact(text)
+}
+
+// replacePatterns replaces only what the patterns of the user match.
+func (r *Redactor) replacePatterns(text string) string {
+	c := counter{until: r.until}
+	for _, pattern := range r.custom {
+		text = c.replaceCustom(pattern, text)
+	}
+	return text
+}
+
+// isCompact reports whether a document has the form of its redacted form: no blanks, and its names in order.
+func isCompact(text string) bool {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var decoded any
+	if decoder.Decode(&decoded) != nil {
+		return false
+	}
+	encoded, err := encode(decoded)
+	return err == nil && encoded == text
 }
 
 // placeholders are what log_patterns writes in the place of numbers, ids, times, and addresses. They can stand in a secret.
@@ -598,13 +633,18 @@ func (r *Redactor) matchesMember(name, value, quote string) bool {
 	if len(r.custom) == 0 {
 		return false
 	}
-	before := `"` + name + `": ` + quote
-	member := before + value + quote
-	return slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
-		return pattern.FindString(value) == "" && slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
-			return found[0] < len(before)+len(value) && found[1] > len(before)
-		})
-	})
+	for _, sign := range []string{`": `, `":`} {
+		before := `"` + name + sign + quote
+		member := before + value + quote
+		if slices.ContainsFunc(r.custom, func(pattern *regexp.Regexp) bool {
+			return pattern.FindString(value) == "" && slices.ContainsFunc(pattern.FindAllStringIndex(member, -1), func(found []int) bool {
+				return found[0] < len(before)+len(value) && found[1] > len(before)
+			})
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // row redacts a list of a name and its value, such as a row of a result: ["db_password", "value"].

@@ -207,8 +207,7 @@ func TestDocument_EndsInTimeWithHostileNames(t *testing.T) {
 	} {
 		clean, count := r.Until(time.Now().Add(20 * time.Second)).Document(document)
 		assert.Positive(t, count, name)
-		assert.NotContains(t, clean, "hunter2hunter2", name)
-		assert.NotContains(t, clean, withheld, name)
+		assert.False(t, strings.Contains(clean, "hunter2hunter2") || strings.Contains(clean, withheld), name) // not the whole text in a failure
 		assert.True(t, json.Valid([]byte(clean)), name)
 	}
 	clean, _ := r.Document(`{"a://u:q1Z2@h":1,"a://u:q2Z3@h":2,"a://u:q3Z4@h":3}`)
