@@ -311,6 +311,9 @@ func (s *scanner) object(kind sensitivity, at int) {
 			end++
 		}
 		op, ok := assignment(text, end)
+		if ok && kind == unsure && dynamoValue().MatchString(text[op.value:min(len(text), op.value+maxName)]) {
+			break
+		}
 		if !ok || text[op.value] == '{' || text[op.value] == '[' {
 			continue
 		}
@@ -345,6 +348,9 @@ func (s *scanner) object(kind sensitivity, at int) {
 	}
 	s.ahead -= end - at
 }
+
+// dynamoValue matches the beginning of an attribute of DynamoDB, as in "Keys": {"pk": {"S": "…"}}.
+var dynamoValue = lazy.Regexp(`^\{\s*\\*["'][SNB]\\*["']\s*:`)
 
 // isSecretMember reports whether a member of an object with the name of a secret is one: {"password": {"orders": "…"}}. Most
 // members describe the secret.

@@ -155,7 +155,8 @@ func isPasswordWord(word string, hasMore bool) bool {
 }
 
 func classifyToken(joined string, before []string) sensitivity {
-	if harmlessTokens[joined] {
+	isOfAssembly := joined == "" && len(before) > 1 && before[len(before)-2] == "public" && before[len(before)-1] == "key" // of .NET
+	if harmlessTokens[joined] || isOfAssembly {
 		return harmless
 	}
 	for _, word := range before {
@@ -283,7 +284,7 @@ var harmlessWords = setOf("not", "is", "was", "and", "for", "the", "in", "of", "
 	"pending", "active", "inactive", "plaintext", "plain", "encrypted", "never", "always", "auto", "bearer", "basic", "digest",
 	"password", "token", "secret", "credentials", "apikey", "passwords", "tokens", "secrets", "value", "file", "text",
 	"found", "unavailable", "rejected", "accepted", "renewed", "rotated",
-	"your-token", "your-password", "n/a", "supported", "unsupported", "allowed", "object", "integer", "boolean")
+	"your-token", "your-password", "n/a", "supported", "unsupported", "allowed", "object", "array", "integer", "boolean")
 
 func isHarmlessValue(value string) bool {
 	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {

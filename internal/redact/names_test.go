@@ -122,8 +122,18 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 		"time_key=2024-05-01T10:05:00.123Z", "session=2024-05-01T10:05:00.123Z-batch", "redis key=session:user:12345:cart:v2",
 		`{"S3Bucket": "in", "S3Key": "exports/2026/11/orders-017.csv"}`, "s3_key=incoming/8231/file17.json", "S3 key: exports/2026/11/part-00017-8f5f7b1e-6d53-4c3e-a1a5-7a6a8a1e6c1d-c000.parquet",
 		"failed to get s3Key=incoming/2026-11-26/file17.json from bucket in", "'S3ObjectKey': 'incoming/8231/file17.json'",
+		`{"Keys":{"pk":{"S":"ORDER#8f3a2b1c9d0e4f5a"},"sk":{"S":"ITEM"}}}`, `ExclusiveStartKey: {'pk': {'S': 'USER#a1b2c3d4e5f6a7b8'}}`,
+		"Could not load file or assembly 'System.Data.SqlClient, Version=4.6.1.1, PublicKeyToken=b03f5f7f11d50a3a'", "[password] => [user] => ana", "[tokens] => Array\n(\n",
 	} {
 		if clean, _ := r.Text(text); clean != text {
+			t.Errorf("%q", clean)
+		}
+	}
+	for _, text := range []string{
+		"Array\n(\n    [user] => ana\n    [password] => Kq8vN3xB6w\n)", `"Keys":{"pk":{"S":"8f3a2b1c9d0e4f5a"},"apiKey":{"S":"Kq8vN3xB6wQwErTy12"}}`,
+		"PublicKeyToken=b03f5f7f11d50a3a, token=Kq8vN3xB6w",
+	} {
+		if clean, count := r.Text(text); count != 1 || strings.Contains(clean, "Kq8v") {
 			t.Errorf("%q", clean)
 		}
 	}

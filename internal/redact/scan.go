@@ -319,7 +319,7 @@ func assignment(text string, at int) (operator, bool) {
 	case i > at:
 		return operator{}, false
 	}
-	if !quoted && i+1 < len(text) && text[i] == ']' && text[i+1] == '=' { // [name]=value
+	if !quoted && i+1 < len(text) && text[i] == ']' && (text[i+1] == '=' || strings.HasPrefix(text[skipBlanks(text, i+1):], "=>")) { // [name]=value, [name] => value
 		i++
 	}
 	if !quoted && hasFold(text[i:], "%5d") { // user%5Bname%5D=value
