@@ -71,8 +71,8 @@ func TestDocument_PatternsMatchTheWholeTextBesideSecrets(t *testing.T) {
 		assert.Equal(t, tt.want, clean, tt.name)
 		assert.Equal(t, 2, count, tt.name)
 	}
-	clean, _ := redactor.Document(`{"password":"hunter2","ssn":"078-05-1120"}`)
-	assert.Equal(t, `{"password":"[redacted: secret]","ssn":"[redacted: custom pattern]"}`, clean, "as tags and dimensions are written")
+	clean, _ := redactor.Document(`{"password":"hunter2","ssn":"078-05-1120","team":"a\u0026b"}`)
+	assert.Equal(t, `{"password":"[redacted: secret]","ssn":"[redacted: custom pattern]","team":"a&b"}`, clean, "as tags and dimensions are written")
 }
 
 func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {

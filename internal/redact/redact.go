@@ -211,6 +211,9 @@ func isCompact(text string) bool {
 		return false
 	}
 	encoded, err := encode(decoded)
+	if escaped, problem := json.Marshal(decoded); problem == nil && string(escaped) == text { // with the signs of HTML as escapes
+		return true
+	}
 	return err == nil && encoded == text
 }
 
