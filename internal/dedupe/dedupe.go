@@ -272,10 +272,12 @@ func (t *Table) claimOne(
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
 }
 
-// isUnfinished reports whether the item has the investigation with this id, or of this transition, and it has not ended. It must end
-// even if a copy of its event was counted as a repeat of the investigation before it.
+// isUnfinished reports whether the item has the alarm's own investigation with this id, or of this transition, and it has not ended.
+// It must end even if a copy of its event was counted as a repeat of the investigation before it. An investigation of another alarm
+// that covers this one is ended by its own event, and its transition can have almost the time of one that was investigated before.
 func (i item) isUnfinished(transition, id string) bool {
-	return i.text(attrState) != stateDone && (i.text(attrID) == id || isSameTransition(i.text(attrTransition), transition))
+	return i.text(attrState) != stateDone && i.text(attrCoveredBy) == "" &&
+		(i.text(attrID) == id || isSameTransition(i.text(attrTransition), transition))
 }
 
 // investigated returns the finished investigation of the transition, or with this id, if it is one of the alarm's past ones.

@@ -483,6 +483,35 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	assert.False(t, b.mustClaim(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 
+func TestClaim_InvestigatedTransitionIsADuplicateUnderAnUnfinishedCover(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(t *testing.T, b *harness, parent *dedupe.Claim)
+	}{
+		{"crashed", func(_ *testing.T, b *harness, _ *dedupe.Claim) { b.advance(lease + time.Second) }},
+		{"parked", func(t *testing.T, b *harness, parent *dedupe.Claim) {
+			require.NoError(t, b.Park(t.Context(), parent, []byte("record"), true, false))
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarness(t)
+			child := b.mustClaim(t, alarm("a", 1), "request-1")
+			require.NoError(t, b.Settle(t.Context(), child, past(child)))
+			require.NoError(t, b.CountRepeat(t.Context(), alarm("a", 3), child.ID, "request-2"))
+			b.advance(2 * time.Hour)
+			parent := b.mustClaim(t, composite("p", 1, "a"), "request-3") // its event waited
+			require.Len(t, parent.Covers, 1)
+			tt.end(t, b, parent)
+			d := b.mustBeDuplicate(t, alarm("a", 1), "request-4")
+			assert.Equal(t, child.ID, d.ID)
+			assert.True(t, d.IsCopy)
+			assert.Equal(t, child.ID, b.mustBeDuplicate(t, alarm("a", 3), "request-5").ID, "a repeat")
+			b.mustClaim(t, alarm("a", 5), "request-6")
+		})
+	}
+}
+
 // interleaved runs a function once, right after the first read or the first write.
 type interleaved struct {
 	awsapi.DynamoDB
