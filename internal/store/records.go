@@ -24,6 +24,9 @@ var ErrNoReport = errors.New("no such report")
 // MaxAnswers is how many answers one report may have.
 const MaxAnswers = 50
 
+// ErrFull reports that a report has MaxAnswers answers.
+var ErrFull = fmt.Errorf("the report has %d answers, the most that it may have", MaxAnswers)
+
 // reportBase matches the keys that [KeysFor] makes, without their endings. Whoever names a report therefore cannot make the
 // orchestrator read any other object.
 var reportBase = regexp.MustCompile(`^reports/2[0-9]{3}/[01][0-9]/[0-3][0-9]/[0-9]{6}-[A-Za-z0-9._-]{1,120}-[0-9a-f]{12}$`)
@@ -134,5 +137,5 @@ func (s *Store) PutAnswer(ctx context.Context, keys report.Keys, answer *investi
 		return s.put(ctx, Object{Key: textKey, ContentType: "text/plain; charset=utf-8", Body: []byte(text())})
 	}
 	answer.Number, answer.URI = 0, ""
-	return fmt.Errorf("save the answer: the report has %d answers, the most that it may have", MaxAnswers)
+	return fmt.Errorf("save the answer: %w", ErrFull)
 }

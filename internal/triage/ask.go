@@ -235,7 +235,7 @@ func (q *question) save(ctx context.Context, answer *investigation.Answer, numbe
 	bounded, cancel := q.budget.part(ctx, q.Now(), storeShare, maxStore)
 	defer cancel()
 	err := q.Store.PutAnswer(bounded, q.keys, answer, min(number, store.MaxAnswers), func() string { return q.answered(answer).Text() })
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrFull) {
 		q.emit(map[string]float64{emf.StoreFailures: 1})
 		q.log.Error("answer not stored", "error", err, "advice", awsapi.Advice(err))
 	}

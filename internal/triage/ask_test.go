@@ -325,6 +325,17 @@ func TestAsk_FailuresAreToldAndTheAnswerIsNotLost(t *testing.T) {
 		assert.Len(t, b.SNS.Published(cardARN), 2)
 		assert.Equal(t, 1.0, b.metric(t, "StoreFailures"))
 	})
+	t.Run("the report has as many answers as it may have", func(t *testing.T) {
+		b, _, reported := newAskHarness(t)
+		for number := range store.MaxAnswers {
+			b.ask(t, fmt.Sprintf("request-%d", number+2), askEvent(t, reported.ReportURI, "Which table?"))
+		}
+		result := b.ask(t, "request-last", askEvent(t, reported.ReportURI, "Which table?"))
+		assert.Equal(t, "The table Orders.", result.Text)
+		assert.Contains(t, result.Problem, "the report has 50 answers, the most that it may have")
+		assert.Empty(t, result.URI)
+		assert.Zero(t, b.metric(t, "StoreFailures"), "the bucket did not fail, so nobody has to look at it")
+	})
 	t.Run("the agent panics", func(t *testing.T) {
 		b, asker, reported := newAskHarness(t)
 		asker.do = func(*investigation.Record) (*investigation.Answer, error) { panic("a bug") }
