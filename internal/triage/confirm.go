@@ -205,8 +205,11 @@ func (h *Handler) contributorChanged(ctx context.Context, client awsapi.CloudWat
 			return at, false
 		}
 		for _, c := range out.AlarmContributors {
-			if aws.ToString(c.ContributorId) == alarm.Contributor.ID && c.StateTransitionedTimestamp != nil {
-				return nearest(alarm.Time, []steps.Moment{{Time: *c.StateTransitionedTimestamp}})
+			if c.StateTransitionedTimestamp == nil || !h.isContributor(alarm, aws.ToString(c.ContributorId)) {
+				continue
+			}
+			if at, ok = nearest(alarm.Time, []steps.Moment{{Time: *c.StateTransitionedTimestamp}}); ok {
+				return at, true
 			}
 		}
 		if in.NextToken = out.NextToken; in.NextToken == nil {
@@ -214,6 +217,12 @@ func (h *Handler) contributorChanged(ctx context.Context, client awsapi.CloudWat
 		}
 	}
 	return at, false
+}
+
+// isContributor reports whether the event of an alarm names the contributor with this ID. A pattern of the user can match IDs: the
+// event then has what replaced it.
+func (h *Handler) isContributor(alarm *alarmevent.Alarm, id string) bool {
+	return id == alarm.Contributor.ID || h.redactText(id) == alarm.Contributor.ID
 }
 
 // confirmedChildren returns the triggering alarms that the investigation may cover: they are in ALARM since the composite alarm

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
@@ -221,6 +222,13 @@ func TestConfirm_ConfirmedEventIsTheSameAsADirectOne(t *testing.T) {
 			b.Watch.PutContributors("orders", types.AlarmContributor{ContributorId: aws.String("other"), StateTransitionedTimestamp: aws.Time(transition.Add(-time.Hour))},
 				types.AlarmContributor{ContributorId: aws.String("1"), StateTransitionedTimestamp: &transition})
 		}, notification("orders", fields{"AlarmContributorId": "1"}), "orders"},
+		{"a contributor whose ID matches a pattern of the user", func(b *harness) {
+			b.Redactor, _ = redact.New([]string{`\b[0-9a-f]{16}\b`})
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition.Add(-time.Hour)))
+			b.Watch.PutContributors("orders",
+				types.AlarmContributor{ContributorId: aws.String("0123456789abcdef"), StateTransitionedTimestamp: aws.Time(transition.Add(-time.Hour))},
+				types.AlarmContributor{ContributorId: aws.String("6d442278dba546f6"), StateTransitionedTimestamp: &transition})
+		}, notification("orders", fields{"AlarmContributorId": "6d442278dba546f6"}), "orders"},
 		{"a composite alarm after its wait period", func(b *harness) {
 			b.Watch.Put(compositeAlarm("down", "ALARM(orders)", transition.Add(-2*time.Minute), transition))
 		}, notification("down", fields{"AlarmRule": "ALARM(orders)", "Trigger": nil}), "down"},
