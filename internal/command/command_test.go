@@ -260,7 +260,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 			assert.True(t, got.has(want), "%q: got %v, want at least %v", test.command, got.Names(), want.Names())
 			continue
 		}
-		assert.Equal(t, want.Names(), got.Names(), "%q", test.command)
+		assert.Equal(t, want, got, "%q: got %v, want %v", test.command, got.Names(), want.Names())
 	}
 }
 

@@ -81,6 +81,11 @@ func (e Effect) shown() Effect {
 	if e.has(ShowsSecrets) {
 		e &^= MayShowSecrets
 	}
+	return e.withoutCalm()
+}
+
+// withoutCalm drops [ReadsAWS] if another statement is about more than a read.
+func (e Effect) withoutCalm() Effect {
 	if e&^(ReadsAWS|Several|ReadsFile|WritesFile|ShowsSecrets|MayShowSecrets) != 0 {
 		e &^= ReadsAWS
 	}
@@ -105,10 +110,11 @@ func (e Effect) String() string {
 	return strings.Join(phrases, " ")
 }
 
-// Names returns e for programs, such as "deletes".
+// Names returns e for programs, such as "deletes". A program that looks for "reads_aws" must not find it in the names of a command
+// that does more.
 func (e Effect) Names() []string {
 	var names []string
-	for _, one := range e.list() {
+	for _, one := range e.withoutCalm().list() {
 		names = append(names, effects[one].name)
 	}
 	return names
