@@ -150,10 +150,34 @@ func TestCard_SaysThatTheEvidenceIsComputed(t *testing.T) {
 		Evidence: []investigation.Citation{{Call: 1, Quote: "total 4711", Found: true, Source: investigation.SourceComputed}}}
 	rec.Report.Confidence, rec.Report.RootCause, rec.Report.Findings = investigation.Likely, "The pool is exhausted.", []investigation.Finding{computed}
 	raw, err := report.Card(rec, linksOf(rec))
-	assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Root cause (likely):* The pool is exhausted. Its evidence is computed by code.\n")
+	assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Root cause (likely):* The pool is exhausted.\nIts evidence is computed by code.\n")
 	rec.Report.Findings[0].Evidence[0].Source = investigation.SourceAWS
 	raw, err = report.Card(rec, linksOf(rec))
 	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "computed")
+}
+
+func TestCard_SaysWhyTheConfidenceWasLowered_AfterALongText(t *testing.T) {
+	for name, change := range map[string]func(rec *investigation.Record) string{
+		"doubt": func(rec *investigation.Record) string {
+			rec.Report.Downgraded = "the model called the root cause confirmed, but no verified finding is confirmed"
+			return "\nDoubt: the model called the root cause confirmed, but no verified finding is confirmed.\n"
+		},
+		"computed": func(rec *investigation.Record) string {
+			for i := range rec.Report.Findings {
+				for j := range rec.Report.Findings[i].Evidence {
+					rec.Report.Findings[i].Evidence[j].Source = investigation.SourceComputed
+				}
+			}
+			return "\nIts evidence is computed by code.\n"
+		},
+	} {
+		rec := sample(t)
+		long := strings.Repeat("The role lost a permission. ", 60)
+		rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact, rec.Report.Confidence = long, long, long, investigation.Likely
+		want := change(rec)
+		raw, err := report.Card(rec, linksOf(rec))
+		assert.Contains(t, cardOf(t, raw, err).Content.Description, want, name)
+	}
 }
 
 func TestCard_ShowsBlocksOfCodeAsCommands(t *testing.T) {

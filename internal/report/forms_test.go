@@ -339,7 +339,7 @@ func TestCard_HasNoFormattingAndNoLinksOfItsTexts(t *testing.T) {
 			assertNeutral(t, shown, text, []string{links.Alarm, links.Report})
 		}
 		if len(links.Alarm) < 600 { // a longer link is not on the card
-			assert.Equal(t, 12, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, impact, ruled out, who wrote it, and two links have a line each", text)
+			assert.Equal(t, 13, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, doubt, impact, ruled out, who wrote it, and two links have a line each", text)
 		}
 	}
 }
