@@ -435,7 +435,7 @@ type NotSeen struct {
 // Past is an earlier investigation of the same alarm.
 type Past struct {
 	ID        string    `json:"id"`   // ID of that investigation
-	Time      time.Time `json:"time"` // time of the alarm's transition, UTC
+	Time      time.Time `json:"time"` // when that investigation started, UTC
 	Outcome   Outcome   `json:"outcome"`
 	Cause     string    `json:"cause"`      // root cause that was reported
 	ReportURI string    `json:"report_uri"` // s3://bucket/key of its text report
