@@ -33,6 +33,9 @@ func actionsFor(rec *investigation.Record) []action {
 	var list []action
 	if len(rec.Report.Actions) == 0 {
 		for _, step := range manualSteps(rec) {
+			if hasEscape(step.Command) { // it would be about another alarm: the record has the name with escapes
+				step.Command = ""
+			}
 			effect, lines := command.Classify(step.Command), []string{step.Command}
 			if effect&command.Disguised == 0 { // else the alarm's name is not ASCII
 				lines = command.Fold(step.Command, commandWidth)

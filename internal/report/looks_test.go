@@ -76,3 +76,17 @@ func TestSeen_ReportWithConclusionHasFirstLooksInItsLongForms(t *testing.T) {
 	assert.Contains(t, text, "FIRST LOOKS")
 	assert.Contains(t, text, "timeout 3 s")
 }
+
+func TestActions_AGeneralStepHasNoCommandForANameThatIsShownWithEscapes(t *testing.T) {
+	for name, hasCommand := range map[string]bool{
+		"orders": true, "Bestellungen – Fehler über 5 %": true, "注文エラー🚨": true, `C:\new\users`: true,
+		"🔺 orders": false, "orders \u202e": false, "\u043erders": false,
+	} {
+		rec := unanswered(t)
+		rec.Alarm.Name = name
+		text := report.Text(rec, linksOf(rec))
+		assert.Equal(t, hasCommand, strings.Contains(text, "aws cloudwatch describe-alarm-history"), name)
+		assert.Contains(t, text, "Look at the alarm and its history.", name)
+		assert.Contains(t, text, "aws cloudtrail lookup-events", name)
+	}
+}
