@@ -45,8 +45,8 @@ func parsedEffect(text string) Effect {
 	}
 	for _, command := range out.commands {
 		for _, w := range command.words {
-			// The output of a substitution may become options. That of date cannot.
-			if w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
+			// The output of a substitution may become options, also within quotes. A time cannot.
+			if w.output || w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
 				effect |= NotUnderstood
 			}
 		}
@@ -59,10 +59,19 @@ func onlyFilters(commands []simple) bool {
 	return !slices.ContainsFunc(commands, func(c simple) bool { return !c.piped || c.effect() != 0 })
 }
 
+// onlyDates reports whether commands print nothing but times.
 func onlyDates(commands []simple) bool {
 	return !slices.ContainsFunc(commands, func(c simple) bool {
-		return len(c.words) == 0 || c.words[0].text != "date" || c.effect()&^NotAWS != 0
+		return len(c.words) == 0 || c.words[0].text != "date" || c.effect()&^NotAWS != 0 || slices.ContainsFunc(c.words, isOtherFormat)
 	})
+}
+
+// timeFormat matches a format of date without words of its own, which could be an option or an address.
+var timeFormat = regexp.MustCompile(`^\+(?:%[-_0^#:]*\d*[A-Za-z]|[0-9TZ:./,_ -])*$`)
+
+// isOtherFormat reports whether an argument of date is a format with which it can print any text.
+func isOtherFormat(w word) bool {
+	return strings.HasPrefix(w.text, "+") && !(w.constant && timeFormat.MatchString(w.text))
 }
 
 // effect states what one command does, also if a comment after it belongs to its arguments.

