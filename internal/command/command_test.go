@@ -292,6 +292,10 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		{"length that printf assigns", `aws ec2 describe-instances | printf '%s %n' x PATH`},
 		{"subscript in single quotes", `aws s3 ls $path['$(touch x)']`},
 		{"subscript in double quotes", `aws s3 ls "$path['\$(touch x)']"`},
+		{"replaced text of a variable", "aws ec2 describe-instances --instance-ids $ZSH_NAME:s,zsh,--endpoint-url=https://evil.example,"},
+		{"replaced text of a variable in double quotes", `aws ec2 describe-instances "$ZSH_NAME:gs/zsh/--no-verify-ssl/"`},
+		{"replaced text after another modifier", "aws ec2 describe-instances $ZSH_NAME:Q:ws/zsh/--no-verify-ssl/"},
+		{"replaced text with a count", "aws ec2 describe-instances $ZSH_NAME:F,1,s/zsh/--no-verify-ssl/"},
 		{"earlier command in double quotes", "aws logs filter-log-events --filter-pattern 'a\"; touch x; echo \"'\naws logs tail \"x\n^filter^tail^\""},
 		{"earlier command in single quotes", "aws logs tail 'x\n^filter^tail^'"},
 		{"earlier command after a continued line", "aws logs tail \\\n^logs^s3^"},
@@ -314,6 +318,8 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws ec2 describe-instances | printf '%s is 5%%\n' a-b`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
 		`aws logs tail g --filter-pattern '{ $.a = 1 }'`, `aws logs tail g --filter-pattern "}"`, `aws logs tail {g}`, `aws logs tail "${g}"`, `aws logs tail g \}`,
 		`aws logs tail g >/dev/null 2>&1`, `aws logs tail g 2>/dev/null`,
+		`aws sns get-topic-attributes --topic-arn arn:aws:sns:$REGION:$ACCOUNT:orders`, `aws sns get-topic-attributes --topic-arn "arn:aws:sns:${REGION}:${ACCOUNT}:shop"`,
+		`aws logs tail $GROUP --since "$DAY 10:00"`,
 	} {
 		assert.Equal(t, ReadsAWS, Classify(command), command)
 	}

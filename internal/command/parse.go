@@ -348,11 +348,15 @@ func (p *parser) substitution(w *word, depth int) {
 	case name > 1:
 		p.variable(rest[1:name])
 		p.at += name
-		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") // a zsh executes commands in a subscript, also in single quotes
+		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
+		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") && !replacesText.MatchString(rest[name:])
 	default: // $' $" $? and others
 		p.ok = false
 	}
 }
+
+// replacesText matches what follows a variable if a zsh replaces a part of its value, perhaps after other modifiers.
+var replacesText = regexp.MustCompile(`^(?::[a-zA-Z]\d*)*:[fgw]*[sFW&]`)
 
 // ofCommandLine are variables in which a shell puts words of this command line or of an earlier one: they can become options.
 var ofCommandLine = set("_", "BASH_COMMAND", "history", "historywords")
