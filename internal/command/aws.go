@@ -229,6 +229,8 @@ func awsOptions(args []word) Effect {
 			effect |= ShowsSecrets
 		case isOption && !arg.constant && !hasValue: // the name of the option is not known
 			effect |= NotUnderstood
+		case !arg.constant && arg.text != "" && strings.IndexByte("*?[", arg.text[0]) >= 0: // the name of a file can be an option
+			effect |= NotUnderstood
 		}
 		if unmasks.MatchString(arg.text) {
 			effect |= ShowsSecrets
