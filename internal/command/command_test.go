@@ -261,6 +261,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{`aws logs tail g --since "$(date -u '+%Y-%m-%d %H:%M:%S')" --format "$_format"`, ReadsAWS},
 		{"aws logs tail g --since $(date -u -d '1 hour ago' +%s%3N)", ReadsAWS},
 		{"aws logs tail g --since $(date +%Y-%m-%dT%H:00:00Z)", ReadsAWS},
+		{"aws logs tail g --since $(date -u '+%Y-%m-%dT%H:%M:%S+00:00')", ReadsAWS},
 
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
