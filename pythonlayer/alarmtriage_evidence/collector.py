@@ -11,7 +11,7 @@ from alarmtriage_tool.words import beginning
 
 from . import alarms, bounds, queries, series, services, text
 from .changes import changes
-from .context import MAX_NOTE, Context, Metric, Observation, metrics_of, stamp
+from .context import FAILED, MAX_NOTE, Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
 SPARE = 3.0  # seconds before the call's own time limit, at which all that was read would be lost
@@ -100,7 +100,7 @@ class _Collection:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():
             for line in _lines(dict.fromkeys(parts), MAX_NOTE - len(error) - 2):
-                ctx.note(f"{line}: {error}")
+                ctx.note(f"{line}: {error}", FAILED)
         found["problems"] = ctx.problems()
         return found
 

@@ -21,6 +21,8 @@ LATE = timedelta(minutes=5)  # metrics of AWS services arrive up to this much la
 SERIES_SECONDS = 6.0  # time to wait for the alarm's own series, which says when the onset was
 MAX_NOTES = 40  # lines about what was not seen
 MAX_NOTE = 500  # characters of such a line
+# Order of these lines: parts that failed, other lines, and lines of which there can be several for each resource.
+FAILED, PARTLY, DETAIL = range(3)
 CONNECTIONS = 4  # at the same time to one service; the broker allows 64 in all
 
 _RATE = re.compile(r"\s*rate\s*\(\s*(\d{1,6})\s+(minute|hour|day)s?\s*\)")  # the schedule of a log alarm's query
@@ -103,6 +105,7 @@ class Context:
         self.onsets: List[Onset] = []  # of the alarm's series, when they have been read
         self.onset: Optional[Onset] = None  # the one that `windows` found in the alarm's series
         self.notes: List[str] = []
+        self._orders: Dict[str, int] = {}  # of the notes
         self.reads_all = True  # False: what the alarm is about is partly in another account
         self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
@@ -162,12 +165,13 @@ class Context:
                 answer.set_exception(error)
         return answer.result(timeout=self.remaining() + 1)
 
-    def note(self, text: str) -> None:
-        """Records one line about what was not seen. Each line is recorded once."""
+    def note(self, text: str, order: int = PARTLY) -> None:
+        """Records one line about what was not seen. Each line is recorded once. If there are too many, those of the last order are left out."""
         text = beginning(" ".join(text.split()), MAX_NOTE)
         with self._lock:
             if text not in self.notes:
                 self.notes.append(text)
+                self._orders[text] = order
 
     def note_other(self, what: str) -> None:
         """Records something that the alarm is about and that another account has. Nothing of that account is read, nor its changes."""
@@ -177,10 +181,11 @@ class Context:
     def problems(self) -> List[str]:
         """Returns the lines about what was not seen. If there are too many, the last one says how many are left out."""
         with self._lock:
-            if len(self.notes) <= MAX_NOTES:
-                return list(self.notes)
-            rest = len(self.notes) - MAX_NOTES + 1
-            return [*self.notes[:MAX_NOTES - 1], f"{rest} more lines about what was not seen are left out"]
+            ranked = sorted(self.notes, key=lambda note: self._orders.get(note, FAILED))
+            if len(ranked) <= MAX_NOTES:
+                return ranked
+            rest = len(ranked) - MAX_NOTES + 1
+            return [*ranked[:MAX_NOTES - 1], f"{rest} more lines about what was not seen are left out"]
 
     def pages(
         self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, /, most_pages: int = 10, newest_first: str = "", **request: Any

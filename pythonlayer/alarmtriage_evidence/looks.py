@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, S
 
 from alarmtriage_tool import logs
 
-from .context import BEFORE, Context, Observation, figure, stamp
+from .context import BEFORE, DETAIL, Context, Observation, figure, stamp
 
 Measured = Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]
 MAX_PATTERNS = 5  # of one log group
@@ -49,9 +49,9 @@ def log_errors(
     before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), counts)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
-            ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
+            ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read", DETAIL)
     if since > onset:
-        ctx.note(f"log lines of {group}: those from {stamp(onset)} to {stamp(since)} were not read")
+        ctx.note(f"log lines of {group}: those from {stamp(onset)} to {stamp(since)} were not read", DETAIL)
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
@@ -80,12 +80,12 @@ def _new_warnings(
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     after = logs.warning_patterns(group, since, end, client, ctx.remaining(), is_own)
     if not after["complete"]:
-        ctx.note(f"log lines of {group}: not all warnings after {stamp(onset)} were read")
+        ctx.note(f"log lines of {group}: not all warnings after {stamp(onset)} were read", DETAIL)
     if not after["patterns"]:
         return
     before = logs.warning_patterns(group, start, onset - _MOMENT, client, ctx.remaining(), is_own)
     if not before["complete"]:  # what was not read may have them
-        ctx.note(f"log lines of {group}: not all warnings before {stamp(onset)} were read, so it is not known which are new")
+        ctx.note(f"log lines of {group}: not all warnings before {stamp(onset)} were read, so it is not known which are new", DETAIL)
         return
     earlier = {found["pattern"] for found in before["patterns"]}
     new = [found for found in after["patterns"] if found["pattern"] not in earlier]

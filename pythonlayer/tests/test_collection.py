@@ -97,6 +97,22 @@ class Partial(unittest.TestCase):
         self.assertEqual(MAX_NOTES, len(ctx.problems()))
         self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
 
+    def test_parts_that_failed_are_named_if_there_are_too_many_lines(self) -> None:
+        names = [f"f{number}" for number in range(12)]
+        alarms_of = [{**lambda_alarm()["Metrics"][0], "Id": f"m{number}", "MetricStat": {"Period": 60, "Stat": "Sum", "Metric": {
+            "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "FunctionName", "Value": name}]}}}
+            for number, name in enumerate(names)]
+        pages = iter(range(10_000))
+
+        def lines(request: Dict[str, Any]) -> Dict[str, Any]:  # of which there are always more
+            text = "WARN slow" if "WARN" in request["filterPattern"] else "Error: it failed"
+            return {"events": [{"message": text, "timestamp": int(FIRED.timestamp() * 1000)}], "nextToken": str(next(pages))}
+        found, _, _ = collected({"logs.filter_log_events": lines, "lambda.get_function_configuration": {"FunctionName": "f"},
+                                 "cloudwatch.describe_alarm_history": error("AccessDenied")},
+                                fallback={"AlarmName": "a", "Metrics": alarms_of})
+        self.assertEqual(MAX_NOTES, len(found["problems"]))
+        self.assertTrue(any(problem.startswith("history") for problem in found["problems"]), found["problems"])
+
     def test_a_listing_keeps_what_was_read_before_an_error(self) -> None:
         def pages(**request: Any) -> Dict[str, Any]:
             if "NextToken" in request:

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from alarmtriage_tool import trail
 
-from ..context import Context, Metric, Observation
+from ..context import DETAIL, Context, Metric, Observation
 from . import (
     account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
     load_balancers, log_metric_filters, rds, s3, sns, sqs, step_functions,
@@ -58,7 +58,7 @@ def targets(ctx: Context, metrics: Iterable[Metric]) -> List[Tuple[ModuleType, s
     for other in sorted(others):
         ctx.note_other(other)
     for collector, name in found[MAX_TARGETS:]:
-        ctx.note(f"{collector.KIND} {name}: not read, because only {MAX_TARGETS} resources of an alarm are")
+        ctx.note(f"{collector.KIND} {name}: not read, because only {MAX_TARGETS} resources of an alarm are", DETAIL)
     return found[:MAX_TARGETS]
 
 
