@@ -62,6 +62,8 @@ class _Collection:
         definition: Mapping[str, Any] = {}
         if self._is_done(early["definition"]):
             definition = self._take("definition", early.pop("definition"), found) or {}
+        else:
+            ctx.note("definition: not read in time for the other parts, which know of the alarm only what its event contains")
         source = ctx.source = definition or ctx.source  # that of the event, if the definition is late
         below: List[Dict[str, Any]] = []
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:

@@ -97,6 +97,18 @@ class Partial(unittest.TestCase):
         self.assertEqual(MAX_NOTES, len(ctx.problems()))
         self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
 
+    def test_a_late_definition_is_reported(self) -> None:
+        hang = threading.Event()
+
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            if "AlarmNames" in request:
+                hang.wait(0.3)
+            return {"MetricAlarms": [{"AlarmName": "a", "Threshold": 1.0}]}
+        with mock.patch.object(collector, "FIRST_SECONDS", 0.05):
+            found, _, _ = collected({"cloudwatch.describe_alarms": answer})
+        self.assertEqual("a", found["definition"]["AlarmName"])
+        self.assertTrue(any(problem.startswith("definition: not read in time") for problem in found["problems"]), found["problems"])
+
     def test_parts_that_failed_are_named_if_there_are_too_many_lines(self) -> None:
         names = [f"f{number}" for number in range(12)]
         alarms_of = [{**lambda_alarm()["Metrics"][0], "Id": f"m{number}", "MetricStat": {"Period": 60, "Stat": "Sum", "Metric": {
