@@ -65,6 +65,8 @@ class _Collection:
         else:
             ctx.note("definition: not read in time for the other parts, which know of the alarm only what its event contains")
         source = ctx.source = definition or ctx.source  # that of the event, if the definition is late
+        if "contributors" not in early and not ctx.is_foreign and _has_contributors(source):
+            early["contributors"] = self._start(alarms.contributors, ctx)
         below: List[Dict[str, Any]] = []
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             children = self._start(alarms.children, ctx, source)
@@ -242,6 +244,11 @@ def _namespaces(source: Mapping[str, Any]) -> List[str]:
     """Returns the namespaces in the Metrics Insights queries of an alarm."""
     texts = [q.get("Expression") or "" for q in source.get("Metrics") or []]
     return [name for text in texts for name in re.findall(r"""(?i)FROM\s+(?:SCHEMA\()?\s*"([^"]+)\"""", text)]
+
+
+def _has_contributors(source: Mapping[str, Any]) -> bool:
+    """Reports whether an alarm evaluates several series of a Metrics Insights query, each of which can be in ALARM."""
+    return any(q.get("ReturnData", True) and re.search(r"(?i)\bGROUP\s+BY\b", q.get("Expression") or "") for q in source.get("Metrics") or [])
 
 
 def _described(error: Exception) -> str:

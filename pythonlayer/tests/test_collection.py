@@ -97,6 +97,13 @@ class Partial(unittest.TestCase):
         self.assertEqual(MAX_NOTES, len(ctx.problems()))
         self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
 
+    def test_contributors_of_a_metrics_insights_alarm_are_read_if_its_event_names_none(self) -> None:
+        attributes = {"FunctionName": "orders"}
+        answers = {"cloudwatch.describe_alarm_contributors": {"AlarmContributors": [{"ContributorId": "1", "ContributorAttributes": attributes}]}}
+        for expression, want in (('SELECT MAX(Errors) FROM "AWS/Lambda" GROUP BY FunctionName', [attributes]), ("m1 * 2", [])):
+            found, _, _ = collected(answers, fallback={"AlarmName": "a", "Metrics": [{"Id": "q", "Expression": expression, "Period": 60}]})
+            self.assertEqual(want, [one["attributes"] for one in found.get("contributors") or []], expression)
+
     def test_a_late_definition_is_reported(self) -> None:
         hang = threading.Event()
 
