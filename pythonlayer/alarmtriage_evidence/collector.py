@@ -68,7 +68,10 @@ class _Collection:
         if "contributors" not in early and not ctx.is_foreign and _has_contributors(source):
             early["contributors"] = self._start(alarms.contributors, ctx)
         below: List[Dict[str, Any]] = []
-        if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
+        is_composite = bool(source.get("AlarmRule") or alarm.get("children"))
+        if is_composite and ctx.is_foreign:
+            ctx.note(f"child alarms: not read, because this code reads account {ctx.own_account}")
+        elif is_composite:
             children = self._start(alarms.children, ctx, source)
             if self._is_done(children):
                 below = self._take("child alarms", children, {}) or []
@@ -122,7 +125,9 @@ class _Collection:
             data = queries.reason_data(ctx, source)
             executions = queries.runs(data)
             found["series"] = series.of_log_query(executions, found["query"], source.get("Threshold", data.get("threshold")))
-            if not ctx.alarm.get("has_lines") and not ctx.is_foreign:
+            if not ctx.alarm.get("has_lines") and ctx.is_foreign:
+                ctx.note(f"log_lines: the alarm's query was not run, because this code reads account {ctx.own_account}")
+            elif not ctx.alarm.get("has_lines"):
                 late["log_lines"] = self._start(queries.log_lines, ctx, found["query"], executions)
         elif is_promql:
             late["series"] = self._start(series.of_promql, ctx, found["query"])

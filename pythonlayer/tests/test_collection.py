@@ -50,6 +50,13 @@ class Accounts(unittest.TestCase):
             self.assertNotIn("cloudwatch.get_metric_data", [name for name, _ in aws.requests])
             self.assertTrue(any(p.startswith("series: q searches") for p in found["problems"]), found["problems"])
 
+    def test_child_alarms_and_log_lines_of_another_account_are_reported_as_missing(self) -> None:
+        for alarm, want in (({"kind": "composite", "children": ["orders"]}, "child alarms: not read, because"),
+                            ({"kind": "log", "query": {"text": "fields @message", "log_groups": ["g"]}}, "log_lines: the alarm's query was not run, because")):
+            found, _, aws = collected({}, account=OTHER, **alarm)
+            self.assertEqual([], aws.requests)
+            self.assertTrue(any(problem.startswith(want) for problem in found["problems"]), found["problems"])
+
     def test_lines_of_a_query_that_did_not_complete_are_reported(self) -> None:
         ctx = context(FakeAWS({"logs.get_query_results": {"status": "Timeout", "results": [[{"field": "@message", "value": "x"}]]}}))
         self.assertEqual(["x"], queries.log_lines(ctx, {"text": "q", "log_groups": ["g"], "start_offset": 0, "end_offset": 0}, [(1.0, 2, "id")]))
