@@ -1,4 +1,4 @@
-"""DynamoDB: state, capacity mode and limits, throttling, errors, and indexes."""
+"""DynamoDB: state, capacity mode and limits, auto scaling, throttling, failed conditional writes, indexes, and the consumers of its stream."""
 
 from datetime import timedelta
 from typing import Any, Iterator, List, Mapping

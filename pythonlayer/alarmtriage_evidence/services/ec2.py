@@ -1,4 +1,4 @@
-"""EC2 and Auto Scaling: instance state and status checks, scheduled events, scaling activities, and volumes."""
+"""EC2: instance state and status checks, scheduled events, CPU, network and EBS traffic, and volumes."""
 
 from typing import Any, Iterator, List, Mapping
 
