@@ -580,6 +580,15 @@ class Kinesis(Looks):
         self.first(texts, "its consumer is Lambda function clicks: Enabled, last result PROBLEM: Function call failed", "write throttle events: 700",
                    "highest iterator age in ms: 90000", "1 open shards")
 
+    def test_a_consumer_is_seen_if_those_with_enhanced_fan_out_cannot_be_listed(self) -> None:
+        aws = FakeAWS({"kinesis.describe_stream_summary": {"StreamDescriptionSummary": {"OpenShardCount": 1}},
+                       "kinesis.list_stream_consumers": fake_aws.error("LimitExceededException"),
+                       "lambda.list_event_source_mappings": {"EventSourceMappings": [{"FunctionArn": f"arn:aws:lambda:{REGION}:function:clicks", "State": "Disabled"}]}})
+        seen = kinesis.consumers(context(aws), "clicks")
+        self.assertEqual("its consumer is Lambda function clicks: Disabled, last result None", next(seen).text)
+        with self.assertRaisesRegex(Exception, "LimitExceededException"):
+            next(seen)
+
 
 class EventRules(Looks):
     def test_a_disabled_rule(self) -> None:

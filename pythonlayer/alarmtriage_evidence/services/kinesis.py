@@ -27,8 +27,6 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:
     about = f"{KIND} {name}"
-    for found in _fan_out(ctx, name):
-        yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
     shards = _stream(ctx, name).get("OpenShardCount")
     for mapping in _mappings(ctx, name):
         function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")
@@ -37,6 +35,8 @@ def consumers(ctx: Context, name: str) -> Iterator[Observation]:
         most = f", so at most {shards * factor} batches of {shards} shards are processed at a time" if shards and factor else ""
         yield Observation(about, "dependency", f"its consumer is Lambda function {function}: {mapping.get('State')}, last result {result}"
                                                f"{lambda_functions.settings_of(mapping)}{most}", 45 if fine else 88)
+    for found in _fan_out(ctx, name):
+        yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
