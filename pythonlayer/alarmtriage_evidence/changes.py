@@ -54,14 +54,19 @@ def changes(
     elsewhere = pool.submit(_read_global, ctx, until) if ctx.home != ctx.region else None
     asked = [pool.submit(work) for work in (named, related, addresses)]
     latest = time.monotonic() + min(NAME_SECONDS, ctx.remaining() / 2)
-    names = _in_time(ctx, "names of the alarm's resources", asked[0], latest) or [(None, name) for name in plain]
+    names = _in_time(ctx, "names of the alarm's resources", asked[0], latest)
+    if names is None:
+        names, ctx.knows_names = [(None, name) for name in plain], False
     wanted: List[Lookup] = [
         (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
     reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
     if elsewhere is not None:
         reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
     used = _in_time(ctx, "names of what the alarm's resources use", asked[1], latest) or set()
-    own = {name for _, name in names} | (_in_time(ctx, "addresses of the alarm's resources", asked[2], latest) or set())
+    found_addresses = _in_time(ctx, "addresses of the alarm's resources", asked[2], latest)
+    if found_addresses is None:
+        found_addresses, ctx.knows_names = set(), False
+    own = {name for _, name in names} | found_addresses
     pool.shutdown(wait=False)
     routine: Counter = Counter()
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
@@ -114,11 +119,14 @@ def changes(
         ctx.note(f"changes: {len(failures)} of {len(wanted) + 1} CloudTrail lookups failed: {failures[0]}")
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
+    is_sorted = ctx.knows_names or all(change["own"] for change in listed)
+    if not is_sorted:
+        ctx.note("changes: those of the alarm's resources can be listed as those of others, because not all names of the resources are known")
     ranked = sorted(listed, key=lambda c: c["time"] or "", reverse=True)
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all,
+    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all and is_sorted,
             "read": read, "routine": _counts(routine)}
 
 

@@ -338,6 +338,18 @@ class Texts(unittest.TestCase):
         self.assertIn("boom WHAT COULD NOT BE SEEN - nothing", text)
         self.assertNotIn("\n- nothing", text)
 
+    def test_changes_are_not_complete_if_those_of_the_alarms_resources_are_not_known_as_such(self) -> None:
+        event = {"EventId": "1", "EventName": "UpdateStage", "EventTime": FIRED - timedelta(minutes=5), "EventSource": "apigateway.amazonaws.com",
+                 "CloudTrailEvent": json.dumps({"requestParameters": {"restApiId": "abc123", "stageName": "prod"}})}
+        alarm = {"AlarmName": "a", "Namespace": "AWS/ApiGateway", "MetricName": "5XXError", "Dimensions": [{"Name": "ApiName", "Value": "shop"}]}
+        apis = {"items": [{"id": "abc123", "name": "shop"}]}
+        for answer, events, own, complete in ((apis, [event], [True], True), (error("TooManyRequestsException"), [event], [False], False),
+                                              (error("TooManyRequestsException"), [], [], True)):
+            found, _, _ = collected({"apigateway.get_rest_apis": answer, "cloudtrail.lookup_events": {"Events": events}}, fallback=alarm)
+            self.assertEqual((own, complete), ([change["own"] for change in found["changes"]], found["trail"]["complete"]))
+            noted = any("can be listed as those of others" in problem for problem in found["problems"])
+            self.assertEqual(not complete, noted, found["problems"])
+
     def test_changes_do_not_wait_for_a_slow_read_of_a_resource(self) -> None:
         slow = threading.Event()
         change = {"EventId": "1", "EventName": "UpdateAlias", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders"}]}

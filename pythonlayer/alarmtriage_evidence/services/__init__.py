@@ -120,7 +120,7 @@ def names(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> List[Tuple[
             try:
                 found += collector.names(ctx, name)
             except Exception:
-                pass  # the look that needs the same answer reports the error
+                ctx.knows_names = False  # the look that needs the same answer reports the error
     return list(dict.fromkeys(found))
 
 
@@ -132,7 +132,7 @@ def addresses(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str
             try:
                 found |= set(collector.addresses(ctx, name))
             except Exception:
-                pass  # the look that needs the same answer reports the error
+                ctx.knows_names = False  # the look that needs the same answer reports the error
     return found
 
 
