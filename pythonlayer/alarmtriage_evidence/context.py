@@ -280,7 +280,7 @@ class Context:
         step = min(max(step, minute), LATE)
         last = (times[-1] if times else middle) + step
         # If the last datapoint is older than metrics are late, the resource has stopped, and the minutes without data count.
-        covered = min(end, max(last, self.now - LATE - (step - minute), middle + minute))
+        covered = min(end, max(last, self.now - LATE - (step - minute), middle))  # the onset: there may be no data yet
         return found, covered  # type: ignore[return-value]
 
     def windows(self) -> Tuple[datetime, datetime, datetime]:

@@ -124,6 +124,9 @@ def numbers(
         return
     start, onset, end = ctx.windows()
     end = covered or end
+    if after is None and end <= onset:
+        yield Observation(about, topic, f"{label}: no data yet after {stamp(onset)}, {_text(before)} in the {minutes(start, onset)} minutes before", min(weight, 15))
+        return
     new, old = after or 0, before or 0
     scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
     if not new and not old:

@@ -363,3 +363,13 @@ class Statements(unittest.TestCase):
         ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=5))]
         found = next(text for text in texts(ec2.numbers(ctx, "i-1")) if "bytes received" in text)
         self.assertEqual(found.count("(100 per minute)"), 2, found)
+
+    def test_datapoints_that_have_not_arrived_are_not_called_missing(self):
+        wanted = (("messages sent", "NumberOfMessagesSent", "Sum", 60),)
+        for since, last, want in ((2, 3, "messages sent: no data yet after 2026-01-15T12:14:00Z, 10 in the 30 minutes before"),
+                                  (2, 2, "messages sent: 10 (10 per minute) from 2026-01-15T12:14:00Z to 2026-01-15T12:15:00Z, no data in the 30 minutes before"),
+                                  (9, 10, "messages sent: no data from 2026-01-15T12:07:00Z to 2026-01-15T12:11:00Z, 10 (0.333 per minute) in the 30 minutes before")):
+            result = {"Id": "q0", "Timestamps": [NOW - timedelta(minutes=last)], "Values": [10.0]}
+            ctx = context(fired=NOW, cloudwatch=SimpleNamespace(get_metric_data=lambda **k: {"MetricDataResults": [result]}))
+            ctx.onsets = [Onset(NOW - timedelta(minutes=since), timedelta(minutes=1))]
+            self.assertEqual([want], texts(looks.metrics(ctx, "queue", "AWS/SQS", {"QueueName": "orders"}, wanted)))
