@@ -119,14 +119,14 @@ def changes(
         ctx.note(f"changes: {len(failures)} of {len(wanted) + 1} CloudTrail lookups failed: {failures[0]}")
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
-    is_sorted = ctx.knows_names or all(change["own"] for change in listed)
-    if not is_sorted:
+    is_own_known = ctx.knows_names or all(change["own"] for change in listed)
+    if not is_own_known:
         ctx.note("changes: those of the alarm's resources can be listed as those of others, because not all names of the resources are known")
     ranked = sorted(listed, key=lambda c: c["time"] or "", reverse=True)
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all and is_sorted,
+    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all and is_own_known,
             "read": read, "routine": _counts(routine)}
 
 
