@@ -76,23 +76,24 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The subscriptions of the alarms' topics cannot be read", err)
 	}
-	patterns, err := d.patterns(ctx)
+	routes, err := d.routes(ctx)
 	if err != nil {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
-	hasOthers, err := d.receivesOthers(ctx)
-	if err != nil && awsapi.Classify(err) != awsapi.ClassDenied { // the alarms of this account can be judged without the buses
+	forwarded, hasOthers, err := d.routesOfBuses(ctx)
+	if err != nil && awsapi.Classify(err) != awsapi.ClassDenied { // most alarms can be judged without the other buses
 		return nil, unread("The event buses cannot be read", err)
 	}
+	routes = append(routes, forwarded...)
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
-		Scaling: []string{}, hasOthers: hasOthers}
+		Scaling: []string{}, hasOthers: hasOthers || d.found.Config.Members.Role != ""}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for i, one := range all {
 		group.Go(func() error {
 			var err error
-			lists[i], err = d.listOf(ctx, one, sorted, topics, patterns)
+			lists[i], err = d.listOf(ctx, one, sorted, topics, routes)
 			return err
 		})
 	}
@@ -115,7 +116,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 }
 
 // listOf returns the list to which an alarm belongs.
-func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics map[string][]string, patterns []string) (*[]string, error) {
+func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics map[string][]string, routes []route) (*[]string, error) {
 	direct := slices.ContainsFunc(one.actions, d.isOrchestrator)
 	if direct && one.enabled {
 		return &sorted.ByAction, nil
@@ -127,7 +128,7 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 	case topic && one.enabled:
 		return &sorted.ByTopic, nil
 	}
-	rule, err := d.matches(ctx, one, patterns)
+	rule, err := d.matches(ctx, one, routes)
 	switch {
 	case err != nil:
 		return nil, err
@@ -415,17 +416,71 @@ func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscri
 	return found, nil
 }
 
-// patterns returns the event patterns of the enabled rules of the default bus that invoke the orchestrator.
-func (d *Doctor) patterns(ctx context.Context) ([]string, error) {
+// route is the event patterns of rules that pass an event on, from the default bus to the orchestrator.
+type route []string
+
+// routes returns the routes of the rules of the default bus that invoke the orchestrator.
+func (d *Doctor) routes(ctx context.Context) ([]route, error) {
+	patterns, err := d.patterns(ctx, nil, d.found.ARN)
+	if err != nil {
+		return nil, err
+	}
+	var routes []route
+	for _, pattern := range patterns {
+		routes = append(routes, route{pattern})
+	}
+	return routes, nil
+}
+
+// routesOfBuses returns the routes through another bus, to which a rule of the default bus sends events. It reports whether such a
+// bus may also bring alarms of other accounts and Regions, because a rule of it invokes the orchestrator.
+func (d *Doctor) routesOfBuses(ctx context.Context) (routes []route, exist bool, err error) {
+	in := &eventbridge.ListEventBusesInput{}
+	for {
+		page, err := d.rules.ListEventBuses(ctx, in)
+		if err != nil {
+			return routes, exist, err
+		}
+		for _, bus := range page.EventBuses {
+			if aws.ToString(bus.Name) == "default" {
+				continue
+			}
+			last, err := d.patterns(ctx, bus.Name, d.found.ARN)
+			if err != nil {
+				return routes, exist, err
+			}
+			if len(last) == 0 {
+				continue
+			}
+			exist = true
+			first, err := d.patterns(ctx, nil, aws.ToString(bus.Arn))
+			if err != nil {
+				return routes, exist, err
+			}
+			for _, from := range first {
+				for _, to := range last {
+					routes = append(routes, route{from, to})
+				}
+			}
+		}
+		if page.NextToken == nil {
+			return routes, exist, nil
+		}
+		in.NextToken = page.NextToken
+	}
+}
+
+// patterns returns the event patterns of the enabled rules of a bus that have a target. A bus that is nil is the default one.
+func (d *Doctor) patterns(ctx context.Context, bus *string, target string) ([]string, error) {
 	var patterns []string
-	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &d.found.ARN}
+	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &target, EventBusName: bus}
 	for {
 		page, err := d.rules.ListRuleNamesByTarget(ctx, in)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range page.RuleNames {
-			rule, err := d.rules.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
+			rule, err := d.rules.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: bus})
 			if err != nil {
 				return nil, err
 			}
@@ -440,46 +495,24 @@ func (d *Doctor) patterns(ctx context.Context) ([]string, error) {
 	}
 }
 
-// receivesOthers reports whether alarms of other accounts or Regions start investigations: AlarmTriage has members, or a rule of a bus
-// that is not the default one invokes the orchestrator.
-func (d *Doctor) receivesOthers(ctx context.Context) (bool, error) {
-	if d.found.Config.Members.Role != "" {
-		return true, nil
-	}
-	in := &eventbridge.ListEventBusesInput{}
-	for {
-		page, err := d.rules.ListEventBuses(ctx, in)
-		if err != nil {
-			return false, err
-		}
-		for _, bus := range page.EventBuses {
-			if aws.ToString(bus.Name) == "default" {
-				continue
+// matches asks EventBridge whether the event of an alarm takes one of the routes.
+func (d *Doctor) matches(ctx context.Context, one alarm, routes []route) (bool, error) {
+	for _, patterns := range routes {
+		passes := true
+		for _, pattern := range patterns {
+			event, err := d.event(ctx, one, one.sends != nil && strings.Contains(pattern, `"alarmTags"`))
+			if err != nil {
+				return false, err
 			}
-			found, err := d.rules.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{TargetArn: &d.found.ARN, EventBusName: bus.Name})
-			if err != nil || len(found.RuleNames) > 0 {
-				return err == nil, err
+			out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
+			if err != nil {
+				return false, err
+			}
+			if passes = out.Result; !passes {
+				break
 			}
 		}
-		if page.NextToken == nil {
-			return false, nil
-		}
-		in.NextToken = page.NextToken
-	}
-}
-
-// matches asks EventBridge whether one of the patterns fits the event of an alarm.
-func (d *Doctor) matches(ctx context.Context, one alarm, patterns []string) (bool, error) {
-	for _, pattern := range patterns {
-		event, err := d.event(ctx, one, one.sends != nil && strings.Contains(pattern, `"alarmTags"`))
-		if err != nil {
-			return false, err
-		}
-		out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
-		if err != nil {
-			return false, err
-		}
-		if out.Result {
+		if passes {
 			return true, nil
 		}
 	}

@@ -323,7 +323,7 @@ func TestSubscriptions_ThoseThatWereDeletedReceiveNothing(t *testing.T) {
 	assert.Equal(t, "The topic has no subscription. Nobody receives its messages.", checks[0].Detail)
 }
 
-func TestReceivesOthers_LooksAtMembersAndBuses(t *testing.T) {
+func TestAlarms_OfOtherAccountsComeFromMembersAndBuses(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
@@ -331,9 +331,9 @@ func TestReceivesOthers_LooksAtMembersAndBuses(t *testing.T) {
 	d := New(cloud.Config(), moto.Account, found, true)
 	check := func(want bool) {
 		t.Helper()
-		got, err := d.receivesOthers(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, want, got)
+		lists, check := d.alarms(t.Context())
+		require.NotNil(t, lists, check.Detail)
+		assert.Equal(t, want, lists.hasOthers)
 	}
 	ruleOn := func(bus, target string) {
 		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &bus, EventBusName: &bus, EventPattern: aws.String(`{"source": ["aws.cloudwatch"]}`)})
@@ -355,6 +355,45 @@ func TestReceivesOthers_LooksAtMembersAndBuses(t *testing.T) {
 	check(false)
 	found.Config.Members.Role = "alarmtriage-member"
 	check(true)
+}
+
+// A rule of the default bus may send the events to the bus that also receives those of other accounts.
+func TestAlarms_RulesOfAnotherBusAreReachedThroughTheDefaultBus(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	found := &deployment.Deployment{ARN: "arn:aws:lambda:us-east-1:123456789012:function:orchestrator"}
+	d := New(cloud.Config(), moto.Account, found, true)
+	bus, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("central")})
+	require.NoError(t, err)
+	put := func(name, onBus, target, pattern string, state ebtypes.RuleState) {
+		t.Helper()
+		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &onBus, EventPattern: &pattern, State: state})
+		require.NoError(t, err)
+		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &onBus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
+		require.NoError(t, err)
+	}
+	for _, name := range []string{"orders-errors", "orders-noise", "payments-errors"} {
+		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
+		require.NoError(t, err)
+	}
+	byRule := func() []string {
+		t.Helper()
+		lists, check := d.alarms(t.Context())
+		require.NotNil(t, lists, check.Detail)
+		assert.Len(t, lists.Without, 3-len(lists.ByRule))
+		return lists.ByRule
+	}
+	const orders, errors = `{"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": "orders-"}]}}`, `{"detail": {"alarmName": [{"suffix": "-errors"}]}}`
+
+	put("investigate", "central", found.ARN, errors, ebtypes.RuleStateEnabled)
+	assert.Empty(t, byRule(), "nothing sends the events to the bus")
+	put("forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateEnabled)
+	assert.Equal(t, []string{"orders-errors"}, byRule(), "both rules must select an alarm")
+	put("forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateDisabled)
+	assert.Empty(t, byRule(), "the rule is disabled")
 }
 
 // Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
