@@ -147,8 +147,10 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 			ofTopics[key] = true
 		}
 	}
-	key, err = d.logKey(ctx, d.found.LogGroup)
-	add("the log group "+d.found.LogGroup, key, err)
+	for _, group := range []string{d.found.LogGroup, d.logGroupOf(ctx, d.found.Config.ToolFunction)} {
+		key, err = d.logKey(ctx, group)
+		add("the log group "+group, key, err)
+	}
 	for _, function := range []string{d.found.Function, d.found.Config.ToolFunction} {
 		out, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
 		if err != nil {

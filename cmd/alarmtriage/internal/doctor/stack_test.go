@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,6 +80,34 @@ func TestSandbox_RemedyNamesTheLogGroupOfTheTool(t *testing.T) {
 	checks := d.sandbox(t.Context())
 	require.Len(t, checks, 1)
 	assert.Equal(t, "Read its log: aws logs tail --region us-east-1 --since 10m Shop-TriageToolLogs-3C4D", checks[0].Remedy)
+}
+
+// Somebody may have changed the key of one log group only.
+func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
+	const disabled = "arn:aws:kms:us-east-1:123456789012:key/1234"
+	for _, group := range []string{"Shop-TriageOrchestratorLogs-1A2B", "Shop-TriageToolLogs-3C4D"} {
+		d := doctorOf(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			answer := `{}`
+			switch target := r.Header.Get("X-Amz-Target"); {
+			case strings.HasSuffix(r.URL.Path, "/configuration"):
+				answer = `{"LoggingConfig": {"LogGroup": "Shop-TriageToolLogs-3C4D"}}`
+			case strings.HasSuffix(target, ".DescribeLogGroups") && strings.Contains(string(body), group):
+				answer = fmt.Sprintf(`{"logGroups": [{"logGroupName": %q, "kmsKeyId": %q}]}`, group, disabled)
+			case strings.HasSuffix(target, ".DescribeKey"):
+				answer = fmt.Sprintf(`{"KeyMetadata": {"KeyId": "1234", "Arn": %q, "KeyState": "Disabled"}}`, disabled)
+			case r.URL.Query().Has("encryption"):
+				answer = `<ServerSideEncryptionConfiguration/>`
+			}
+			_, _ = w.Write([]byte(answer))
+		})
+		d.found.LogGroup, d.found.Config.ReportsBucket = "Shop-TriageOrchestratorLogs-1A2B", "reports"
+		d.found.Function, d.found.Config.ToolFunction, d.found.Config.Table = "orchestrator", "tool", "claims"
+		checks := d.encryption(t.Context())
+		require.Len(t, checks, 1, group)
+		assert.Equal(t, selfcheck.StateProblem, checks[0].State, group)
+		assert.Equal(t, "The key is disabled. It encrypts the log group "+group+".", checks[0].Detail)
+	}
 }
 
 // doctorOf returns a Doctor whose requests a handler answers.
