@@ -519,10 +519,10 @@ func (d *Doctor) matches(ctx context.Context, one alarm, routes []route) (bool, 
 	return false, nil
 }
 
-// event returns the event with which CloudWatch reports that the alarm went to ALARM. Only the members that patterns select
-// are there.
+// event returns the event with which CloudWatch reports that the alarm went from OK to ALARM. Only the members that patterns
+// usually select are there.
 func (d *Doctor) event(ctx context.Context, one alarm, withTags bool) (string, error) {
-	detail := map[string]any{"alarmName": one.name, "state": map[string]any{"value": "ALARM"}}
+	detail := map[string]any{"alarmName": one.name, "state": map[string]any{"value": "ALARM"}, "previousState": map[string]any{"value": "OK"}}
 	if withTags {
 		out, err := d.cloudwatch.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &one.arn})
 		if err != nil {

@@ -386,7 +386,7 @@ func TestAlarms_RulesOfAnotherBusAreReachedThroughTheDefaultBus(t *testing.T) {
 		assert.Len(t, lists.Without, 3-len(lists.ByRule))
 		return lists.ByRule
 	}
-	const orders, errors = `{"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": "orders-"}]}}`, `{"detail": {"alarmName": [{"suffix": "-errors"}]}}`
+	const orders, errors = `{"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": "orders-"}], "previousState": {"value": ["OK"]}}}`, `{"detail": {"alarmName": [{"suffix": "-errors"}]}}`
 
 	put("investigate", "central", found.ARN, errors, ebtypes.RuleStateEnabled)
 	assert.Empty(t, byRule(), "nothing sends the events to the bus")
