@@ -229,7 +229,7 @@ func awsOptions(args []word) Effect {
 			effect |= ShowsSecrets
 		case isOption && !arg.constant && !hasValue: // the name of the option is not known
 			effect |= NotUnderstood
-		case !arg.constant && arg.text != "" && strings.IndexByte("*?[", arg.text[0]) >= 0: // the name of a file can be an option
+		case !arg.constant && optionWildcard.MatchString(arg.text): // the name of a file can be an option
 			effect |= NotUnderstood
 		}
 		if unmasks.MatchString(arg.text) {
@@ -243,6 +243,10 @@ func awsOptions(args []word) Effect {
 	}
 	return effect
 }
+
+// optionWildcard matches wildcards that can become the name of an option. ?ERROR, a pattern of CloudWatch Logs, can only become
+// the name of a file with one hyphen.
+var optionWildcard = regexp.MustCompile(`^(?:[*[]|\?[-*?[])`)
 
 // unmasks matches values that let CloudWatch Logs show what its data protection masks.
 var unmasks = regexp.MustCompile(`(?i)\bunmask\s*\(|"unmask"\s*:\s*true`)

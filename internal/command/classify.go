@@ -46,7 +46,7 @@ func parsedEffect(text string) Effect {
 	for _, command := range out.commands {
 		for _, w := range command.words {
 			// The output of a substitution may become options, also within quotes. A time cannot.
-			if w.output || w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
+			if w.output && !w.plain || w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
 				effect |= NotUnderstood
 			}
 		}

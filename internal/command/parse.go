@@ -11,6 +11,7 @@ type word struct {
 	constant bool   // the shell does not change it, so text is what the program receives
 	output   bool   // it contains the output of a command other than date
 	unquoted bool   // it contains a substitution outside of quotes, which may become several words
+	plain    bool   // it begins with [plainStart], so it is no option and no address
 	pattern  bool   // it contains a wildcard or ~, which may become the names of files
 }
 
@@ -229,7 +230,7 @@ func (p *parser) word(depth int) word {
 			p.at += 2
 		case '$', '`':
 			w.unquoted = true
-			p.substitution(&w, depth)
+			p.substitution(&w, b.String(), depth)
 		case '!':
 			// A ! before a word is replaced by an earlier command of the shell's history.
 			next := p.at + 1
@@ -301,7 +302,7 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 			}
 			p.at += 2
 		case '$', '`':
-			p.substitution(w, depth)
+			p.substitution(w, b.String(), depth)
 		case '!':
 			// A zsh drops ! with the quotation mark after it, so it sees another end of the text.
 			next := p.at + 1
@@ -316,8 +317,12 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 	p.ok = false
 }
 
-// substitution reads a variable or the commands of a substitution.
-func (p *parser) substitution(w *word, depth int) {
+// plainStart matches the beginning of a word that is no option and no address, whatever a substitution after it becomes.
+var plainStart = regexp.MustCompile(`^(?:arn:|s3://)`)
+
+// substitution reads a variable or the commands of a substitution. before is the text of the word before it.
+func (p *parser) substitution(w *word, before string, depth int) {
+	w.plain = w.plain || w.constant && plainStart.MatchString(before)
 	w.constant = false
 	rest := p.text[p.at:]
 	name := 1
@@ -349,7 +354,7 @@ func (p *parser) substitution(w *word, depth int) {
 		p.variable(rest[1:name])
 		p.at += name
 		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
-		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") && !replacesText.MatchString(rest[name:])
+		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") && (w.plain || !replacesText.MatchString(rest[name:]))
 	default: // $' $" $? and others
 		p.ok = false
 	}
