@@ -187,19 +187,20 @@ func (r *Redactor) missesPattern(text, clean string) bool {
 	if len(r.custom) == 0 {
 		return false
 	}
-	if r.replacePatterns(clean) != clean {
+	if replaced, isLate := r.replacePatterns(clean); isLate || replaced != clean {
 		return true
 	}
-	return !json.Valid([]byte(r.replacePatterns(text))) && !isCompact(text)
+	replaced, isLate := r.replacePatterns(text)
+	return isLate || !json.Valid([]byte(replaced)) && !isCompact(text)
 }
 
-// replacePatterns replaces only what the patterns of the user match.
-func (r *Redactor) replacePatterns(text string) string {
+// replacePatterns replaces only what the patterns of the user match. If isLate, it did not end in time.
+func (r *Redactor) replacePatterns(text string) (clean string, isLate bool) {
 	c := counter{until: r.until}
 	for _, pattern := range r.custom {
 		text = c.replaceCustom(pattern, text)
 	}
-	return text
+	return text, c.expired
 }
 
 // isCompact reports whether a document has the form of its redacted form: no blanks, and its names in order.

@@ -189,6 +189,16 @@ func TestUntil_WithholdsLongDocumentAfterDeadline(t *testing.T) {
 	assert.Equal(t, `{"a":1,"password":"[redacted: secret]"}`, clean, "a short document")
 }
 
+func TestUntil_WithholdsDocumentWhosePatternsWereNotSearched(t *testing.T) {
+	r, err := New([]string{`"pin": [0-9]{4}`})
+	require.NoError(t, err)
+	for _, document := range []string{`{"pin": 4711, "password": "hunter2"}`, `{"pin": 4711, "note": "a \"password\": \"hunter2\""}`} {
+		clean, count := r.Until(time.Now().Add(-time.Hour)).Document(document)
+		assert.NotContains(t, clean, "4711")
+		assert.Positive(t, count)
+	}
+}
+
 // Whoever writes the lines of a log can choose the names in a document.
 func TestDocument_EndsInTimeWithHostileNames(t *testing.T) {
 	r, err := New(nil)
