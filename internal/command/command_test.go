@@ -270,6 +270,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{`aws logs tail g --since "$(date -u '+%Y-%m-%d %H:%M:%S')" --format "$_format"`, ReadsAWS},
 		{"aws logs tail g --since $(date -u -d '1 hour ago' +%s%3N)", ReadsAWS},
 		{"aws logs tail g --since $(date +%Y-%m-%dT%H:00:00Z)", ReadsAWS},
+		{"aws logs filter-log-events --log-group-name g --end-time $(date -u -d '+1 hour' +%s)000", ReadsAWS},
+		{`aws logs filter-log-events --log-group-name g --end-time "$(date -d "+30 minutes" +%s)000"`, ReadsAWS},
+		{"aws logs tail g --since $(date '+1 hour --no-verify-ssl')", NotUnderstood | OtherEndpoint},
 		{"aws logs tail g --since $(date -u '+%Y-%m-%dT%H:%M:%S+00:00')", ReadsAWS},
 
 		// Characters that deceive.
