@@ -278,9 +278,13 @@ class Context:
         # A datapoint covers the time to the next one: five minutes of an EC2 instance without detailed monitoring.
         step = min((b - a for a, b in zip(times, times[1:])), default=minute) if namespace == "AWS/EC2" else minute
         step = min(max(step, minute), LATE)
-        last = (times[-1] if times else middle) + step
-        # If the last datapoint is older than metrics are late, the resource has stopped, and the minutes without data count.
-        covered = min(end, max(last, self.now - LATE - (step - minute), middle))  # the onset: there may be no data yet
+        last = times[-1] if times else middle
+        due = self.now - LATE - (step - minute)  # datapoints of periods that began before have arrived
+        if last + step < due:  # the resource has stopped, and the minutes without data count
+            covered = due
+        else:  # a datapoint of a period that began before the onset says nothing about the time after it
+            covered = last + step if last >= middle else middle
+        covered = min(end, max(covered, middle))
         return found, covered  # type: ignore[return-value]
 
     def windows(self) -> Tuple[datetime, datetime, datetime]:

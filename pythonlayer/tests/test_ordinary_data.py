@@ -373,3 +373,14 @@ class Statements(unittest.TestCase):
             ctx = context(fired=NOW, cloudwatch=SimpleNamespace(get_metric_data=lambda **k: {"MetricDataResults": [result]}))
             ctx.onsets = [Onset(NOW - timedelta(minutes=since), timedelta(minutes=1))]
             self.assertEqual([want], texts(looks.metrics(ctx, "queue", "AWS/SQS", {"QueueName": "orders"}, wanted)))
+
+    def test_a_datapoint_from_before_the_onset_does_not_cover_the_time_after_it(self):
+        def read(**request):  # datapoints for five minutes, the last of which begins before the onset and ends after it
+            times = [NOW - timedelta(minutes=ago) for ago in (21, 16, 11)]
+            return {"MetricDataResults": [{"Id": query["Id"], "Timestamps": times, "Values": [10.0] * 3} for query in request["MetricDataQueries"]]}
+        for since, want in ((3, "no data yet after 2026-01-15T12:13:00Z, 10 in the 30 minutes before"),
+                            (10, "no data yet after 2026-01-15T12:06:00Z, 10 in the 30 minutes before"),
+                            (11, "10 from 2026-01-15T12:05:00Z to 2026-01-15T12:10:00Z, 10 in the 30 minutes before")):
+            ctx = context(fired=NOW, cloudwatch=SimpleNamespace(get_metric_data=read))
+            ctx.onsets = [Onset(NOW - timedelta(minutes=since), timedelta(minutes=1))]
+            self.assertIn(f"highest CPU use in percent: {want}", texts(ec2.numbers(ctx, "i-1")))
