@@ -40,7 +40,8 @@ type Alarms struct {
 	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
 	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
 
-	hasOthers bool // alarms of other accounts or Regions start investigations, too, and are in no list
+	hasOthers   bool // alarms of other accounts or Regions start investigations, too, and are in no list
+	busesDenied bool // rules of event buses that AWS denied to read can start investigations of alarms in Without
 }
 
 // scalingPolicy matches the ARN of a scaling policy, of EC2 Auto Scaling and of Application Auto Scaling.
@@ -76,17 +77,17 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	if err != nil {
 		return nil, unread("The subscriptions of the alarms' topics cannot be read", err)
 	}
-	routes, err := d.routes(ctx)
+	direct, err := d.patterns(ctx, nil, d.found.ARN)
 	if err != nil {
 		return nil, unread("The rules of EventBridge cannot be read", err)
 	}
-	forwarded, hasOthers, err := d.routesOfBuses(ctx)
+	routes, hasOthers, err := d.routesOfBuses(ctx)
 	if err != nil && awsapi.Classify(err) != awsapi.ClassDenied { // most alarms can be judged without the other buses
 		return nil, unread("The event buses cannot be read", err)
 	}
-	routes = append(routes, forwarded...)
+	routes = append([]route{{direct}}, routes...)
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
-		Scaling: []string{}, hasOthers: hasOthers || d.found.Config.Members.Role != ""}
+		Scaling: []string{}, hasOthers: hasOthers || d.found.Config.Members.Role != "", busesDenied: err != nil}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -128,7 +129,7 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 	case topic && one.enabled:
 		return &sorted.ByTopic, nil
 	}
-	rule, err := d.matches(ctx, one, routes)
+	rule, err := d.takesRoute(ctx, one, routes)
 	switch {
 	case err != nil:
 		return nil, err
@@ -145,6 +146,9 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	check := judgeStarts(a, region)
 	if len(a.Without) > 0 {
 		check.Notes = append(check.Notes, fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without)))
+		if a.busesDenied {
+			check.Notes = append(check.Notes, "That is not certain, because AWS denied to read some event buses, whose rules can start investigations, too.")
+		}
 	}
 	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
 		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
@@ -416,25 +420,14 @@ func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscri
 	return found, nil
 }
 
-// route is the event patterns of rules that pass an event on, from the default bus to the orchestrator.
-type route []string
-
-// routes returns the routes of the rules of the default bus that invoke the orchestrator.
-func (d *Doctor) routes(ctx context.Context) ([]route, error) {
-	patterns, err := d.patterns(ctx, nil, d.found.ARN)
-	if err != nil {
-		return nil, err
-	}
-	var routes []route
-	for _, pattern := range patterns {
-		routes = append(routes, route{pattern})
-	}
-	return routes, nil
-}
+// route is a way of an event to the orchestrator: for each bus on it, the event patterns of the rules that pass the event on.
+type route [][]string
 
 // routesOfBuses returns the routes through another bus, to which a rule of the default bus sends events. It reports whether such a
-// bus may also bring alarms of other accounts and Regions, because a rule of it invokes the orchestrator.
+// bus may also bring alarms of other accounts and Regions, because a rule of it invokes the orchestrator. If AWS denies to read the
+// rules of a bus, it returns the error with what it read of the others.
 func (d *Doctor) routesOfBuses(ctx context.Context) (routes []route, exist bool, err error) {
+	var denied error
 	in := &eventbridge.ListEventBusesInput{}
 	for {
 		page, err := d.rules.ListEventBuses(ctx, in)
@@ -446,10 +439,13 @@ func (d *Doctor) routesOfBuses(ctx context.Context) (routes []route, exist bool,
 				continue
 			}
 			last, err := d.patterns(ctx, bus.Name, d.found.ARN)
-			if err != nil {
+			switch {
+			case err != nil && awsapi.Classify(err) == awsapi.ClassDenied:
+				denied = err
+				continue
+			case err != nil:
 				return routes, exist, err
-			}
-			if len(last) == 0 {
+			case len(last) == 0:
 				continue
 			}
 			exist = true
@@ -457,14 +453,10 @@ func (d *Doctor) routesOfBuses(ctx context.Context) (routes []route, exist bool,
 			if err != nil {
 				return routes, exist, err
 			}
-			for _, from := range first {
-				for _, to := range last {
-					routes = append(routes, route{from, to})
-				}
-			}
+			routes = append(routes, route{first, last})
 		}
 		if page.NextToken == nil {
-			return routes, exist, nil
+			return routes, exist, denied
 		}
 		in.NextToken = page.NextToken
 	}
@@ -495,24 +487,38 @@ func (d *Doctor) patterns(ctx context.Context, bus *string, target string) ([]st
 	}
 }
 
-// matches asks EventBridge whether the event of an alarm takes one of the routes.
-func (d *Doctor) matches(ctx context.Context, one alarm, routes []route) (bool, error) {
-	for _, patterns := range routes {
+// takesRoute reports whether the event of an alarm takes one of the routes.
+func (d *Doctor) takesRoute(ctx context.Context, one alarm, routes []route) (bool, error) {
+	for _, buses := range routes {
 		passes := true
-		for _, pattern := range patterns {
-			event, err := d.event(ctx, one, one.sends != nil && strings.Contains(pattern, `"alarmTags"`))
-			if err != nil {
+		for _, patterns := range buses {
+			var err error
+			if passes, err = d.matches(ctx, one, patterns); err != nil {
 				return false, err
 			}
-			out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
-			if err != nil {
-				return false, err
-			}
-			if passes = out.Result; !passes {
+			if !passes {
 				break
 			}
 		}
 		if passes {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// matches asks EventBridge whether one of the patterns fits the event of an alarm.
+func (d *Doctor) matches(ctx context.Context, one alarm, patterns []string) (bool, error) {
+	for _, pattern := range patterns {
+		event, err := d.event(ctx, one, one.sends != nil && strings.Contains(pattern, `"alarmTags"`))
+		if err != nil {
+			return false, err
+		}
+		out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
+		if err != nil {
+			return false, err
+		}
+		if out.Result {
 			return true, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -394,6 +395,64 @@ func TestAlarms_RulesOfAnotherBusAreReachedThroughTheDefaultBus(t *testing.T) {
 	assert.Equal(t, []string{"orders-errors"}, byRule(), "both rules must select an alarm")
 	put("forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateDisabled)
 	assert.Empty(t, byRule(), "the rule is disabled")
+}
+
+// withRulesOfClosedBuses lets AWS deny the rules of buses whose names begin with "closed". It counts the events that are compared.
+func withRulesOfClosedBuses(compared *atomic.Int64) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("ClosedBuses", func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+			switch input := in.Parameters.(type) {
+			case *eventbridge.ListRuleNamesByTargetInput:
+				if strings.HasPrefix(aws.ToString(input.EventBusName), "closed") {
+					return middleware.InitializeOutput{}, middleware.Metadata{}, awsapitest.Denied("events:ListRuleNamesByTarget")
+				}
+			case *eventbridge.TestEventPatternInput:
+				compared.Add(1)
+			}
+			return next.HandleInitialize(ctx, in)
+		}), middleware.Before)
+	}
+}
+
+func TestAlarms_RulesOfABusAreReadIfThoseOfAnotherAreDenied(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	found := &deployment.Deployment{ARN: "arn:aws:lambda:us-east-1:123456789012:function:orchestrator"}
+	d := New(cloud.Config(), moto.Account, found, true)
+	var compared atomic.Int64
+	d.rules = eventbridge.NewFromConfig(cloud.Config(), eventbridge.WithAPIOptions(withRulesOfClosedBuses(&compared)))
+	for _, name := range []string{"orders-errors", "orders-noise"} {
+		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
+		require.NoError(t, err)
+	}
+	put := func(name, bus, target, pattern string) {
+		t.Helper()
+		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: &pattern})
+		require.NoError(t, err)
+		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
+		require.NoError(t, err)
+	}
+	for _, bus := range []string{"closed", "open"} {
+		_, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: &bus})
+		require.NoError(t, err)
+	}
+	const rules = 5
+	for n := range rules {
+		put(fmt.Sprintf("forward-%d", n), "default", "arn:aws:events:us-east-1:123456789012:event-bus/open", fmt.Sprintf(`{"detail": {"alarmName": [{"prefix": "orders-"}, "%d"]}}`, n))
+		put(fmt.Sprintf("investigate-%d", n), "open", found.ARN, fmt.Sprintf(`{"detail": {"alarmName": ["%d", {"suffix": "-errors"}]}}`, n))
+	}
+
+	lists, check := d.alarms(t.Context())
+	require.NotNil(t, lists, check.Detail)
+	assert.Equal(t, []string{"orders-errors"}, lists.ByRule)
+	assert.Equal(t, []string{"1 alarm starts no investigation: orders-noise.",
+		"That is not certain, because AWS denied to read some event buses, whose rules can start investigations, too.",
+		"The alarms of other accounts and Regions are not listed here."}, check.Notes)
+	assert.LessOrEqual(t, compared.Load(), int64(2*2*rules), "each alarm is compared with each rule once at most")
 }
 
 // Alarms often notify the topic of another account, whose subscriptions nobody else may read. The other alarms are judged all the same.
