@@ -56,7 +56,8 @@ func accountName(rec *investigation.Record) string {
 func changed(rec *investigation.Record) string {
 	own, other, more := newestChanges(rec)
 	trail := rec.Evidence.Trail
-	const isIncomplete = ", but CloudTrail was not read completely"
+	// CloudTrail was not read completely, or not all names of the alarm's resources are known.
+	const isIncomplete = ", but changes may be missing"
 	switch {
 	case own != nil:
 		line := changedLine(rec, *own)
@@ -76,7 +77,7 @@ func changed(rec *investigation.Record) string {
 	case trail != nil && trail.Complete:
 		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time) + notCounted(rec)
 	}
-	return "not known, because CloudTrail was not read completely"
+	return "not known, because changes may be missing"
 }
 
 // notCounted returns a clause about the events before the alarm that are no changes, or "".
