@@ -58,10 +58,15 @@ func (d *Doctor) logGroupOf(ctx context.Context, function string) string {
 		return d.found.LogGroup
 	}
 	out, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
-	switch {
-	case err != nil:
+	if err != nil {
 		return "LOG_GROUP"
-	case out.LoggingConfig == nil || aws.ToString(out.LoggingConfig.LogGroup) == "":
+	}
+	return logGroupIn(out)
+}
+
+// logGroupIn returns the log group in the configuration of a function.
+func logGroupIn(out *lambda.GetFunctionConfigurationOutput) string {
+	if out.LoggingConfig == nil || aws.ToString(out.LoggingConfig.LogGroup) == "" {
 		return "/aws/lambda/" + aws.ToString(out.FunctionName)
 	}
 	return *out.LoggingConfig.LogGroup

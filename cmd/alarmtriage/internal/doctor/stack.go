@@ -147,17 +147,24 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 			ofTopics[key] = true
 		}
 	}
-	for _, group := range []string{d.found.LogGroup, d.logGroupOf(ctx, d.found.Config.ToolFunction)} {
-		key, err = d.logKey(ctx, group)
-		add("the log group "+group, key, err)
-	}
+	groups := []string{d.found.LogGroup}
 	for _, function := range []string{d.found.Function, d.found.Config.ToolFunction} {
 		out, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
-		if err != nil {
+		switch {
+		case err != nil && function != d.found.Function:
+			add("the environment and the log group of "+function, "", err)
+			continue
+		case err != nil:
 			add("the environment of "+function, "", err)
 			continue
+		case function != d.found.Function:
+			groups = append(groups, logGroupIn(out))
 		}
 		add("the environment of "+function, aws.ToString(out.KMSKeyArn), nil)
+	}
+	for _, group := range groups {
+		key, err = d.logKey(ctx, group)
+		add("the log group "+group, key, err)
 	}
 	var checks []selfcheck.Check
 	for id, uses := range users {

@@ -110,6 +110,29 @@ func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
 	}
 }
 
+func TestEncryption_LogGroupOfAToolThatCannotBeReadIsNotKnown(t *testing.T) {
+	d := doctorOf(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/orchestrator/configuration"):
+			_, _ = w.Write([]byte(`{}`))
+		case r.URL.Query().Has("encryption"):
+			_, _ = w.Write([]byte(`<ServerSideEncryptionConfiguration/>`))
+		case strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeTable"):
+			_, _ = w.Write([]byte(`{}`))
+		default:
+			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	d.found.LogGroup, d.found.Config.ReportsBucket = "Shop-TriageOrchestratorLogs-1A2B", "reports"
+	d.found.Function, d.found.Config.ToolFunction, d.found.Config.Table = "orchestrator", "tool", "claims"
+	checks := d.encryption(t.Context())
+	require.Len(t, checks, 1)
+	assert.Contains(t, checks[0].Detail, "the environment and the log group of tool (")
+	assert.Contains(t, checks[0].Detail, "the log group Shop-TriageOrchestratorLogs-1A2B (")
+	assert.NotContains(t, checks[0].Detail, "LOG_GROUP")
+}
+
 // doctorOf returns a Doctor whose requests a handler answers.
 func doctorOf(t *testing.T, answer http.HandlerFunc) *Doctor {
 	t.Helper()
