@@ -20,6 +20,7 @@ SECONDS = 12.0  # time for one call of `changes`
 MAX_PARAMETERS = 400  # characters of a change's request parameters
 PERIOD = timedelta(hours=3)  # default period of `changes`
 KEPT = timedelta(days=90)  # how long CloudTrail's event history keeps an event
+CLOCK = timedelta(minutes=1)  # a caller may have asked for the time before
 _AGENT = re.compile(r"\[?([\w./:+-]{1,60})")  # the name of a client, which the caller chooses, without what could end the field
 
 # Write events that use a resource and do not change it. There can be thousands of them in an hour.
@@ -67,7 +68,7 @@ def changes(
             routine[str(change["event"])] += 1
     oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=until)  # pages can be empty although more follow
     read_from = min(until, max(since, now - KEPT)) if complete else oldest
-    return {"changes": found, "from": stamp(read_from), "complete": complete and read_from <= since, "routine": dict(routine)}
+    return {"changes": found, "from": stamp(read_from), "complete": complete and now - KEPT <= since + CLOCK, "routine": dict(routine)}
 
 
 def _now() -> datetime:

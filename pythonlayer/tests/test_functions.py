@@ -444,6 +444,8 @@ class Changes(FakeAWS):
         ):
             found = trail.changes(start=trail._now() - timedelta(days=days_from), end=trail._now() - timedelta(days=days_to))
             self.assertEqual(want, (found["from"], found["complete"]), (days_from, days_to))
+        seconds_ago = trail._now() - timedelta(seconds=2)  # when the code of the model asked for the time
+        self.assertTrue(trail.changes(start=seconds_ago - timedelta(days=90))["complete"])
 
     def test_events_before_an_error_are_kept(self) -> None:
         def answer(request: Dict[str, Any]) -> Dict[str, Any]:
