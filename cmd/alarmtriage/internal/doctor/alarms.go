@@ -38,7 +38,7 @@ type Alarms struct {
 	Without  []string `json:"without"`   // that start no investigation, without those of Scaling
 	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
 	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
-	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule start investigations all the same
+	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule still start investigations
 
 	hasOthers   bool // alarms of other accounts or Regions start investigations, too, and are in no list
 	busesDenied bool // rules of event buses that AWS denied to read can start investigations of alarms in Without
