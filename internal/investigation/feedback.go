@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Feedback is what a human reported about the cause of a finished investigation.
@@ -43,6 +45,13 @@ func (f Feedback) Check() error {
 		problems = append(problems, errors.New("by has a line break: want a name on one line"))
 	}
 	return errors.Join(problems...)
+}
+
+// Redacted returns the feedback with redacted texts, which stay within the limits: the mark of a redaction can be longer than the secret.
+func (f Feedback) Redacted(redact func(text string) string) Feedback {
+	f.Cause = truncate.Runes(redact(f.Cause), MaxFeedbackCause)
+	f.By = truncate.Runes(redact(f.By), MaxFeedbackBy)
+	return f
 }
 
 // CheckQuestion returns what is wrong with a question that somebody sent.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -433,6 +434,22 @@ func TestFeedback_LaterInvestigationsSeeIt(t *testing.T) {
 	assert.Equal(t, "the pool, password=[redacted: secret]", seen[0].Feedback.Cause)
 	assert.Equal(t, "Ana", seen[0].Feedback.By)
 	assert.NotContains(t, fmt.Sprint(b.DB.Item(arnPrefix+"orders")), "hunter2")
+}
+
+func TestFeedback_RedactedTextsStayWithinTheLimits(t *testing.T) {
+	b := newHarness(t)
+	var err error
+	b.Redactor, err = redact.New([]string{`\d`})
+	require.NoError(t, err)
+	first := b.mustInvestigate(t, "request-1", action("orders", 1))
+	result := b.judge(t, feedbackEvent(t, map[string]any{
+		"report": first.ReportURI, "verdict": "wrong",
+		"cause": strings.Repeat("1", investigation.MaxFeedbackCause), "by": strings.Repeat("1", investigation.MaxFeedbackBy),
+	}))
+	require.NotNil(t, result.Recorded, result.Problem)
+	assert.Contains(t, result.Recorded.Cause, "[redacted")
+	assert.Equal(t, investigation.MaxFeedbackCause, utf8.RuneCountInString(result.Recorded.Cause))
+	assert.Equal(t, investigation.MaxFeedbackBy, utf8.RuneCountInString(result.Recorded.By))
 }
 
 func TestFeedback_MistakesAreToldAndRecordNothing(t *testing.T) {

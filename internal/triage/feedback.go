@@ -50,7 +50,7 @@ func (h *Handler) takeFeedback(ctx context.Context, o order) (*FeedbackResult, e
 		}
 		return nil, fmt.Errorf("feedback not recorded: %w", err)
 	}
-	given.Cause, given.By = h.redactText(given.Cause), h.redactText(given.By)
+	given = given.Redacted(h.redactText)
 	if rec.Alarm.Confirmation() != alarmevent.Confirmed {
 		return reject("the alarm's memory does not list investigations of events that CloudWatch did not confirm, so no later report would show the feedback")
 	}

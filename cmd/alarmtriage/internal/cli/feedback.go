@@ -15,7 +15,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // feedbackFlags are the flags of feedback.
@@ -102,10 +101,10 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	if err != nil {
 		return err
 	}
-	given.Cause, _ = redactor.Text(given.Cause)
-	given.By, _ = redactor.Text(given.By)
-	given.Cause = truncate.Runes(given.Cause, investigation.MaxFeedbackCause) // the mark of a redaction can be longer than the secret
-	given.By = truncate.Runes(given.By, investigation.MaxFeedbackBy)
+	given = given.Redacted(func(text string) string {
+		clean, _ := redactor.Text(text)
+		return clean
+	})
 	path := filepath.Join(r.folder, feedbackFile)
 	body, err := json.MarshalIndent(localFeedback{Feedback: given, Investigation: r.rec.ID, Judged: r.rec.Report.RootCause}, "", "  ")
 	if err == nil {
