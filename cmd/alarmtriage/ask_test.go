@@ -85,6 +85,18 @@ func TestAsk_AnswersAboutAReportInABucket(t *testing.T) {
 	assert.Len(t, found, 1)
 }
 
+// An orchestrator stores the reports of its members in its own bucket, which the credentials for a member usually cannot read.
+func TestAsk_ReportOfAnotherAccountNamesTheOrchestrator(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, answering())
+	record := strings.ReplaceAll(b.file("report.json"), "123456789012", "444455556666")
+	require.NoError(t, os.WriteFile(filepath.Join(b.folder(), "report.json"), []byte(record), 0o600))
+	ran := b.run("ask", stored(t, b, "ask-about-member", ""), "Which tables are affected?")
+	assert.Equal(t, 5, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "the report is about account 444455556666, and the credentials are for account 123456789012")
+	assert.Contains(t, ran.stderr, "the deployed orchestrator can answer, with --function")
+}
+
 func bucketClient() *s3.Client {
 	return s3.NewFromConfig(cloud.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 }

@@ -145,7 +145,8 @@ func (a *App) sessionFor(ctx context.Context, rec *investigation.Record, flags i
 	}
 	if flags.function == "" && rec.Alarm.Account != s.identity.Account {
 		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("the report is about account %s, and the credentials are for account %s", rec.Alarm.Account, s.identity.Account),
-			Remedy: "choose another --profile, or a deployed tool with --tool-function"}
+			Remedy: "choose another --profile, or a deployed tool with --tool-function; if the report is in a bucket, the deployed orchestrator " +
+				"can answer, with --function"}
 	}
 	s.clients = awsapi.From(s.aws, deployedToolTime, a.hasOwnEndpoint())
 	s.screen.line("Report:      %s, ALARM since %s, account %s, %s", rec.Alarm.Name, rec.Alarm.Time.Format("2006-01-02 15:04:05 MST"), rec.Alarm.Account, rec.Alarm.Region)
