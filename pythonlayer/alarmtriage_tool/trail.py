@@ -8,9 +8,10 @@ import re
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from . import place
+from .dates import Moment, epoch
 from .words import beginning
 
 PAGE = 50  # events of one lookup, which is CloudTrail's limit
@@ -40,14 +41,15 @@ ROUTINE = USES | frozenset((
 
 
 def changes(
-    name: Optional[str] = None, start: Union[datetime, float, None] = None, end: Union[datetime, float, None] = None,
+    name: Optional[str] = None, start: Optional[Moment] = None, end: Optional[Moment] = None,
     region: Optional[str] = None, account: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Returns the write events of a resource, or of the whole account if there is no name, newest first.
 
     `name` is the name of a resource as CloudTrail lists it, such as a function's or a role's (events of IAM are in
-    us-east-1). The period defaults to the last 3 hours. Returns `changes`, `from` (the start of the period that was read), `complete`
-    (whether all events of the period were read; CloudTrail keeps them for 90 days), and `routine` (counts of events that are not listed).
+    us-east-1). `start` and `end` are datetimes or seconds since 1970; the period defaults to the last 3 hours. Returns
+    `changes`, `from` (the start of the period that was read), `complete` (whether all events of the period were read;
+    CloudTrail keeps them for 90 days), and `routine` (counts of events that are not listed).
     """
     import boto3
 
@@ -169,7 +171,5 @@ def _actor(detail: Mapping[str, Any]) -> str:
     return " with ".join(part for part in (str(who or ""), agent[1] if agent else "") if part)[:200]
 
 
-def _moment(value: Union[datetime, float, None]) -> Optional[datetime]:
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, timezone.utc)
-    return value
+def _moment(value: Optional[Moment]) -> Optional[datetime]:
+    return None if value is None else datetime.fromtimestamp(epoch(value), timezone.utc)

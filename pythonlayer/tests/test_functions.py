@@ -447,6 +447,14 @@ class Changes(FakeAWS):
         seconds_ago = trail._now() - timedelta(seconds=2)  # when the code of the model asked for the time
         self.assertTrue(trail.changes(start=seconds_ago - timedelta(days=90))["complete"])
 
+    def test_times_can_be_without_a_zone_and_in_seconds_or_milliseconds(self) -> None:
+        self.answers["lookup_events"] = lambda request: {"Events": []}
+        start = MOMENT - timedelta(hours=1)
+        for form in (lambda at: at, lambda at: datetime.fromtimestamp(at.timestamp()), lambda at: at.timestamp(), lambda at: int(at.timestamp() * 1000)):
+            found = trail.changes(start=form(start), end=form(MOMENT))
+            self.assertEqual(("2026-08-04T11:36:00Z", True), (found["from"], found["complete"]))
+            self.assertEqual((start, MOMENT), tuple(self.calls[-1][1][name] for name in ("StartTime", "EndTime")))
+
     def test_events_before_an_error_are_kept(self) -> None:
         def answer(request: Dict[str, Any]) -> Dict[str, Any]:
             if "NextToken" in request:
