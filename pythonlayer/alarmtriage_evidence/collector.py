@@ -18,6 +18,7 @@ SPARE = 3.0  # seconds before the call's own time limit, at which all that was r
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
+_ACCOUNT = re.compile(r"""(?i)\bAWS\.AccountId["']?\s*=\s*["']?(\d{12})""")  # the condition of a Metrics Insights query
 _T = TypeVar("_T")
 
 
@@ -155,7 +156,7 @@ class _Collection:
         contributor = self._ctx.alarm.get("contributor") or {}
         if contributor:
             namespaces = [m.namespace for m in found] or _namespaces(source)
-            owner = str(contributor.get("AWS.AccountId") or self._ctx.account)
+            owner = str(contributor.get("AWS.AccountId") or _queried_account(source, self._ctx.account))
             found += [Metric(n, "", tuple(sorted((k, str(v)) for k, v in contributor.items())), owner) for n in namespaces]
         return list(dict.fromkeys(found))
 
@@ -249,6 +250,14 @@ def _namespaces(source: Mapping[str, Any]) -> List[str]:
     """Returns the namespaces in the Metrics Insights queries of an alarm."""
     texts = [q.get("Expression") or "" for q in source.get("Metrics") or []]
     return [name for text in texts for name in re.findall(r"""(?i)FROM\s+(?:SCHEMA\()?\s*"([^"]+)\"""", text)]
+
+
+def _queried_account(source: Mapping[str, Any], own: str) -> str:
+    """Returns the account whose metrics the Metrics Insights queries of an alarm find, as far as they name it, or else its own."""
+    queries = [q for q in source.get("Metrics") or [] if q.get("Expression")]
+    named = [q["AccountId"] for q in queries if q.get("AccountId")]
+    named += [account for q in queries for account in _ACCOUNT.findall(q["Expression"])]
+    return own if own in named or not named else str(named[0])
 
 
 def _has_contributors(source: Mapping[str, Any]) -> bool:

@@ -90,6 +90,18 @@ class Accounts(unittest.TestCase):
         found, _, _ = collected({"cloudtrail.lookup_events": {"Events": [event]}}, fallback=lambda_alarm(AccountId=OTHER))
         self.assertEqual([False], [change["own"] for change in found["changes"]])
 
+    def test_a_contributor_of_a_query_for_another_account_is_not_looked_up_in_this_one(self) -> None:
+        query = 'SELECT MAX(Errors) FROM SCHEMA("AWS/Lambda", FunctionName) {}GROUP BY FunctionName'
+        for condition, more, want in (
+            (f"WHERE AWS.AccountId = '{OTHER}' ", {}, True), ("", {"AccountId": OTHER}, True), ("", {}, False),
+            (f"WHERE AWS.AccountId = '{ACCOUNT}' ", {}, False), (f"WHERE AWS.AccountId != '{OTHER}' ", {}, False),
+        ):
+            source = {"AlarmName": "a", "Metrics": [{"Id": "q", "Expression": query.format(condition), "Period": 60, **more}]}
+            found, _, aws = collected({}, fallback=source, contributor={"FunctionName": "orders"})
+            with self.subTest(condition=condition, more=more):
+                self.assertEqual(want, f"Lambda function orders of account {OTHER}: not read, because this code reads account {ACCOUNT}" in found["problems"])
+                self.assertEqual(not want, any(name.startswith("lambda.") for name, _ in aws.requests))
+
     def test_child_alarms_of_other_accounts_are_not_read(self) -> None:
         ctx = context(FakeAWS({}), children=[f"arn:aws:cloudwatch:eu-west-1:{OTHER}:alarm:orders"])
         self.assertEqual([], alarms.children(ctx, {}))
