@@ -15,10 +15,11 @@ READS = (
     "lambda:ListEventSourceMappings", "lambda:GetAccountSettings", "cloudwatch:GetMetricData", *LOG_READS,
     "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
 )
-COST = "six metrics of GetMetricData; if it is throttled, three more and a query of Metrics Insights"
+THROTTLED_COST = "three more and a query of Metrics Insights"
+COST = f"six metrics of GetMetricData; if it is throttled, {THROTTLED_COST}"
 # Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
 HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "lambda:ListAliases", *LOG_READS)
-HOP_COST = "six of each function behind it"
+HOP_COST = f"six of each function behind it; if one is throttled, {THROTTLED_COST}"
 MAX_VERSIONS = 200
 MAX_UNLISTED = 2  # versions beyond these that aliases use
 UNUSED = 60  # most weight of a change of the unpublished version if aliases use others
