@@ -151,6 +151,7 @@ class Statements(Staged):
             ('ALTER USER app IDENTIFIED BY "hunter2"', "oracle-ee"), ("ALTER USER app identified by hunter2", "oracle-se2"),
             ('CREATE USER app IDENTIFIED BY"hunter2"', "oracle-ee"), ("ALTER USER app IDENTIFIED BY/**/hunter2", "oracle-ee"),
             ('CREATE USER app IDENTIFIED BY "hunter2"', "aurora-mysql"), ('SET PASSWORD = "hunter2"', "mariadb"), ("CREATE LOGIN a WITH PASSWORD = N'hunter2'", "sqlserver-se"),
+            ('EXEC sp_addlogin "app", "hunter2"', "sqlserver-se"),
         ):
             with self.subTest(statement):
                 self.assertNotIn("hunter2", self.shown(statement, engine))

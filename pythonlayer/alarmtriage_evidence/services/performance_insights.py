@@ -22,7 +22,8 @@ HIGH_LOAD = 0.5  # average active sessions; what adds less is seldom why a datab
 
 _METRIC = "db.load.avg"  # in average active sessions
 _QUOTE = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|(?i:\bidentified\s+by\b\s*(?=\S))")  # begins a text in SQL, or ends before a password of Oracle
-_MYSQL_QUOTE = re.compile(r"['\"]")
+_DOUBLE_QUOTE = re.compile(r"['\"]")  # of engines in which double quotes can begin a text
+_DOUBLE_QUOTING = ("mysql", "mariadb", "sqlserver")
 
 
 class _Key(NamedTuple):
@@ -122,7 +123,7 @@ def _shown(statement: str, instance: Mapping[str, Any]) -> str:
     """Returns a statement on one line, up to its first quoted text."""
     engine = str(instance.get("Engine"))
     text = " ".join(statement.split())
-    quote = None if _is_docdb(instance) else (_MYSQL_QUOTE if "mysql" in engine or "mariadb" in engine else _QUOTE).search(text)
+    quote = None if _is_docdb(instance) else (_DOUBLE_QUOTE if any(name in engine for name in _DOUBLE_QUOTING) else _QUOTE).search(text)
     if quote:
         text = text[:quote.start() if quote[0][0] in "'\"$" else quote.end()] + "…"
     return text if len(text) <= MAX_STATEMENT else beginning(text, MAX_STATEMENT - 1) + "…"
