@@ -203,13 +203,15 @@ def import_late(name: str, bind: str = "", attribute: str = "") -> Any:
     """Imports a module that was not found before the code ran, or returns a placeholder.
 
     The value is the one that the import statement would bind: the attribute, the module itself if it has
-    another name, or else the module before the first dot.
+    another name, or else the module before the first dot. A placeholder has no names for the attribute "*", which is an error.
     """
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError:
+        if attribute == "*":
+            raise ModuleNotFoundError(unavailable(name), name=name) from None
         return Missing(name)
-    if attribute:
+    if attribute and attribute != "*":
         return getattr(module, attribute)
     return module if bind else sys.modules[name.partition(".")[0]]
 

@@ -156,8 +156,9 @@ class _Imports(ast.NodeTransformer):
         if node.module == "__future__":
             return node
         if node.module and not node.level and self._is_missing(node.module):
-            named = [a for a in node.names if a.name != "*"]
-            return [_assign(node, a.asname or a.name, _MISSING, node.module, "", a.name) for a in named] or node
+            if node.names[0].name == "*":  # a module that the code has written by then is imported
+                return [_call(node, _MISSING, node.module, "", "*"), node]
+            return [_assign(node, a.asname or a.name, _MISSING, node.module, "", a.name) for a in node.names]
         if node.module == "datetime" and not self._real_datetime:
             return self._from_datetime(node)
         return node
@@ -196,8 +197,11 @@ def _flat(nodes: List[object]) -> List[ast.stmt]:
 
 
 def _assign(where: ast.stmt, name: str, function: str, *arguments: str) -> ast.stmt:
-    call = ast.Call(ast.Name(function, ast.Load()), [ast.Constant(a) for a in arguments], [])
-    return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], call), where)
+    return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], _call(where, function, *arguments).value), where)
+
+
+def _call(where: ast.stmt, function: str, *arguments: str) -> ast.Expr:
+    return ast.copy_location(ast.Expr(ast.Call(ast.Name(function, ast.Load()), [ast.Constant(a) for a in arguments], [])), where)
 
 
 HELPERS = (_MISSING, _HYBRID)

@@ -1,6 +1,9 @@
 """Tests of how a model's text is compiled."""
 
+import sys
+import tempfile
 import unittest
+from unittest import mock
 
 from alarmtriage_tool import dates, modules, source
 
@@ -67,6 +70,13 @@ class Imports(unittest.TestCase):
         for use in (lambda: names["n"].attribute, lambda: names["thing"](), lambda: names["thing"][0]):
             with self.assertRaisesRegex(ModuleNotFoundError, "not installed.*Available.*boto3"):
                 use()
+
+    def test_all_names_of_a_missing_module_cannot_be_imported(self) -> None:
+        with self.assertRaisesRegex(ModuleNotFoundError, "not installed.*Available.*boto3"):
+            run("from not_there import *")
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(sys, "path", [directory, *sys.path]):
+            text = f"from pathlib import Path\nPath({directory!r}, 'written_now.py').write_text('x = 1')\nfrom written_now import *\nx"
+            self.assertEqual(1, run(text)["_"])
 
     def test_a_missing_module_fails_immediately_in_a_try(self) -> None:
         self.assertTrue(run("try:\n    import not_there\nexcept ImportError:\n    caught = True")["caught"])
