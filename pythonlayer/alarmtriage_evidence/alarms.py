@@ -20,7 +20,7 @@ _TYPES = ["MetricAlarm", "CompositeAlarm"]
 # follow NOT, or the state of one alarm, as in ALARM("orders-errors (prod)") or ALARM(arn:aws:cloudwatch:...). A backslash
 # escapes the next character between quotation marks. No part of the expression can match a text in two ways.
 _RULE = re.compile(r"""
-    \bAT_LEAST\s*\(\s*[0-9.]+\s*%?\s*,\s*(?:NOT\s+)?(?:ALARM|OK|INSUFFICIENT_DATA)\s*,\s*\(((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'()])*)\)
+    \bAT_LEAST\s*\(\s*[0-9.]+\s*(?:%\s*)?,\s*(?:NOT\s+)?(?:ALARM|OK|INSUFFICIENT_DATA)\s*,\s*\(((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'()])*)\)
     |\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"\s*|'([^']*)'\s*|([^\s"'()][^"'()]*))\)
     """, re.DOTALL | re.VERBOSE)
 _LISTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"',][^"',]*)""", re.DOTALL)
