@@ -64,7 +64,7 @@ def main() -> None:
     endpoints, signing = hosts(loader, models)
     (out / "operations.txt").write_text("".join(block(name, model, signing[name], sources) for name, model in models.items()))
     (out / "endpoints.txt").write_text(endpoints)
-    (out / "resources.txt").write_text(resources(sources.exceptions["appended"]))
+    (out / "resources.txt").write_text(resources(sources.exceptions["appended"], sources.exceptions["with_path"]))
 
 
 # Operations
@@ -323,19 +323,21 @@ QUALIFIER = re.compile(
 IDENTIFIER = re.compile(r"(?:Id|ID|Identifier|Uuid|UUID)$")
 
 
-def resources(appended: List[str]) -> str:
-    """Returns resources.txt. appended are the formats whose last variable is a name to which AWS appends an ID."""
+def resources(appended: List[str], with_path: List[str]) -> str:
+    """Returns resources.txt. appended are the formats whose last variable is a name to which AWS appends an ID, with_path those
+    whose name comes after a variable that can have slashes, such as the name of a partner's event bus."""
     found: Dict[str, Set[str]] = {}
     for path in sorted(RESOURCES.glob("*.json")):
         for resource in json.loads(path.read_text()).values():
             for arn in resource["arn"].split(", "):
                 parts = arn.split(":", 5)
                 if len(parts) == 6 and VARIABLE.search(parts[5]):
-                    found.setdefault(parts[2], set()).add(end_of_arn(parts[5], f"{parts[2]}:{parts[5]}" in appended))
+                    whole = f"{parts[2]}:{parts[5]}"
+                    found.setdefault(parts[2], set()).add(end_of_arn(parts[5], whole in appended, whole in with_path))
     return "".join("\t".join([service, *sorted(ends)]) + "\n" for service, ends in sorted(found.items()) if "$" not in service)
 
 
-def end_of_arn(resource: str, is_appended: bool) -> str:
+def end_of_arn(resource: str, is_appended: bool, has_path: bool) -> str:
     """Returns the end of an ARN with marks in place of its variables."""
     segments = re.split("([:/])", resource)  # with the separators
     variables = {i: VARIABLE.findall(segment) for i, segment in enumerate(segments)}
@@ -352,7 +354,7 @@ def end_of_arn(resource: str, is_appended: bool) -> str:
     for i, names in variables.items():
         if len(names) > 1 or names and i in marks and is_appended:
             segments[i] = "{-}"
-        elif names and names[0].endswith("WithPath"):
+        elif names and (names[0].endswith("WithPath") or has_path and i in marks):
             segments[i] = "{+}"
         elif names:
             segments[i] = marks.get(i, "{}")

@@ -73,6 +73,7 @@ func namesIn(segments, format []string) (names []string, fits bool) {
 	if len(format) == 0 {
 		return nil, false
 	}
+	segments = withWholeNames(segments, format)
 	last := "" // variable that is not everything
 	for i, segment := range segments[:min(len(segments), len(format))] {
 		mark, value := valueOf(format[i]), valueOf(segment)
@@ -105,6 +106,21 @@ func namesIn(segments, format []string) (names []string, fits bool) {
 		names = append(names, last) // all resources of it, such as all services of a cluster
 	}
 	return names, true
+}
+
+// withWholeNames joins the segments of a variable that a fixed text follows: in log-group:{}:log-stream:{=}, the name of the group can
+// have slashes.
+func withWholeNames(segments, format []string) []string {
+	for i := 0; i < min(len(segments), len(format)-1); i++ {
+		next := format[i+1]
+		if !strings.HasPrefix(valueOf(format[i]), "{") || strings.HasPrefix(valueOf(next), "{") {
+			continue
+		}
+		if length := slices.Index(segments[i:], next); length > 1 {
+			segments = slices.Concat(segments[:i], []string{strings.Join(segments[i:i+length], "")}, segments[i+length:])
+		}
+	}
+	return segments
 }
 
 // appendedID matches an ID at the end of a name, or the wildcards for it.
