@@ -282,11 +282,14 @@ func (j *targetCheck) isFreeText(folded string) bool {
 	return slices.ContainsFunc(freeTexts, func(word string) bool { return strings.Contains(folded, word) })
 }
 
+// lakeResources are resources of Lake Formation, whose members name the catalog that they belong to.
+var lakeResources = []string{"datacellsfilter", "lftagexpression"}
+
 // holdsFreeText reports whether the members of a structure or a list search or describe. The statements of a rule of WAF name
 // resources.
 func (j *targetCheck) holdsFreeText(name string) bool {
 	folded := withoutSigns(name)
-	return !strings.HasSuffix(strings.TrimSuffix(folded, "s"), "statement") && j.isFreeText(folded)
+	return !slices.Contains(lakeResources, folded) && !strings.HasSuffix(strings.TrimSuffix(folded, "s"), "statement") && j.isFreeText(folded)
 }
 
 // isIdentity reports whether an ARN in a path is a user or role, such as that of an access entry in EKS. IAM itself has no
