@@ -109,13 +109,13 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 		}, []string{
 			"/Test/Triage alarmtriage:no-ok-action: alarmtriage: NotifyRecovery has no effect for 2 alarms, because they notify the topic Test/Alarms of AttachTopic only when they go to ALARM: Test/Alarm-one, Test/Plain. Also add the topic with AddOkAction"}},
 		{"runbooks that nobody reads", func(stack awscdk.Stack) {
-			for name, description := range map[string]string{"line": "Orders fail.\n runbook: orders.md", "s3": "Runbook: s3://texts/a.md", "link": "runbook: https://wiki/a", "none": "See the runbook", "empty": "runbook:"} {
+			for name, description := range map[string]string{"line": "Orders fail.\n runbook: orders.md", "s3": "Runbook: s3://texts/a.md", "link": "runbook: https://wiki/a", "both": "Runbook: https://wiki/a\nrunbook: orders.md", "none": "See the runbook", "empty": "runbook:"} {
 				resource(named(stack, name)).SetAlarmDescription(jsii.String(description))
 			}
 			triageNamed(stack, "Triage", nil).AttachAll(stack, nil)
 		}, []string{
-			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 5 alarms",
-			"/Test/Triage alarmtriage:no-runbooks: alarmtriage: the descriptions of 2 alarms name runbooks, which no investigation reads, because the prop Runbooks is not set: Test/Alarm-line, Test/Alarm-s3. Set it to the bucket of the runbooks"}},
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 6 alarms",
+			"/Test/Triage alarmtriage:no-runbooks: alarmtriage: the descriptions of 3 alarms name runbooks, which no investigation reads, because the prop Runbooks is not set: Test/Alarm-both, Test/Alarm-line, Test/Alarm-s3. Set it to the bucket of the runbooks"}},
 		{"tags that events do not contain", func(stack awscdk.Stack) {
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
 				p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.NewBucket(stack, jsii.String("Texts"), nil)}

@@ -2,7 +2,6 @@ package alarmtriage
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
@@ -15,9 +14,9 @@ func (t *AlarmTriage) warnOfRunbooks(actions []alarmjs.Actions) {
 	for i, a := range actions {
 		name := alarmevent.RunbookIn(a.Runbook.Description)
 		switch {
-		case t.hasRunbooks && namesObject(a.Runbook.Tag) && !a.Runbook.Propagates && name == "":
+		case t.hasRunbooks && alarmevent.NamesRunbook(a.Runbook.Tag) && !a.Runbook.Propagates && name == "":
 			unsent = append(unsent, t.attached[i].Path)
-		case !t.hasRunbooks && namesObject(name):
+		case !t.hasRunbooks && name != "":
 			unread = append(unread, t.attached[i].Path)
 		}
 	}
@@ -32,9 +31,4 @@ func (t *AlarmTriage) warnOfRunbooks(actions []alarmjs.Actions) {
 			"AlarmTagsPropagation in the ActionConfiguration of the CfnAlarm, or write the line \"runbook: KEY\" in the description",
 			counted(n, "alarm")+agreeing(n, " has", " have"), listed(unsent))
 	}
-}
-
-// namesObject reports whether a text may name an object with a runbook. Other addresses are links for people.
-func namesObject(text string) bool {
-	return text != "" && (strings.HasPrefix(text, "s3://") || !strings.Contains(text, "://"))
 }

@@ -1,16 +1,27 @@
 package alarmevent
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // RunbookTag is the tag of an alarm that names its runbook.
 const RunbookTag = "runbook"
 
 var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t\r]*$`)
 
-// RunbookIn returns the runbook that a line of an alarm's description names, or "" if none does.
+// RunbookIn returns the runbook that the first such line of an alarm's description names, or "" if none does. Lines with a link are
+// for people.
 func RunbookIn(description string) string {
-	if line := runbookLine.FindStringSubmatch(description); line != nil {
-		return line[1]
+	for _, line := range runbookLine.FindAllStringSubmatch(description, -1) {
+		if NamesRunbook(line[1]) {
+			return line[1]
+		}
 	}
 	return ""
+}
+
+// NamesRunbook reports whether a text may name an object with a runbook. Other addresses are links for people.
+func NamesRunbook(text string) bool {
+	return text != "" && (strings.HasPrefix(text, "s3://") || !strings.Contains(text, "://"))
 }

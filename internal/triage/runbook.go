@@ -19,12 +19,12 @@ func runbookURI(alarm *alarmevent.Alarm, base string) string {
 		return ""
 	}
 	name := alarm.Tags[alarmevent.RunbookTag]
-	if name == "" {
+	if !alarmevent.NamesRunbook(name) {
 		name = alarmevent.RunbookIn(alarm.Description)
 	}
 	key := strings.TrimPrefix(name, base)
 	if key == "" || strings.Contains(key, "://") {
-		return "" // no runbook, or a link for people
+		return "" // no runbook, or one in another bucket or with another prefix
 	}
 	_, prefix, _ := strings.Cut(strings.TrimPrefix(base, "s3://"), "/")
 	key = strings.TrimLeft(key, "/")

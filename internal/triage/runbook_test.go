@@ -25,6 +25,8 @@ func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
 		{"the whole key", `{"description": "runbook: team/orders.md"}`, `{}`, found},
 		{"the tag", `{}`, `{"runbook": "orders.md"}`, found},
 		{"the tag before the line", `{"description": "runbook: gone.md"}`, `{"runbook": "orders.md"}`, found},
+		{"a line after one with a link", `{"description": "Runbook: https://wiki.example.com/orders\nrunbook: orders.md"}`, `{}`, found},
+		{"a line beside a tag with a link", `{"description": "runbook: orders.md"}`, `{"runbook": "https://wiki.example.com/orders"}`, found},
 		{"no runbook line", `{"description": "see the runbook"}`, `{}`, ""},
 		{"a link for people", `{"description": "runbook: https://wiki.example.com/orders"}`, `{}`, ""},
 		{"another bucket", `{"description": "runbook: s3://secrets/orders.md"}`, `{}`, ""},
