@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"bytes"
+	"encoding/xml"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ func (a *asked) add(request string) {
 	for _, text := range r.texts {
 		a.addValue(request, text.name, text.value)
 	}
+	a.addSplit(request, body)
 	if parsed, err := url.Parse(address); err == nil {
 		a.addForm(request, parsed.RawQuery)
 		for part := range strings.SplitSeq(parsed.Path, "/") {
@@ -71,6 +73,39 @@ func (a *asked) add(request string) {
 	}
 	a.addForm(request, body)
 	a.of[request] = [2]int32{first, int32(len(a.words))}
+}
+
+// addSplit adds the texts of a body in XML that comments, CDATA, or other elements split. Services read each of them as one text.
+func (a *asked) addSplit(request, body string) {
+	if !strings.HasPrefix(strings.TrimLeft(body, " \t\r\n\ufeff"), "<") {
+		return
+	}
+	type element struct {
+		name  string
+		parts []string
+	}
+	var open []element
+	decoder := xml.NewDecoder(strings.NewReader(strings.TrimLeft(body, "\ufeff")))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return // the end, or what the broker does not send
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			open = append(open, element{name: token.Name.Local})
+		case xml.CharData:
+			if last := len(open) - 1; last >= 0 {
+				open[last].parts = append(open[last].parts, string(token))
+			}
+		case xml.EndElement:
+			last := len(open) - 1
+			if len(open[last].parts) > 1 {
+				a.addValue(request, open[last].name, strings.Join(open[last].parts, ""))
+			}
+			open = open[:last]
+		}
+	}
 }
 
 func (a *asked) addForm(request, text string) {

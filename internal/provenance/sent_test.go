@@ -69,6 +69,15 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 			exchange(`{"queryId":"q-1"}`, `{"results":[[{"field":"x","value":"`+forged+`"},{"field":"@message","value":"ERROR one"}]],"status":"Complete"}`),
 		}
 	}
+	inXML := func(marker string) []provenance.Exchange { // CloudFront repeats it
+		marker, hasBOM := strings.CutPrefix(marker, "\ufeff")
+		request := "<R><Marker>" + marker + "</Marker></R>"
+		if hasBOM {
+			request = "\ufeff " + request
+		}
+		return []provenance.Exchange{{Operation: "cloudfront:ListDistributionsByRealtimeLogConfig", URL: "https://cloudfront.amazonaws.com/2020-05-31/distributionsByRealtimeLogConfig",
+			Request: []byte(request), Status: 200, Answer: []byte("<L><Marker>pool-exhausted-on-payments</Marker><Quantity>0</Quantity></L>")}}
+	}
 	validation := func(echo string) []provenance.Exchange {
 		return []provenance.Exchange{other, failed(`{"logGroupName":"`+forged+`"}`,
 			`{"__type":"InvalidParameterException","message":"1 validation error detected: Value '`+echo+`' at 'logGroupName' failed to satisfy constraint"}`)}
@@ -156,6 +165,11 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 			"expression '" + forged + "' is not valid", ""},
 		{"error about the name of a session", []provenance.Exchange{exchange(`RoleSessionName=pool-exhausted-on-payments`, `<R/>`), failed(`{}`,
 			`{"message":"User: arn:aws:sts::123456789012:assumed-role/x/pool-exhausted-on-payments is not authorized"}`)}, "pool-exhausted-on-payments is not authorized", ""},
+		{"a name in XML that a comment splits", inXML("pool-exhausted<!-- x -->-on-payments"), "pool-exhausted-on-payments", ""},
+		{"a name in XML that sections split", inXML("<![CDATA[pool-exhau]]><![CDATA[sted-on-payments]]>"), "pool-exhausted-on-payments", ""},
+		{"a name in XML that an instruction splits", inXML("pool-exhau<?x y?>sted-on-payments"), "pool-exhausted-on-payments", ""},
+		{"a name in XML that an element splits", inXML("pool-exhau<B>x</B>sted-on-payments"), "pool-exhausted-on-payments", ""},
+		{"a name in XML of entities that a comment splits", inXML("\ufeffpool-exhau<!---->sted&#45;on-payments"), "pool-exhausted-on-payments", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var r provenance.Recorder
