@@ -64,7 +64,7 @@ func changed(rec *investigation.Record) string {
 		if more > 0 {
 			line += fmt.Sprintf(", and %d more", more)
 		}
-		if trail != nil && !trail.Complete && own.Time.Before(trail.From) { // a newer one may not have been read
+		if trail != nil && !trail.Complete && own.Time.Before(trail.From) { // a newer one may be missing
 			line += isIncomplete
 		}
 		return line

@@ -126,8 +126,18 @@ def changes(
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    return {"list": first(ctx, ranked, MAX_CHANGES), "from": stamp(back_to or failed_at or ctx.fired_at - BEFORE), "complete": back_to is None and not failures and ctx.reads_all and is_own_known,
+    known_from = stamp(back_to or failed_at or ctx.fired_at - BEFORE) or ""
+    if not is_own_known:  # each of the others can be one of the alarm's resources
+        known_from = max(known_from, _newest_other(ctx, listed))
+    return {"list": first(ctx, ranked, MAX_CHANGES), "from": known_from, "complete": back_to is None and not failures and ctx.reads_all and is_own_known,
             "read": read, "routine": _counts(routine)}
+
+
+def _newest_other(ctx: Context, listed: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the time of the newest successful change before the alarm that is not known to be one of its resources, or ""."""
+    fired_at = stamp(ctx.fired_at) or ""
+    times = [str(change.get("time") or "") for change in listed if not change["own"] and not change.get("error")]
+    return max((at for at in times if at <= fired_at), default="")
 
 
 def first(ctx: Context, ranked: Sequence[Dict[str, Any]], most: int) -> List[Dict[str, Any]]:

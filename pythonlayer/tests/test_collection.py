@@ -362,6 +362,21 @@ class Texts(unittest.TestCase):
             noted = any("can be listed as those of others" in problem for problem in found["problems"])
             self.assertEqual(not complete, noted, found["problems"])
 
+    def test_later_changes_that_can_be_those_of_the_alarms_resources_are_after_the_period_of_which_all_are_known(self) -> None:
+        def event(name: str, resource: str, minutes: float, **detail: Any) -> Dict[str, Any]:
+            return {"EventId": name, "EventName": name, "EventSource": "iam.amazonaws.com", "EventTime": FIRED - timedelta(minutes=minutes),
+                    "Resources": [{"ResourceName": resource}], "CloudTrailEvent": json.dumps(detail)}
+
+        own, role = event("UpdateFunctionCode", "orders", 60), event("PutRolePolicy", "orders-role", 4)
+        denied, later = event("DeleteRole", "orders-role", 2, errorCode="AccessDenied"), event("AttachRolePolicy", "orders-role", -0.5)
+        known = {"Role": f"arn:aws:iam::{ACCOUNT}:role/orders-role"}
+        for configuration, events, want in ((error("AccessDeniedException"), [own, role], "2026-08-04T12:32:00Z"),
+                                            (error("AccessDeniedException"), [own, role, denied, later], "2026-08-04T12:32:00Z"),
+                                            (error("AccessDeniedException"), [own, denied, later], "2026-08-04T09:36:00Z"),
+                                            (known, [own, role], "2026-08-04T09:36:00Z")):
+            found, _, _ = collected({"lambda.get_function_configuration": configuration, "cloudtrail.lookup_events": {"Events": events}}, fallback=lambda_alarm())
+            self.assertEqual(want, found["trail"]["from"], events)
+
     def test_changes_do_not_wait_for_a_slow_read_of_a_resource(self) -> None:
         slow = threading.Event()
         change = {"EventId": "1", "EventName": "UpdateAlias", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders"}]}
