@@ -437,6 +437,17 @@ class Changes(FakeAWS):
         found = trail.changes(end=MOMENT)
         self.assertEqual(("2026-08-04T12:36:00Z", False), (found["from"], found["complete"]))
 
+    def test_times_are_those_of_the_other_functions(self) -> None:
+        self.answers["lookup_events"] = lambda request: {"Events": []}
+        start = MOMENT - timedelta(hours=1)
+        for form in (
+            lambda at: at, lambda at: at.astimezone().replace(tzinfo=None), lambda at: at.timestamp(), lambda at: at.timestamp() * 1000,
+        ):
+            found = trail.changes(start=form(start), end=form(MOMENT))
+            self.assertEqual(("2026-08-04T11:36:00Z", True), (found["from"], found["complete"]), form(start))
+            self.assertEqual((start, MOMENT), (self.calls[-1][1]["StartTime"], self.calls[-1][1]["EndTime"]))
+        self.assertEqual("2026-08-04T11:36:00Z", trail.changes(start=start.astimezone().replace(tzinfo=None))["from"])
+
     def test_events_of_more_than_90_days_ago_are_not_complete(self) -> None:
         self.answers["lookup_events"] = lambda request: {"Events": []}
         for days_from, days_to, want in (
