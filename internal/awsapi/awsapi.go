@@ -110,21 +110,21 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 // From returns clients with this configuration, such as that of a profile. See [New] for the other parameters.
 func From(cfg aws.Config, toolTimeout time.Duration, customS3Endpoint bool) Clients {
 	cfg.Retryer = newRetryer
-	quick := httpClient().WithTimeout(answerTimeout)
+	quick := httpClient(cfg).WithTimeout(answerTimeout)
 	return Clients{
 		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
-			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
+			o.HTTPClient = httpClient(cfg).WithTimeout(ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
 		CloudWatch:  NewCloudWatch(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
-			o.HTTPClient = httpClient().WithTimeout(toolTimeout + 10*time.Second)
+			o.HTTPClient = httpClient(cfg).WithTimeout(toolTimeout + 10*time.Second)
 		}),
 		Models: NewFoundationModels(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
-			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a stored conversation can have several megabytes
+			o.HTTPClient = httpClient(cfg).WithTimeout(4 * answerTimeout) // a stored conversation can have several megabytes
 			o.UsePathStyle = customS3Endpoint
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
@@ -136,7 +136,7 @@ func From(cfg aws.Config, toolTimeout time.Duration, customS3Endpoint bool) Clie
 func NewCloudWatch(cfg aws.Config) *cloudwatch.Client {
 	return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
 		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801)
-		o.HTTPClient = httpClient().WithTimeout(confirmTimeout)
+		o.HTTPClient = httpClient(cfg).WithTimeout(confirmTimeout)
 	})
 }
 
@@ -147,8 +147,13 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-func httpClient() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+// httpClient returns a client that trusts the certificates of the configuration, such as those in AWS_CA_BUNDLE.
+func httpClient(cfg aws.Config) *awshttp.BuildableClient {
+	configured, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		configured = awshttp.NewBuildableClient()
+	}
+	return configured.WithTransportOptions(func(t *http.Transport) {
 		t.TLSHandshakeTimeout = connectTimeout
 		t.MaxIdleConnsPerHost = 32 // tool calls of one round run at the same time
 	})

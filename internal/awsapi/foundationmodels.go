@@ -47,7 +47,7 @@ const (
 // NewFoundationModels returns a reader for cfg's Region. AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL, as
 // loaded into cfg, override the endpoint.
 func NewFoundationModels(cfg aws.Config) *FoundationModels {
-	return &FoundationModels{config: cfg, client: &http.Client{Timeout: answerTimeout}, now: time.Now}
+	return &FoundationModels{config: cfg, client: &http.Client{Transport: httpClient(cfg).GetTransport(), Timeout: answerTimeout}, now: time.Now}
 }
 
 // endpointSource is a source of configuration that can define an endpoint for one service.

@@ -40,6 +40,9 @@ var passedOn = []string{
 	"AWS_USE_DUALSTACK_ENDPOINT",
 }
 
+// envBundle names a file with the certificates of authorities that the SDKs trust, such as that of a company's proxy.
+const envBundle = "AWS_CA_BUNDLE"
+
 // endpointPrefix begins the SDKs' variables for endpoints. The code does not ask models, so it cannot reach an endpoint that
 // is only for them.
 const (
@@ -70,6 +73,9 @@ func processEnvironment(o Options, python python, layer, packages, scratch strin
 		if value := o.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}
+	}
+	if bundle := o.Getenv(envBundle); bundle != "" { // the broker sends its requests without an SDK
+		env = append(env, "SSL_CERT_FILE="+bundle)
 	}
 	readable := slices.Concat(systemReadable, python.Readable, python.Packages, []string{layer, packages})
 	return append(env,

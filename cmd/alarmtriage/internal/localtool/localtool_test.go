@@ -167,6 +167,22 @@ read call; echo "$call" >> `+calls+`; echo "$answer"`)
 	assert.ErrorContains(t, err, "the tool is closed")
 }
 
+func TestEnvironment_TrustsTheBundleOfTheSDKs(t *testing.T) {
+	values := map[string]string{"SSL_CERT_FILE": "/system.pem"}
+	o := Options{Getenv: func(name string) string { return values[name] }}
+	trusted := func() (last string) { // of equal names, the last one applies
+		for _, entry := range processEnvironment(o, python{}, "/layer", "/packages", "/scratch") {
+			if file, found := strings.CutPrefix(entry, "SSL_CERT_FILE="); found {
+				last = file
+			}
+		}
+		return last
+	}
+	assert.Equal(t, "/system.pem", trusted())
+	values["AWS_CA_BUNDLE"] = "/proxy.pem"
+	assert.Equal(t, "/proxy.pem", trusted())
+}
+
 func TestEnvironment_HasNoSecrets(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "canary", "AWS_SECRET_ACCESS_KEY": "canary", "AWS_SESSION_TOKEN": "canary", "GITHUB_TOKEN": "canary",
