@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/alarms"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
@@ -61,12 +63,24 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h or 7d", text)
 }
 
+// unspaced are scripts whose words have no blanks between them.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+
+// isWord reports whether a text is a single word, such as the name of a file.
+func isWord(text string) bool {
+	if strings.ContainsFunc(text, unicode.IsSpace) {
+		return false
+	}
+	isSentence := strings.ContainsFunc(text, func(r rune) bool { return unicode.In(r, unspaced...) })
+	return !isSentence || filepath.Ext(text) != "" || filepath.Base(text) != text
+}
+
 // readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it. A
 // single word is the name of a file: it would be no instruction.
 func readTexts(instructions, runbook string) (string, error) {
 	var texts []string
 	if instructions != "" {
-		if _, err := os.Stat(instructions); err == nil || !strings.ContainsAny(instructions, " \t\n") {
+		if _, err := os.Stat(instructions); err == nil || isWord(instructions) {
 			if instructions, err = readText(instructions); err != nil {
 				return "", err
 			}
