@@ -96,6 +96,7 @@ func TestDeployed_AnswersQuestionsAndTakesFeedback(t *testing.T) {
 		{"names the function " + function + ", which is not an orchestrator that stores reports in reports-of-a-stranger: add --function NAME", 5,
 			[]string{"feedback", stored(t, b, "reports-of-a-stranger", function), "--right"}},
 		{"names the function payments, which is not an orchestrator", 5, []string{"feedback", stored(t, b, "reports-with-another-function", "payments"), "--right"}},
+		{"does not exist", 5, []string{"ask", "--function", function, "s3://" + bucket + "/reports/2026/08/04/123600-orders-0123456789ab.txt", "Why?"}},
 		{"is not in the reports bucket", 2, []string{"ask", "--function", function, "s3://other/reports/2026/08/04/x.txt", "Why?"}},
 	} {
 		ran := b.run(tt.arguments...)

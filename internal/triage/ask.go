@@ -38,7 +38,8 @@ type askOrder struct {
 
 // AskResult is the answer to a question, without its rounds.
 type AskResult struct {
-	Problem string `json:"problem,omitempty"` // why there is no answer, or why it is not stored
+	Problem  string `json:"problem,omitempty"`   // why there is no answer, or why it is not stored
+	NotFound bool   `json:"not_found,omitempty"` // there is no answer, because the report does not exist
 	*investigation.Answer
 }
 
@@ -67,8 +68,8 @@ func (h *Handler) answerQuestion(ctx context.Context, owner string, o order) (*A
 		return reject(err.Error())
 	}
 	rec, keys, problem, err := h.recordOf(ctx, sent.Report)
-	if problem != "" {
-		return reject(problem)
+	if problem != "" { // keys are those that the name has, if it can be that of a report
+		return &AskResult{Problem: h.rejected("question", problem), NotFound: keys.Text != ""}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("question not answered: %w", err)

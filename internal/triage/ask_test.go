@@ -163,10 +163,12 @@ func TestAsk_ReadsNothingButReportsOfItsBucket(t *testing.T) {
 		assert.NotEmpty(t, result.Problem, "%.100q", name)
 		assert.Less(t, len(result.Problem), 600)
 		assert.Nil(t, result.Answer)
+		assert.False(t, result.NotFound, "%.100q", name)
 	}
 	assert.Equal(t, reads, b.S3.Calls(), "no object was read")
 	missing := b.ask(t, "request-2", askEvent(t, strings.Replace(key, "-"+reported.ID, "-0123456789ab", 1), "Which table?"))
 	assert.Contains(t, missing.Problem, "does not exist, or may not be read")
+	assert.True(t, missing.NotFound)
 	assert.Empty(t, asker.asked)
 	assert.Len(t, b.SNS.Published(cardARN), 1)
 }

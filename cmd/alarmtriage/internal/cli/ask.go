@@ -231,7 +231,8 @@ func (a *App) askDeployed(ctx context.Context, name, question, function string) 
 	screen := a.Screen()
 	screen.show(fmt.Sprintf("Waiting for the answer of %s …", function))
 	var result struct {
-		Problem string
+		Problem  string
+		NotFound bool `json:"not_found"`
 		*investigation.Answer
 	}
 	err = a.invoke(ctx, loaded, function, "ask", map[string]any{"report": name, "question": question}, &result)
@@ -241,8 +242,11 @@ func (a *App) askDeployed(ctx context.Context, name, question, function string) 
 	}
 	if result.Answer == nil || result.Answer.Text == "" {
 		code := Usage
-		if result.Answer != nil && result.Investigation != "" {
+		switch {
+		case result.Answer != nil && result.Investigation != "":
 			code = NoConclusion
+		case result.NotFound:
+			code = NotFound
 		}
 		return &Problem{Code: code, What: "the orchestrator did not answer", Remedy: oneLine(result.Problem)}
 	}
