@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import threading
 import types
-from typing import Any, Callable, Dict, List, NoReturn, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from . import dates
 
@@ -69,7 +69,7 @@ def load() -> Dict[str, Any]:
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
     for module_name, name in FUNCTIONS:
-        bound[name] = _late_function(module_name, name)
+        bound[name] = _LateFunction(module_name, name)
     return bound
 
 
@@ -83,15 +83,30 @@ def load_rest() -> None:
         importlib.import_module(f"{__package__}.{name}")
 
 
-def _late_function(module_name: str, name: str) -> Callable[..., Any]:
-    """Returns a function that imports its module when it is called."""
+class _LateFunction:
+    # A function whose module is imported when it is called, or when its description is read. The docstring is that of the function.
 
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(importlib.import_module(f"{__package__}.{module_name}"), name)(*args, **kwargs)
+    def __init__(self, module_name: str, name: str) -> None:
+        self._module, self.__name__, self.__qualname__ = module_name, name, name
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"See {module_name}.py of the package {__package__}."
-    return call
+    def _function(self) -> Callable[..., Any]:
+        return getattr(importlib.import_module(f"{__package__}.{self._module}"), self.__name__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function()(*args, **kwargs)
+
+    @property
+    def __doc__(self) -> Optional[str]:  # type: ignore[override]
+        return self._function().__doc__
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        return inspect.signature(self._function())
+
+    def __repr__(self) -> str:
+        return repr(self._function())
 
 
 def _lazy_module(name: str) -> types.ModuleType:

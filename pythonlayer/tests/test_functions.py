@@ -1,6 +1,9 @@
 """The functions that the model's code may use without import, on answers in the formats that AWS documents."""
 
+import importlib
+import inspect
 import json
+import pydoc
 import signal
 import sys
 import types
@@ -518,3 +521,12 @@ class Bound(unittest.TestCase):
         bound = modules.load()
         for name in ("promql", "describe_log_alarms", "logs_query", "log_patterns", "metric", "changes"):
             self.assertTrue(callable(bound[name]), name)
+
+    def test_the_functions_have_their_docstrings(self) -> None:
+        bound = modules.load()
+        for module_name, name in modules.FUNCTIONS:
+            function = getattr(importlib.import_module(f"alarmtriage_tool.{module_name}"), name)
+            self.assertTrue(function.__doc__, name)
+            self.assertEqual(function.__doc__, bound[name].__doc__, name)
+            self.assertEqual(inspect.signature(function), inspect.signature(bound[name]), name)
+            self.assertIn(function.__doc__.strip().splitlines()[0], pydoc.render_doc(bound[name]), name)
