@@ -126,7 +126,7 @@ def changes(
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
-    known_from = stamp(back_to or failed_at or ctx.fired_at - BEFORE) or ""
+    ctx.changes_from = known_from = stamp(back_to or failed_at or ctx.fired_at - BEFORE) or ""
     if not is_own_known:  # each of the others can be one of the alarm's resources
         known_from = max(known_from, _newest_other(ctx, listed))
     return {"list": first(ctx, ranked, MAX_CHANGES), "from": known_from, "complete": back_to is None and not failures and ctx.reads_all and is_own_known,

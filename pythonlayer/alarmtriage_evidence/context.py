@@ -108,6 +108,7 @@ class Context:
         self._orders: Dict[str, int] = {}  # of the notes
         self.reads_all = True  # False: what the alarm is about is partly in another account
         self.knows_names = True  # False: events may name the alarm's resources in a way that is not known
+        self.changes_from = ""  # start of the period of which all changes were read
         self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
         self._pacers: Dict[str, _Pacer] = {}

@@ -95,7 +95,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     if trail is None:
         return
     until = ctx.fired_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first, then those of what they call or use)")
+    yield _Heading(f"CHANGES in CloudTrail since {ctx.changes_from} (write events; those of the alarm's own resources first, then those of what they call or use)")
     listed = evidence.get("changes") or []
     if not listed:
         yield f"none in {ctx.region}" if trail.get("complete") else "none in what was read, which is not all (see WHAT COULD NOT BE SEEN)"

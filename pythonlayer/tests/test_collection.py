@@ -374,8 +374,9 @@ class Texts(unittest.TestCase):
                                             (error("AccessDeniedException"), [own, role, denied, later], "2026-08-04T12:32:00Z"),
                                             (error("AccessDeniedException"), [own, denied, later], "2026-08-04T09:36:00Z"),
                                             (known, [own, role], "2026-08-04T09:36:00Z")):
-            found, _, _ = collected({"lambda.get_function_configuration": configuration, "cloudtrail.lookup_events": {"Events": events}}, fallback=lambda_alarm())
+            found, text, _ = collected({"lambda.get_function_configuration": configuration, "cloudtrail.lookup_events": {"Events": events}}, fallback=lambda_alarm())
             self.assertEqual(want, found["trail"]["from"], events)
+            self.assertIn("CHANGES in CloudTrail since 2026-08-04T09:36:00Z", text, "what was read")
 
     def test_changes_do_not_wait_for_a_slow_read_of_a_resource(self) -> None:
         slow = threading.Event()
