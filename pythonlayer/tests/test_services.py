@@ -99,7 +99,8 @@ class Lambda(Looks):
 
     def test_no_value_of_a_variable_with_the_name_of_a_secret_is_shown(self) -> None:
         names = ("DB_PW", "DBPW2", "MYSQL_PSWD", "APP_PSW", "GITHUB_PAT", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS",
-                 "ADMIN_LOGIN", "DB_PW_BACKUP", "dbPwOld", "DB_PW_BASE64", "db_pw2_text_old", "SessionData1", "ALERTS_WEBHOOK_URL", "webhookUrl2", "WEBHOOK_URIS_OLD")
+                 "ADMIN_LOGIN", "DB_PW_BACKUP", "dbPwOld", "DB_PW_BASE64", "db_pw2_text_old", "SessionData1", "ALERTS_WEBHOOK_URL", "webhookUrl2", "WEBHOOK_URIS_OLD",
+                 "WEBHOOKS_URL", "SLACK_WEBHOOK_ENDPOINT")
         for name in names:
             self.assertEqual([f"{name} (another value)"], changed_variables({name: "horse"}, {name: "swordfish"}))
         self.assertEqual(["MAX_CONNECTIONS 2 (before: 1)"], changed_variables({"MAX_CONNECTIONS": "1"}, {"MAX_CONNECTIONS": "2"}))
