@@ -43,12 +43,11 @@ func parsedEffect(text string) Effect {
 			effect |= command.effect()
 		}
 	}
-	for _, command := range out.commands {
-		for _, w := range command.words {
-			// The output of a substitution may become options, also within quotes. A time cannot.
-			if w.output && !w.plain || w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
-				effect |= NotUnderstood
-			}
+	// The output of a substitution may become options, also within quotes. A time cannot.
+	mayBeOption := func(w word) bool { return w.output && (w.unquoted || !w.plain) }
+	for _, command := range slices.Concat(out.commands, out.inner) {
+		if slices.ContainsFunc(command.words, mayBeOption) {
+			effect |= NotUnderstood
 		}
 	}
 	return effect
