@@ -357,7 +357,7 @@ func s3Effect(operation string, args []word) Effect {
 		case paths[1] == "-":
 			effect = ReadsAWS
 		}
-		if slices.ContainsFunc(args, func(w word) bool { return strings.HasPrefix(w.text, "--del") || !w.constant }) {
+		if slices.ContainsFunc(args, func(w word) bool { return strings.HasPrefix(w.text, "--del") || !w.constant && !w.plain }) {
 			effect |= ChangesState
 		}
 		if slices.ContainsFunc(args, func(w word) bool { return strings.HasPrefix(w.text, "--del") }) {

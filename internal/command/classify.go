@@ -66,8 +66,8 @@ func onlyDates(commands []simple) bool {
 }
 
 // timeFormat matches a format of date without words of its own, which could be an option or an address, and an offset, as in
-// date -d '+1 hour'.
-var timeFormat = regexp.MustCompile(`^\+(?:\d+ ?[a-z]+|(?:%[-_0^#:]*\d*[A-Za-z]|[0-9TZ:./,+_ -])*)$`)
+// date -d '+1 hour' and date -v +1H.
+var timeFormat = regexp.MustCompile(`^\+(?:\d+ ?[A-Za-z]+|(?:%[-_0^#:]*\d*[A-Za-z]|[0-9TZ:./,+_ -])*)$`)
 
 // isOtherFormat reports whether an argument of date is a format with which it can print any text.
 func isOtherFormat(w word) bool {
