@@ -10,8 +10,7 @@ const RunbookTag = "runbook"
 
 var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t\r]*$`)
 
-// RunbookIn returns the runbook that the first such line of an alarm's description names, or "" if none does. Lines with a link are
-// for people.
+// RunbookIn returns the runbook in the first line of an alarm's description that begins with "runbook:" and has no link, or "".
 func RunbookIn(description string) string {
 	for _, line := range runbookLine.FindAllStringSubmatch(description, -1) {
 		if NamesRunbook(line[1]) {

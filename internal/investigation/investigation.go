@@ -147,7 +147,7 @@ func (e *Evidence) IsEmpty() bool {
 // Trail describes which CloudTrail events the changes come from.
 type Trail struct {
 	From     time.Time      `json:"from"`              // start of the period of which all changes of the alarm's resources are known, UTC
-	Complete bool           `json:"complete"`          // whether all write events of the period before the alarm were read
+	Complete bool           `json:"complete"`          // whether all write events of the period before the alarm were read, and all names of the alarm's resources are known
 	Read     int            `json:"read"`              // number of events
 	Routine  map[string]int `json:"routine,omitempty"` // events that are not listed because they are routine, by name
 }
