@@ -74,7 +74,9 @@ func changed(rec *investigation.Record) string {
 			line += isIncomplete
 		}
 		return line + "; on other resources " + changedLine(rec, *other)
-	case trail != nil && trail.Complete:
+	case trail == nil:
+		return "not known, because changes were not read"
+	case trail.Complete:
 		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time) + notCounted(rec)
 	}
 	return "not known, because changes may be missing"
