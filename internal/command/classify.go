@@ -65,7 +65,7 @@ func onlyDates(commands []simple) bool {
 	})
 }
 
-// timeFormat matches a format of date without words of its own, which could be an option or an address, and an offset, as in
+// timeFormat matches a format of date without literal words, which could be an option or an address, and an offset, as in
 // date -d '+1 hour' and date -v +1H.
 var timeFormat = regexp.MustCompile(`^\+(?:\d+ ?[A-Za-z]+|(?:%[-_0^#:]*\d*[A-Za-z]|[0-9TZ:./,+_ -])*)$`)
 

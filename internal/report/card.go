@@ -191,7 +191,7 @@ func (h headline) card(b *cardBuilder, _ string) {
 }
 
 // card puts a label of code before the text, so that no text begins a line, where more marks have a meaning. What code states about the
-// text is a paragraph of its own, because the end of a long text is cut.
+// text is a separate paragraph, because the end of a long text is cut.
 func (p prose) card(b *cardBuilder, title string) {
 	if text := strings.TrimSpace(p.body); text != "" {
 		b.paragraphs = append(b.paragraphs, "*"+title+":* "+chatProse(text))

@@ -351,7 +351,7 @@ func (w *worker) mustContain(i intrusion, full bool) {
 	assert.ErrorIs(w.t, err, os.ErrNotExist)
 }
 
-// Each protocol of the internet has a table of its own, and code chooses the protocol.
+// The kernel has one table for each protocol of the internet, and code chooses the protocol.
 func TestNetworkTables_IncludeThoseOfTheKernel(t *testing.T) {
 	for _, name := range names("/proc/net") {
 		text, err := os.ReadFile(filepath.Join("/proc/net", name))
