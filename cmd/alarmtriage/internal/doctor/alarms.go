@@ -186,6 +186,9 @@ func judgeStarts(a Alarms, region string) selfcheck.Check {
 		return fine("%s", detail)
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage or only scale something.", "Create an alarm, and attach it with AttachAlarms.")
+	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.busesDenied:
+		return skipped(detail+" Some event buses cannot be read.",
+			"Use credentials that allow events:ListEventBuses, events:ListRuleNamesByTarget, and events:DescribeRule.")
 	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0:
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:

@@ -305,6 +305,18 @@ func TestJudgeAlarms_OtherAccountsHaveTheAlarms(t *testing.T) {
 }
 
 // SNS lists a subscription for some days after somebody has left it, with the ARN "Deleted".
+func TestJudgeAlarms_DeniedBusesAreNoProblem(t *testing.T) {
+	found := Alarms{Without: []string{"orders-errors"}, busesDenied: true}
+	check := judgeAlarms(found, "us-east-1")
+	assert.Equal(t, selfcheck.StateSkipped, check.State, check.Detail)
+	assert.Contains(t, check.Detail, "0 of 1 alarm start investigations")
+	assert.Contains(t, check.Remedy, "events:ListRuleNamesByTarget")
+	assert.Len(t, check.Notes, 2)
+	assert.Contains(t, check.Notes[1], "not certain")
+	found.busesDenied = false
+	assert.Equal(t, selfcheck.StateProblem, judgeAlarms(found, "us-east-1").State)
+}
+
 func TestSubscriptions_ThoseThatWereDeletedReceiveNothing(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
