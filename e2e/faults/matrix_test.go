@@ -137,7 +137,7 @@ func modelRows() []row {
 			wantText: []string{"ServiceUnavailable"}},
 		{name: "connection always reset", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Reset: true})},
 			wantText: []string{"could not be asked"}},
-		{name: "no answer", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Text: "late", DelayMS: 60000})},
+		{name: "no answer", options: options{lifetime: 12 * time.Second, script: forever(model.Step{Text: "late", DelayMS: 60000})},
 			wantText: []string{"time"}},
 		{name: "access denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))},
 			wantText: []string{"bedrock:InvokeModel"}},
