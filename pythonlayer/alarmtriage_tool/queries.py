@@ -51,7 +51,7 @@ def logs_query(
     statistics = answer.get("statistics") or {}
     rows = [{cell["field"]: cell.get("value") for cell in row if cell["field"] != "@ptr"} for row in answer.get("results") or []]
     if len(rows) == limit:
-        status += f": {limit} rows is the limit that was asked for, so others can be missing; pass a higher limit, or aggregate more"
+        status += f": the limit of {limit} rows was reached, so others can be missing; pass a higher limit, or aggregate more"
     return {
         "rows": rows, "status": status, "matched": int(statistics.get("recordsMatched") or 0), "scanned_bytes": int(statistics.get("bytesScanned") or 0),
     }

@@ -349,10 +349,7 @@ func TestAlarms_OfOtherAccountsComeFromMembersAndBuses(t *testing.T) {
 		assert.Equal(t, want, lists.hasOthers)
 	}
 	ruleOn := func(bus, target string) {
-		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &bus, EventBusName: &bus, EventPattern: aws.String(`{"source": ["aws.cloudwatch"]}`)})
-		require.NoError(t, err)
-		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &bus, EventBusName: &bus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
-		require.NoError(t, err)
+		putRule(t, d, bus, bus, target, `{"source": ["aws.cloudwatch"]}`, ebtypes.RuleStateEnabled)
 	}
 	for _, bus := range []string{"alarms", "other"} {
 		_, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: &bus})
@@ -379,19 +376,7 @@ func TestAlarms_RulesOfAnotherBusAreReachedThroughTheDefaultBus(t *testing.T) {
 	d := New(cloud.Config(), moto.Account, found, true)
 	bus, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("central")})
 	require.NoError(t, err)
-	put := func(name, onBus, target, pattern string, state ebtypes.RuleState) {
-		t.Helper()
-		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &onBus, EventPattern: &pattern, State: state})
-		require.NoError(t, err)
-		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &onBus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
-		require.NoError(t, err)
-	}
-	for _, name := range []string{"orders-errors", "orders-noise", "payments-errors"} {
-		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
-			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
-			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
-		require.NoError(t, err)
-	}
+	putAlarms(t, d, "orders-errors", "orders-noise", "payments-errors")
 	byRule := func() []string {
 		t.Helper()
 		lists, check := d.alarms(t.Context())
@@ -401,12 +386,32 @@ func TestAlarms_RulesOfAnotherBusAreReachedThroughTheDefaultBus(t *testing.T) {
 	}
 	const orders, errors = `{"source": ["aws.cloudwatch"], "detail": {"alarmName": [{"prefix": "orders-"}], "previousState": {"value": ["OK"]}}}`, `{"detail": {"alarmName": [{"suffix": "-errors"}]}}`
 
-	put("investigate", "central", found.ARN, errors, ebtypes.RuleStateEnabled)
+	putRule(t, d, "investigate", "central", found.ARN, errors, ebtypes.RuleStateEnabled)
 	assert.Empty(t, byRule(), "nothing sends the events to the bus")
-	put("forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateEnabled)
+	putRule(t, d, "forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateEnabled)
 	assert.Equal(t, []string{"orders-errors"}, byRule(), "both rules must select an alarm")
-	put("forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateDisabled)
+	putRule(t, d, "forward", "default", aws.ToString(bus.EventBusArn), orders, ebtypes.RuleStateDisabled)
 	assert.Empty(t, byRule(), "the rule is disabled")
+}
+
+// putRule puts a rule on a bus, with one target.
+func putRule(t *testing.T, d *Doctor, name, bus, target, pattern string, state ebtypes.RuleState) {
+	t.Helper()
+	_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: &pattern, State: state})
+	require.NoError(t, err)
+	_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
+	require.NoError(t, err)
+}
+
+// putAlarms creates alarms without actions.
+func putAlarms(t *testing.T, d *Doctor, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
+		require.NoError(t, err)
+	}
 }
 
 // withRulesOfClosedBuses lets AWS deny the rules of buses whose names begin with "closed". It counts the events that are compared.
@@ -435,27 +440,15 @@ func TestAlarms_RulesOfABusAreReadIfThoseOfAnotherAreDenied(t *testing.T) {
 	d := New(cloud.Config(), moto.Account, found, true)
 	var compared atomic.Int64
 	d.rules = eventbridge.NewFromConfig(cloud.Config(), eventbridge.WithAPIOptions(withRulesOfClosedBuses(&compared)))
-	for _, name := range []string{"orders-errors", "orders-noise"} {
-		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
-			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
-			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
-		require.NoError(t, err)
-	}
-	put := func(name, bus, target, pattern string) {
-		t.Helper()
-		_, err := d.rules.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: &pattern})
-		require.NoError(t, err)
-		_, err = d.rules.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []ebtypes.Target{{Id: aws.String("a"), Arn: &target}}})
-		require.NoError(t, err)
-	}
+	putAlarms(t, d, "orders-errors", "orders-noise")
 	for _, bus := range []string{"closed", "open"} {
 		_, err := d.rules.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: &bus})
 		require.NoError(t, err)
 	}
 	const rules = 5
 	for n := range rules {
-		put(fmt.Sprintf("forward-%d", n), "default", "arn:aws:events:us-east-1:123456789012:event-bus/open", fmt.Sprintf(`{"detail": {"alarmName": [{"prefix": "orders-"}, "%d"]}}`, n))
-		put(fmt.Sprintf("investigate-%d", n), "open", found.ARN, fmt.Sprintf(`{"detail": {"alarmName": ["%d", {"suffix": "-errors"}]}}`, n))
+		putRule(t, d, fmt.Sprintf("forward-%d", n), "default", "arn:aws:events:us-east-1:123456789012:event-bus/open", fmt.Sprintf(`{"detail": {"alarmName": [{"prefix": "orders-"}, "%d"]}}`, n), ebtypes.RuleStateEnabled)
+		putRule(t, d, fmt.Sprintf("investigate-%d", n), "open", found.ARN, fmt.Sprintf(`{"detail": {"alarmName": ["%d", {"suffix": "-errors"}]}}`, n), ebtypes.RuleStateEnabled)
 	}
 
 	lists, check := d.alarms(t.Context())
