@@ -81,11 +81,11 @@ func (e Effect) shown() Effect {
 	if e.has(ShowsSecrets) {
 		e &^= MayShowSecrets
 	}
-	return e.withoutCalm()
+	return e.withoutRead()
 }
 
-// withoutCalm drops [ReadsAWS] if another statement is about more than a read.
-func (e Effect) withoutCalm() Effect {
+// withoutRead drops [ReadsAWS] if another statement is about more than a read.
+func (e Effect) withoutRead() Effect {
 	if e&^(ReadsAWS|Several|ReadsFile|WritesFile|ShowsSecrets|MayShowSecrets) != 0 {
 		e &^= ReadsAWS
 	}
@@ -114,7 +114,7 @@ func (e Effect) String() string {
 // that does more.
 func (e Effect) Names() []string {
 	var names []string
-	for _, one := range e.withoutCalm().list() {
+	for _, one := range e.withoutRead().list() {
 		names = append(names, effects[one].name)
 	}
 	return names
