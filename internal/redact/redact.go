@@ -115,7 +115,6 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	var count int
 	a.Output, count = r.Text(output)
 	count = max(count, strings.Count(a.Output, markStart)) // parts that were shortened have been redacted before
-	a.Redactions += count
 	text := func(text string) string {
 		if text == output { // usually the output is one stream
 			return a.Output
@@ -133,7 +132,13 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	for i := range a.Notes {
 		a.Notes[i] = text(a.Notes[i])
 	}
-	a.Result = r.json(a.Result)
+	result, inResult := r.json(a.Result)
+	if inResult > 0 && len(r.custom) > 0 { // the output has the result as text, in which some patterns of the user do not match
+		_, asText := r.Text(shownResult(a.Result))
+		count += max(inResult-asText, 0)
+	}
+	a.Result = result
+	a.Redactions += count
 	if r.gaps != (toolcall.SearchGap{}) {
 		gaps := r.gaps
 		a.SearchGap = &gaps
@@ -439,13 +444,22 @@ func (c *counter) replaceGroup(s *shape, text string) string {
 	})
 }
 
-// json redacts a JSON value: strings as texts, and fields by their names.
-func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
-	clean, _, isLate := r.document(raw)
+// json redacts a JSON value, strings as texts, and fields by their names, and counts the secrets.
+func (r *Redactor) json(raw json.RawMessage) (clean json.RawMessage, count int) {
+	clean, count, isLate := r.document(raw)
 	if isLate {
-		return json.RawMessage(`"` + withheld + `"`)
+		return json.RawMessage(`"` + withheld + `"`), count
 	}
-	return clean
+	return clean, count
+}
+
+// shownResult returns a result as the output shows it: a string without its quotes.
+func shownResult(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
 }
 
 // document redacts a JSON value and counts the secrets. If isLate, it did not end in time.

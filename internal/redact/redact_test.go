@@ -133,6 +133,29 @@ func TestAnswer_RedactsEveryPart(t *testing.T) {
 	assert.Equal(t, 1, a.Redactions)
 }
 
+// The output shows a result as text, in which some patterns do not match.
+func TestAnswer_CountsPatternsThatOnlyMatchInTheResult(t *testing.T) {
+	r, err := New([]string{"^cust-[0-9]{4}$", "\\b[0-9]{11}\\b"})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		output, result string
+		want           int
+	}{
+		{`{"id": "cust-4711"}`, `{"id": "cust-4711"}`, 1},
+		{`["cust-4711", "cust-4712"]`, `["cust-4711", "cust-4712"]`, 2},
+		{"cust-4711", `"cust-4711"`, 1},
+		{`{"ssn": 12345678901}`, `{"ssn": 12345678901}`, 1},
+		{"password=hunter2hunter2\n" + `{"id": "cust-4711"}`, `{"id": "cust-4711"}`, 2},
+		{`{"id": "cust-4711", "password": "hunter2hunter2"}`, `{"id": "cust-4711", "password": "hunter2hunter2"}`, 2},
+		{`{"id": "order-4711"}`, `{"id": "order-4711"}`, 0},
+	} {
+		a := toolcall.Answer{Output: c.output, Result: json.RawMessage(c.result)}
+		r.Answer(&a)
+		assert.Equal(t, c.want, a.Redactions, c.output)
+		assert.Equal(t, c.want > 0, len(a.Notes) > 0, c.output)
+	}
+}
+
 func TestAnswer_KeepsResultWithoutSecrets(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
