@@ -456,35 +456,47 @@ func TestBilling_AnUnknownAnswerEndsTheQueriesOfACall(t *testing.T) {
 	assert.Contains(t, answer.Error, "or did not report what it scanned")
 }
 
-// refusesToAnswer is an AWS that closes the connection without an answer, or accepts none.
-type refusesToAnswer struct {
-	err      error
+// failsToStart is an AWS that closes the connection without an answer, accepts none, or answers with a status.
+type failsToStart struct {
+	err      error // nil: it answers
+	status   int
 	requests int
 }
 
-func (a *refusesToAnswer) RoundTrip(*http.Request) (*http.Response, error) {
+func (a *failsToStart) RoundTrip(*http.Request) (*http.Response, error) {
 	a.requests++
-	return nil, a.err
+	if a.err != nil {
+		return nil, a.err
+	}
+	return answerOf(a.status, `{"__type":"ServiceUnavailableException"}`), nil
 }
 
-// AWS may have started a query whose start it did not answer. Nobody can watch or stop it, so it is the only one of the call.
+// AWS may have started a query whose start it did not answer, or to which its servers failed. Nobody can watch or stop it, so it is the only one of the call.
 func TestBilling_AMissingAnswerEndsTheQueriesOfACall(t *testing.T) {
-	lost := &refusesToAnswer{err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}
-	unreachable := &refusesToAnswer{err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}
-	for aws, requests := range map[*refusesToAnswer]int{lost: 1, unreachable: 2} {
+	lost := &failsToStart{err: &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}}
+	unreachable := &failsToStart{err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}
+	unavailable, failed := &failsToStart{status: http.StatusServiceUnavailable}, &failsToStart{status: http.StatusInternalServerError}
+	throttled := &failsToStart{status: http.StatusBadRequest}
+	for aws, requests := range map[*failsToStart]int{lost: 1, unreachable: 2, unavailable: 1, failed: 1, throttled: 2} {
 		o := toAWS(nil)
 		o.Transport = aws
 		b, err := New(o)
 		require.NoError(t, err)
-		connect, _ := serve(t, b.NewSession(1))
+		session := b.NewSession(1)
+		connect, _ := serve(t, session)
 		connection := connect()
 		query := logQueryText("", "fields @message", "")
 		head := requestHead{Method: query.Method, URL: query.URL, Headers: append(query.Headers, authorization(DummyAccessKey, "logs"))}
 		for range 2 {
-			answer, _ := ask(t, connection, head, query.Body)
-			require.NotEmpty(t, answer.Error)
+			ask(t, connection, head, query.Body)
 		}
 		assert.Equal(t, requests, aws.requests)
+		wantCharged := 0
+		if requests == 1 {
+			wantCharged = 1
+		}
+		queries, _ := session.Billed()
+		assert.Len(t, queries, wantCharged)
 	}
 }
 
@@ -598,8 +610,8 @@ func TestBilling_WatchesQueriesOfOtherRegions(t *testing.T) {
 
 func TestBilling_ChargesNothingThatAWSRejects(t *testing.T) {
 	for _, c := range []struct {
-		status, requests int
-	}{{http.StatusBadRequest, 0}, {http.StatusTooManyRequests, 0}, {http.StatusInternalServerError, 1}} {
+		status, requests, queries int // a query that may run is the only one
+	}{{http.StatusBadRequest, 0, 0}, {http.StatusTooManyRequests, 0, 0}, {http.StatusInternalServerError, 3, 1}, {http.StatusServiceUnavailable, 3, 1}} {
 		m := newMeteredAWS(t)
 		m.status = c.status
 		session, connect, end := limited(t, m, 0.25, never)
@@ -609,11 +621,12 @@ func TestBilling_ChargesNothingThatAWSRejects(t *testing.T) {
 			ask(t, connection, meteredRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}")
 		}
 		end()
+		billed := map[string]int{"ce:GetCostAndUsage": 0, startLogQuery: 0}
 		queries, _ := session.Billed()
-		assert.Len(t, queries, 2*c.requests, c.status)
 		for _, line := range queries {
-			assert.Equal(t, 3, line.Requests, line.Operation)
+			billed[line.Operation] = line.Requests
 		}
+		assert.Equal(t, map[string]int{"ce:GetCostAndUsage": c.requests, startLogQuery: c.queries}, billed, c.status)
 	}
 }
 

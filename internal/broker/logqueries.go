@@ -42,7 +42,7 @@ type logQueries struct {
 	running  map[string]*logQuery
 	largest  int64 // bytes that the largest query scanned
 	stopped  int   // queries that the broker stopped
-	blind    bool  // AWS did not answer the start of a query, did not stop it, or did not report what it scanned in the end
+	blind    bool  // AWS did not answer the start of a query or failed, did not stop it, or did not report what it scanned in the end
 	watching bool
 	done     chan struct{} // closed when the session ends
 	watcher  sync.WaitGroup
@@ -127,8 +127,8 @@ func (q *logQueries) tryAdmit(c *charge) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.blind {
-		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call, did not stop it, or did not report " +
-			"what it scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
+		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call or failed, did not stop it, or did not " +
+			"report what it scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
 	}
 	if len(q.running)+q.starting >= maxLogQueries {
 		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
@@ -161,16 +161,20 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 		return nil, err
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer)), int64(len(answer))
-	if response.StatusCode >= http.StatusBadRequest {
-		q.failed(c, response.StatusCode < http.StatusInternalServerError)
-	} else {
+	switch {
+	case response.StatusCode >= http.StatusInternalServerError:
+		q.lost(c, fmt.Errorf("status %d", response.StatusCode))
+		q.failed(c, false)
+	case response.StatusCode >= http.StatusBadRequest:
+		q.failed(c, true)
+	default:
 		q.started(request.Context(), c, *request.URL, answer)
 	}
 	return response, nil
 }
 
-// lost records that there is no answer to a request to start a query. AWS may have started the query, which nobody can watch
-// without its ID.
+// lost records that a request to start a query has no answer, or an error of the server. AWS may have started the query, which
+// nobody can watch without its ID.
 func (q *logQueries) lost(c *charge, err error) {
 	if isDialError(err) {
 		return // AWS did not receive the request
