@@ -29,15 +29,15 @@ func namesOf(service, resource string) []string {
 		name = below
 	}
 	names, segments := []string{name}, segmentsOfARN(resource)
-	hasFormat := false
-	for format := range strings.SplitSeq(theTables().arns[service], "\t") {
-		if found, fits := namesIn(segments, segmentsOfARN(format)); fits {
-			names, hasFormat = append(names, found...), true
-		}
+	formats := theTables().arns[service]
+	found, hasFormat := namesInOneOf(formats, segments)
+	if !hasFormat { // a wildcard in a format can be a name, too
+		found, hasFormat = namesInOneOf(strings.ReplaceAll(formats, "*", markName), segments)
 	}
 	if !hasFormat {
-		names = append(names, namesWithoutFormat(segments)...)
+		found = namesWithoutFormat(segments)
 	}
+	names = append(names, found...)
 	var distinct []string
 	for _, name := range names {
 		if strings.Trim(name, "*?") != "" && !slices.Contains(distinct, name) { // every value is a name of everything
@@ -45,6 +45,16 @@ func namesOf(service, resource string) []string {
 		}
 	}
 	return distinct
+}
+
+// namesInOneOf returns the names in the segments of an ARN that has some of the formats, and reports whether it has one.
+func namesInOneOf(formats string, segments []string) (names []string, fits bool) {
+	for format := range strings.SplitSeq(formats, "\t") {
+		if found, has := namesIn(segments, segmentsOfARN(format)); has {
+			names, fits = append(names, found...), true
+		}
+	}
+	return names, fits
 }
 
 // segmentsOfARN returns the segments of the end of an ARN, each with the separator before it.

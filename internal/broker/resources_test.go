@@ -147,6 +147,7 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 	}
 	const anywhere, ecs, events = "arn:aws:%:us-east-1:123456789012:", "AmazonEC2ContainerServiceV20141113.", "AWSEvents."
 	const loadBalancer = "loadbalancer/app/orders-lb/50dc6c495c0c9188"
+	const health = "AWSHealth_20160804."
 	for _, test := range []struct {
 		name, service, resource string
 		refused, passes         []forgedRequest
@@ -203,6 +204,10 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 		{"all log streams of a group", "logs", "log-group:/aws/lambda/orders:log-stream:*",
 			[]forgedRequest{target("logs", "Logs_20140328.FilterLogEvents", `{"logGroupName":"/aws/lambda/orders"}`)},
 			[]forgedRequest{target("logs", "Logs_20140328.FilterLogEvents", `{"logGroupName":"/aws/lambda/payments"}`)}},
+		{"an event of AWS Health, whose format has a wildcard", "health", "event/EC2/AWS_EC2_STOP/AWS_EC2_STOP_1a2b",
+			[]forgedRequest{target("health", health+"DescribeEventDetails", `{"eventArns":["arn:aws:health:us-east-1::event/EC2/AWS_EC2_STOP/AWS_EC2_STOP_1a2b"]}`),
+				target("health", health+"DescribeEvents", `{"filter":{"eventTypeCodes":["AWS_EC2_STOP"]}}`)},
+			[]forgedRequest{target("health", health+"DescribeEvents", `{"filter":{"services":["EC2"]}}`)}},
 		{"a stack", "cloudformation", "stack/orders-stack/1a2b",
 			[]forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "orders-stack"), form("cloudformation", "DescribeStacks", "StackName", "1a2b")},
 			[]forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "orders-stack-2")}},
