@@ -111,15 +111,20 @@ func (r *Redactor) Late() *Redactor {
 
 // Answer redacts every text of an answer in place and counts the secrets.
 func (r *Redactor) Answer(a *toolcall.Answer) {
-	output := a.Output
+	output, inOutput := a.Output, map[string]bool{}
 	var count int
-	a.Output, count = r.Text(output)
+	a.Output, count = r.textWith(output, func(secret string) { inOutput[secret] = true })
 	count = max(count, strings.Count(a.Output, markStart)) // parts that were shortened have been redacted before
 	text := func(text string) string {
 		if text == output { // usually the output is one stream
 			return a.Output
 		}
-		clean, _ := r.Text(text)
+		clean, _ := r.textWith(text, func(secret string) {
+			if !inOutput[secret] { // such as what a pattern of the user with ^ matches
+				inOutput[secret] = true
+				count++
+			}
+		})
 		return clean
 	}
 	a.Stdout, a.Stderr, a.Error, a.ErrorType = text(a.Stdout), text(a.Stderr), text(a.Error), text(a.ErrorType)
@@ -133,7 +138,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 		a.Notes[i] = text(a.Notes[i])
 	}
 	result, inResult := r.json(a.Result)
-	if inResult > 0 && len(r.custom) > 0 { // the output has the result as text, in which some patterns of the user do not match
+	if inResult > 0 && len(r.custom) > 0 { // in the output, the result is text, in which some patterns of the user do not match
 		_, asText := r.Text(shownResult(a.Result))
 		count += max(inResult-asText, 0)
 	}
@@ -161,8 +166,11 @@ func ReplaceFakeMarks(text string) string {
 }
 
 // Text redacts a text and counts the secrets.
-func (r *Redactor) Text(text string) (string, int) {
-	c := counter{until: r.until}
+func (r *Redactor) Text(text string) (string, int) { return r.textWith(text, nil) }
+
+// textWith is Text, and calls each for each secret that it replaces. each may be nil.
+func (r *Redactor) textWith(text string, each func(secret string)) (clean string, count int) {
+	c := counter{until: r.until, each: each}
 	return r.text(&c, text), c.count
 }
 
@@ -323,7 +331,8 @@ func (r *Redactor) plainText(c *counter, text string) string {
 // counter counts the secrets of one text and reports them to found.
 type counter struct {
 	count int
-	found func(secret string) // may be nil
+	found func(secret string) // of an answer of AWS; may be nil
+	each  func(secret string) // of another text; may be nil
 
 	wanted []bool // by number of rule or shape: whether the text contains one of its words
 
@@ -342,6 +351,9 @@ func (c *counter) mark(kind, secret string) string {
 	c.count++
 	if c.found != nil {
 		c.found(secret)
+	}
+	if c.each != nil {
+		c.each(secret)
 	}
 	return replacement(kind)
 }

@@ -133,26 +133,34 @@ func TestAnswer_RedactsEveryPart(t *testing.T) {
 	assert.Equal(t, 1, a.Redactions)
 }
 
-// The output shows a result as text, in which some patterns do not match.
-func TestAnswer_CountsPatternsThatOnlyMatchInTheResult(t *testing.T) {
+// The output has the other parts as one text, in which some patterns do not match. It does not have the notes and the requests.
+func TestAnswer_CountsWhatTheOutputDoesNotShow(t *testing.T) {
 	r, err := New([]string{"^cust-[0-9]{4}$", "\\b[0-9]{11}\\b"})
 	require.NoError(t, err)
+	const password = "password=hunter2hunter2"
+	refused := []toolcall.AWSCall{{Operation: "GET /?" + password, Refused: "unknown operation GET /?" + password}}
 	for _, c := range []struct {
-		output, result string
-		want           int
+		answer toolcall.Answer
+		want   int
 	}{
-		{`{"id": "cust-4711"}`, `{"id": "cust-4711"}`, 1},
-		{`["cust-4711", "cust-4712"]`, `["cust-4711", "cust-4712"]`, 2},
-		{"cust-4711", `"cust-4711"`, 1},
-		{`{"ssn": 12345678901}`, `{"ssn": 12345678901}`, 1},
-		{"password=hunter2hunter2\n" + `{"id": "cust-4711"}`, `{"id": "cust-4711"}`, 2},
-		{`{"id": "cust-4711", "password": "hunter2hunter2"}`, `{"id": "cust-4711", "password": "hunter2hunter2"}`, 2},
-		{`{"id": "order-4711"}`, `{"id": "order-4711"}`, 0},
+		{toolcall.Answer{Output: `{"id": "cust-4711"}`, Result: json.RawMessage(`{"id": "cust-4711"}`)}, 1},
+		{toolcall.Answer{Output: `["cust-4711", "cust-4712"]`, Result: json.RawMessage(`["cust-4711", "cust-4712"]`)}, 2},
+		{toolcall.Answer{Output: "cust-4711", Result: json.RawMessage(`"cust-4711"`)}, 1},
+		{toolcall.Answer{Output: `{"ssn": 12345678901}`, Result: json.RawMessage(`{"ssn": 12345678901}`)}, 1},
+		{toolcall.Answer{Output: password + "\n" + `{"id": "cust-4711"}`, Stdout: password, Result: json.RawMessage(`{"id": "cust-4711"}`)}, 2},
+		{toolcall.Answer{Output: `{"id": "cust-4711", "password": "hunter2hunter2"}`, Result: json.RawMessage(`{"id": "cust-4711", "password": "hunter2hunter2"}`)}, 2},
+		{toolcall.Answer{Output: `{"id": "order-4711"}`, Result: json.RawMessage(`{"id": "order-4711"}`)}, 0},
+		{toolcall.Answer{Output: "cust-4711\nok", Stdout: "cust-4711", Result: json.RawMessage(`"ok"`)}, 1},
+		{toolcall.Answer{Output: "Error: cust-4711", Error: "cust-4711"}, 1},
+		{toolcall.Answer{Output: password + "\n" + password, Stdout: password, Stderr: password}, 2},
+		{toolcall.Answer{Notes: []string{password}}, 1},
+		{toolcall.Answer{AWSCalls: refused}, 1},
+		{toolcall.Answer{Output: "Error: unknown operation GET /?" + password, AWSCalls: refused}, 1},
 	} {
-		a := toolcall.Answer{Output: c.output, Result: json.RawMessage(c.result)}
-		r.Answer(&a)
-		assert.Equal(t, c.want, a.Redactions, c.output)
-		assert.Equal(t, c.want > 0, len(a.Notes) > 0, c.output)
+		sent := c.answer.Output
+		r.Answer(&c.answer)
+		assert.Equal(t, c.want, c.answer.Redactions, "%q %+v", sent, c.answer)
+		assert.Equal(t, c.want > 0, len(c.answer.Notes) > 0, sent)
 	}
 }
 
