@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,9 +41,9 @@ type logQueries struct {
 	mu       sync.Mutex
 	starting int // requests to start a query that are not answered yet
 	running  map[string]*logQuery
-	largest  int64 // bytes that the largest query scanned
-	stopped  int   // queries that the broker stopped
-	blind    bool  // AWS did not answer the start of a query or failed, did not stop it, or did not report what it scanned in the end
+	largest  int64  // bytes that the largest query scanned
+	stopped  int    // queries that the broker stopped
+	blind    string // why nobody knows what a query scans, after which no other one is started
 	watching bool
 	done     chan struct{} // closed when the session ends
 	watcher  sync.WaitGroup
@@ -109,6 +110,17 @@ func (b *Broker) checkResults(ops []*operation, r *http.Request, body []byte) st
 	return ""
 }
 
+// Values of blind, before "an earlier query".
+const (
+	notAnswered = "AWS did not answer the start of"
+	withoutID   = "AWS did not return the ID of"
+	notReported = "AWS did not report how much was scanned by"
+	notStopped  = "AWS did not stop"
+)
+
+// setBlind keeps the first reason for starting no other query. q.mu is held.
+func (q *logQueries) setBlind(why string) { q.blind = cmp.Or(q.blind, why) }
+
 func newLogQueries(s *Session) *logQueries {
 	return &logQueries{session: s, running: map[string]*logQuery{}, done: make(chan struct{})}
 }
@@ -126,9 +138,9 @@ func (q *logQueries) admit(ctx context.Context, c *charge) string {
 func (q *logQueries) tryAdmit(c *charge) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.blind {
-		return "logs:StartQuery is refused: AWS did not answer the start of an earlier query of this tool call or failed, did not stop it, or did not " +
-			"report what it scanned, so the broker cannot limit what another one costs; " + q.session.bill.alternative(startLogQuery)
+	if q.blind != "" {
+		return fmt.Sprintf("logs:StartQuery is refused: %s an earlier query of this tool call, so the broker cannot limit what another one costs; %s",
+			q.blind, q.session.bill.alternative(startLogQuery))
 	}
 	if len(q.running)+q.starting >= maxLogQueries {
 		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
@@ -151,19 +163,19 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	defer stop()
 	response, err := q.session.broker.transport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		q.lost(c, err)
+		q.lost(c, notAnswered, err)
 		return nil, err
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxStartAnswer))
 	response.Body.Close()
 	if err != nil {
-		q.lost(c, err)
+		q.lost(c, notAnswered, err)
 		return nil, err
 	}
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer)), int64(len(answer))
 	switch {
 	case response.StatusCode >= http.StatusInternalServerError:
-		q.lost(c, fmt.Errorf("status %d", response.StatusCode))
+		q.lost(c, fmt.Sprintf("AWS answered with status %d to the start of", response.StatusCode), nil)
 		q.failed(c, false)
 	case response.StatusCode >= http.StatusBadRequest:
 		q.failed(c, true)
@@ -174,15 +186,15 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 }
 
 // lost records that a request to start a query has no answer, or an error of the server. AWS may have started the query, which
-// nobody can watch without its ID.
-func (q *logQueries) lost(c *charge, err error) {
+// nobody can watch without its ID. why is a value of blind.
+func (q *logQueries) lost(c *charge, why string, err error) {
 	if isDialError(err) {
 		return // AWS did not receive the request
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.blind = true
-	q.session.broker.log.Warn("Logs Insights query may run without being watched", "charged_bytes", c.units, "error", err)
+	q.setBlind(why)
+	q.session.broker.log.Warn("Logs Insights query may run without being watched", "charged_bytes", c.units, "why", why, "error", err)
 }
 
 // started records a query that AWS has started.
@@ -195,7 +207,7 @@ func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answ
 	q.starting--
 	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
 	if !known {
-		q.blind = true
+		q.setBlind(withoutID)
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
@@ -351,7 +363,7 @@ func (q *logQueries) update(query *logQuery, scanned int64, status string) (ende
 	q.largest = max(q.largest, query.scanned)
 	switch {
 	case ended && query.scanned == unreported:
-		q.blind = true // the query stays charged as assumed
+		q.setBlind(notReported) // the query stays charged as assumed
 	case ended || query.scanned > query.charge.units:
 		query.charge.change(query.scanned)
 	}
@@ -390,13 +402,15 @@ func (q *logQueries) stop(ctx context.Context, query *logQuery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
-		q.blind = true
+		q.setBlind(notStopped)
 		q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
 		return
 	}
 	delete(q.running, query.id)
 	q.stopped++
-	q.blind = q.blind || lookErr != nil || query.scanned == unreported
+	if lookErr != nil || query.scanned == unreported {
+		q.setBlind(notReported)
+	}
 }
 
 // isRunning reports whether a query is not known to have ended.
