@@ -366,6 +366,9 @@ func schemeBefore(text string) int {
 	return 0
 }
 
+// Plain returns untrusted text as one line in which no character deceives a reader, as all forms for people show it.
+func Plain(text string) string { return plain(text) }
+
 // plain cleans text and joins it into one line.
 func plain(text string) string {
 	return strings.TrimRight(strings.Map(func(r rune) rune {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -21,6 +22,7 @@ var pageTemplate = template.Must(template.New("statistics").Funcs(template.FuncM
 	"minute":   func(at time.Time) string { return at.Format("2006-01-02 15:04") },
 	"dollars":  Dollars,
 	"duration": Duration,
+	"plain":    func(text string) string { return report.Plain(terminal.Plain(text)) }, // a model or somebody else wrote it
 }).Parse(pageSource))
 
 // Dollars formats an amount for people.
@@ -80,12 +82,6 @@ const (
 
 // Page returns the statistics as one HTML page that needs no other file. place says whose they are.
 func (s *Statistics) Page(place string) ([]byte, error) {
-	shown := *s
-	shown.Offenders = slices.Clone(s.Offenders)
-	for i := range shown.Offenders { // a model wrote the cause, and anybody may name an alarm
-		one := &shown.Offenders[i]
-		one.Alarm, one.Cause = terminal.Plain(one.Alarm), terminal.Plain(one.Cause)
-	}
 	most := 1
 	for _, one := range s.Days {
 		most = max(most, one.Investigations)
@@ -106,7 +102,7 @@ func (s *Statistics) Page(place string) ([]byte, error) {
 		Place string
 		Bars  []bar
 		Width int
-	}{&shown, place, bars, max(len(bars), 20) * barStep})
+	}{s, place, bars, max(len(bars), 20) * barStep})
 	if err != nil {
 		return nil, fmt.Errorf("render the page of statistics: %w", err)
 	}
