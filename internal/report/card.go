@@ -285,7 +285,7 @@ var garbledInChat = regexp.MustCompile("[`\n]|\\][(\\[:]")
 func keywords(rec *investigation.Record) []string {
 	words := []string{"severity " + string(severity(rec)), "cause " + string(confidence(rec))}
 	for _, metric := range rec.Alarm.Metrics {
-		if metric.Namespace != "" {
+		if chat(metric.Namespace) != "" {
 			words = append(words, metric.Namespace)
 			break
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
@@ -212,4 +213,11 @@ func TestCard_SharesAThreadWhateverTheNameContains(t *testing.T) {
 		raw, err = answered(rec).Card()
 		assert.Equal(t, thread, cardOf(t, raw, err).Metadata.ThreadID, name)
 	}
+}
+
+func TestCard_HasNoEmptyKeyword(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Metrics = []alarmevent.Metric{{Namespace: ""}, {Namespace: " \n"}, {Namespace: "Orders"}}
+	raw, err := report.Card(rec, linksOf(rec))
+	assert.Equal(t, []string{"severity high", "cause confirmed", "Orders"}, cardOf(t, raw, err).Content.Keywords)
 }

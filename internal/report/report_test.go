@@ -291,7 +291,7 @@ func TestCard_FitsChatAndMentionsNobody(t *testing.T) {
 			raw, err := report.Card(rec, linksOf(rec))
 			c := cardOf(t, raw, err)
 			assert.Less(t, len(raw), 250<<10, "SNS accepts no more")
-			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2900)
+			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2500)
 			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Title), 250)
 			for _, text := range append([]string{c.Content.Title, c.Content.Description, c.Metadata.Summary}, c.Content.NextSteps...) {
 				for _, call := range []string{"<!channel>", "@here", "@channel", "<@", "<script"} {
