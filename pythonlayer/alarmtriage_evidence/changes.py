@@ -119,25 +119,25 @@ def changes(
         ctx.note(f"changes: {len(failures)} of {len(wanted) + 1} CloudTrail lookups failed: {failures[0]}")
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
-    is_own_known = ctx.knows_names or all(change["own"] for change in listed)
-    if not is_own_known:
+    newest_other: Optional[str] = None  # time of the newest change that can be one of the alarm's resources
+    if not ctx.knows_names and not all(change["own"] for change in listed):
         ctx.note("changes: those of the alarm's resources can be listed as those of others, because not all names of the resources are known")
+        newest_other = _newest_other(ctx, listed)
     ranked = sorted(listed, key=lambda c: c["time"] or "", reverse=True)
     ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
     ctx.changes_from = known_from = stamp(back_to or failed_at or ctx.fired_at - BEFORE) or ""
-    if not is_own_known:  # each of the others can be one of the alarm's resources
-        known_from = max(known_from, _newest_other(ctx, listed))
-    return {"list": first(ctx, ranked, MAX_CHANGES), "from": known_from, "complete": back_to is None and not failures and ctx.reads_all and is_own_known,
+    is_complete = back_to is None and not failures and ctx.reads_all and newest_other is None
+    return {"list": first(ctx, ranked, MAX_CHANGES), "from": max(known_from, newest_other or ""), "complete": is_complete,
             "read": read, "routine": _counts(routine)}
 
 
-def _newest_other(ctx: Context, listed: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the time of the newest successful change before the alarm that is not known to be one of its resources, or ""."""
+def _newest_other(ctx: Context, listed: Sequence[Mapping[str, Any]]) -> Optional[str]:
+    """Returns the time of the newest successful change before the alarm that is not known to be one of its resources, or None."""
     fired_at = stamp(ctx.fired_at) or ""
     times = [str(change.get("time") or "") for change in listed if not change["own"] and not change.get("error")]
-    return max((at for at in times if at <= fired_at), default="")
+    return max((at for at in times if at <= fired_at), default=None)
 
 
 def first(ctx: Context, ranked: Sequence[Dict[str, Any]], most: int) -> List[Dict[str, Any]]:

@@ -355,12 +355,16 @@ class Texts(unittest.TestCase):
                  "CloudTrailEvent": json.dumps({"requestParameters": {"restApiId": "abc123", "stageName": "prod"}})}
         alarm = {"AlarmName": "a", "Namespace": "AWS/ApiGateway", "MetricName": "5XXError", "Dimensions": [{"Name": "ApiName", "Value": "shop"}]}
         apis = {"items": [{"id": "abc123", "name": "shop"}]}
-        for answer, events, own, complete in ((apis, [event], [True], True), (error("TooManyRequestsException"), [event], [False], False),
-                                              (error("TooManyRequestsException"), [], [], True)):
+        rejected = {**event, "CloudTrailEvent": json.dumps({"errorCode": "AccessDenied"})}
+        later = {**event, "EventTime": FIRED + timedelta(seconds=30)}
+        unknown = error("TooManyRequestsException")
+        for answer, events, own, complete, is_noted in ((apis, [event], [True], True, False), (unknown, [event], [False], False, True),
+                                                        (unknown, [], [], True, False), (unknown, [rejected], [False], True, True),
+                                                        (unknown, [later], [False], True, True)):
             found, _, _ = collected({"apigateway.get_rest_apis": answer, "cloudtrail.lookup_events": {"Events": events}}, fallback=alarm)
             self.assertEqual((own, complete), ([change["own"] for change in found["changes"]], found["trail"]["complete"]))
             noted = any("can be listed as those of others" in problem for problem in found["problems"])
-            self.assertEqual(not complete, noted, found["problems"])
+            self.assertEqual(is_noted, noted, found["problems"])
 
     def test_later_changes_that_can_be_those_of_the_alarms_resources_are_after_the_period_of_which_all_are_known(self) -> None:
         def event(name: str, resource: str, minutes: float, **detail: Any) -> Dict[str, Any]:
