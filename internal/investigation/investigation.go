@@ -47,7 +47,7 @@ type Record struct {
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         Usage            `json:"usage"`
 	Lost          *Usage           `json:"lost_usage,omitempty"`     // part of usage: of earlier invocations whose checkpoint could not be read
-	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window
+	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window so far
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, oldest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
@@ -133,7 +133,7 @@ type Evidence struct {
 	LogLines   []string          `json:"log_lines,omitempty"`  // log lines that match a log alarm's query
 	Series     []Series          `json:"series,omitempty"`     // the metrics that the alarm evaluates
 	Related    []Related         `json:"related,omitempty"`    // other alarms in ALARM
-	Changes    []Change          `json:"changes,omitempty"`    // write events from CloudTrail: first those of the alarm's resources, then the newest
+	Changes    []Change          `json:"changes,omitempty"`    // write events from CloudTrail: those of the alarm's resources, then those of what they use, then others; of each, the newest first
 	Trail      *Trail            `json:"trail,omitempty"`      // how much of CloudTrail was read
 	Seen       []Observation     `json:"seen,omitempty"`       // first looks at the alarm's resources, the most relevant first
 }
@@ -147,7 +147,7 @@ func (e *Evidence) IsEmpty() bool {
 // Trail describes which CloudTrail events the changes come from.
 type Trail struct {
 	From     time.Time      `json:"from"`              // start of the period of which all changes of the alarm's resources are known, UTC
-	Complete bool           `json:"complete"`          // whether all write events of the period before the alarm were read, and all names of the alarm's resources are known
+	Complete bool           `json:"complete"`          // whether all write events of the period before the alarm were read, and the changes of the alarm's resources are known among them
 	Read     int            `json:"read"`              // number of events
 	Routine  map[string]int `json:"routine,omitempty"` // events that are not listed because they are routine, by name
 }
@@ -429,7 +429,7 @@ type Action struct {
 type NotSeen struct {
 	What string `json:"what"` // such as "logs:FilterLogEvents"
 	Why  string `json:"why"`  // such as "access denied"
-	Call int    `json:"call"` // number of the tool call; 0 if the orchestrator itself could not read it
+	Call int    `json:"call"` // number of the tool call; 0: that of the evidence, or the orchestrator itself
 }
 
 // Past is an earlier investigation of the same alarm.

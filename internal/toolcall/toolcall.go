@@ -95,7 +95,7 @@ func (a *Answer) QueryCostUSD() float64 {
 }
 
 // Observed describes which parts of an output occur in AWS's answers to the call. The supervisor compares the output
-// with the answers that it forwarded, so code cannot forge it.
+// with the answers that it forwarded.
 type Observed struct {
 	Answers int    `json:"answers"`           // number of requests that AWS answered successfully
 	Spans   []Span `json:"spans"`             // parts of the output that occur in the answers, in order; they may overlap
