@@ -274,7 +274,9 @@ var changing = func() map[string]bool {
 		"threshold limit quota remaining available free used idle deleted terminated cancelled canceled " +
 		"estimated predicted forecast forecasted projected recommended stale obsolete incomplete insecure insufficient inconsistent " +
 		"inaccessible incompatible disassociated disconnected deregistered detached revoked removed suppressed hidden offline impaired degraded " +
-		"next scheduled planned proposed suggested potential out dead") {
+		"next scheduled planned proposed suggested potential out dead " +
+		"original initial peak partial outstanding queued waiting paused closed aborted abandoned interrupted discarded refused missed errored " +
+		"corrupt corrupted duplicate conflicting mismatched violated violating timeout timeouts") {
 		words[word] = true
 	}
 	return words

@@ -346,14 +346,17 @@ func TestJudge_NegatedOrEstimatedNamesCountWithThatWord(t *testing.T) {
 
 func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","UnreservedConcurrentExecutions":100,"ReservedConcurrentExecutions":30,` +
-		`"ApproximateNumberOfMessagesDelayed":57,"unavailableReplicas":3}]}`
+		`"ApproximateNumberOfMessagesDelayed":57,"unavailableReplicas":3,"ConnectionRefusedCount":5712,"OriginalIops":3000,"TablesErrored":4711,` +
+		`"numberOfQueuedThings":812,"OriginReadTimeout":97}]}`
 	for _, honest := range []string{
 		"orders unreserved concurrent executions: 100", "orders reserved concurrent executions 30", "orders messages delayed: 57", "orders unavailable replicas 3",
+		"orders connection refused: 5712", "orders refused count 5712", "orders original IOPS: 3000", "orders tables errored: 4711", "orders queued things 812", "orders read timeout: 97",
 	} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
 	for _, forged := range []string{
 		"orders concurrent executions: 100", "orders concurrent executions 30", "orders number of messages: 57", "orders replicas: 3",
+		"orders connection: 5712", "orders connection count 5712", "orders iops: 3000", "orders tables: 4711", "orders number of things 812", "orders origin read: 97",
 	} {
 		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
 	}
