@@ -9,10 +9,11 @@ import (
 // values are combined with those around the list, but not with those of the other objects in it. The first node of a
 // record is the record.
 //
-// An object of one value counts as a value of what is around the list. So does an object of a name and a value,
-// such as a tag, with its name as the name of the value.
+// An object of one value counts as a value of what is around the list, unless another object in the list has several. So does an
+// object of a name and a value, such as a tag, with its name as the name of the value.
 type node struct {
 	parent   int32
+	list     int     // number of the list that has it
 	keys     []int32 // names of its fields
 	pieces   []piece // parts of the output that match its values
 	count    int     // values
@@ -49,18 +50,23 @@ func (m *matcher) keysFrom(first int32) (list []int32) {
 
 func (m *matcher) beginRecord() {
 	m.nodes, m.node, m.isSplit, m.pieces = append(m.nodes[:0], node{parent: -1, pairKey: -1}), 0, false, 0
+	clear(m.mixed)
+	clear(m.merged)
 	m.records++
 	m.quickEnd = m.steps + maxQuick
 }
 
 func (m *matcher) enterNode() {
 	m.isSplit = true
+	if m.nodes[m.node].children == 0 {
+		m.endMerged()
+	}
 	m.endGroup(false)
 	if n := len(m.group); n > 0 && m.group[n-1].id == closed {
 		m.group[n-1].id = border // between two objects
 	}
 	m.nodes[m.node].children++
-	m.nodes = append(m.nodes, node{parent: m.node, pairKey: -1})
+	m.nodes = append(m.nodes, node{parent: m.node, list: m.containers[len(m.containers)-1].number, pairKey: -1})
 	m.node = int32(len(m.nodes) - 1)
 }
 
@@ -79,19 +85,32 @@ func (m *matcher) countValue(plain string, key int32, isSent bool) {
 	}
 }
 
+// endMerged adds the border before the current node if the object before it in the list had one value, and so no border yet.
+func (m *matcher) endMerged() {
+	if m.merged[m.nodes[m.node].list] {
+		m.group = slices.Insert(m.group, m.before, token{id: border, other: unknownWord})
+		m.before++
+	}
+}
+
 func (m *matcher) leaveNode() {
-	m.endGroup(false)
 	n := &m.nodes[m.node]
 	if n.children == 0 {
 		n.isMerged = n.count <= 1
 		n.isPair = n.count == 2 && len(n.keys) == 2 && n.pairKey >= 0 && slices.ContainsFunc(n.keys, func(key int32) bool {
 			return key != n.pairKey && strings.EqualFold(m.keys[key].name, "value")
 		})
+		if !n.isMerged && !n.isPair {
+			m.endMerged()
+		}
 	}
+	m.endGroup(false)
+	n = &m.nodes[m.node]
 	pair := m.node
 	m.node = n.parent
 	switch {
 	case n.isMerged:
+		m.merged[n.list] = true
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, n.keys...)
 	case n.isPair:
 		for _, key := range n.keys {
@@ -102,6 +121,7 @@ func (m *matcher) leaveNode() {
 			}
 		}
 	default:
+		m.mixed[n.list] = true
 		m.endAt(closed)
 	}
 }
@@ -133,6 +153,7 @@ func (m *matcher) endRecord() {
 	}
 	for i := range m.nodes {
 		n := &m.nodes[i]
+		n.isMerged = n.isMerged && !m.mixed[n.list]
 		if n.parent < 0 || !n.isMerged && !n.isPair {
 			continue
 		}

@@ -31,7 +31,18 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const tags = `{"instances":[{"id":"task-1","Tags":[{"Key":"env","Value":"production"},{"Key":"owner","Value":"eve-team"}],"state":"RUNNING"}]}`
 	const tagsReversed = `{"instances":[{"id":"task-1","Tags":[{"Value":"production","Key":"env"},{"Value":"eve-team","Key":"owner"}],"state":"RUNNING"}]}`
 	const rows = `{"data":[{"metric":"requests","rows":[["task-1","STOPPED"],["task-2","RUNNING"]]}]}`
+	const actions = `{"stageStates":[{"stageName":"release","actionStates":[{"actionName":"Source"},{"actionName":"Deploy","latestExecution":{"status":"Failed"}},{"actionName":"Verify"},` +
+		`{"actionName":"Notify","errors":[{"code":"E1","text":"no topic"}]}]}]}`
+	const actionsXML = `<R><stages><member><stageName>release</stageName><actions><member><actionName>Source</actionName></member>` +
+		`<member><actionName>Deploy</actionName><status>Failed</status></member><member><actionName>Verify</actionName></member></actions></member></stages></R>`
 	for _, test := range []struct{ name, answer, output string }{
+		{"an object of one value", actions, "Source status Failed"},
+		{"an object of one value after the others", actions, "actionName: Verify, status: Failed"},
+		{"an object of one value in XML", actionsXML, "Source Failed"},
+		{"objects of one value", actions, "Verify Source release"},
+		{"a run from an object of one value", actions, "release actionName Source actionName Deploy"},
+		{"a run to an object of one value", actionsXML, "status Failed actionName Verify"},
+		{"a run from an object of one value to one with a list", actions, "actionName Verify actionName Notify"},
 		{"instances of a group", groups, "i-0aaaaaaaaaaaaaaa1 HealthStatus Unhealthy"},
 		{"instances of a group, with names", groups, "InstanceId: i-0aaaaaaaaaaaaaaa1, HealthStatus: Unhealthy"},
 		{"with the group", groups, "web-group i-0aaaaaaaaaaaaaaa1 Unhealthy"},
@@ -79,6 +90,10 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"'Key': 'owner', 'Value': 'eve-team'", tags},
 		{"'Key': 'env', 'Value': 'production'}, {'Key': 'owner', 'Value': 'eve-team'}], 'state': 'RUNNING'", tags},
 		{"task-2 RUNNING requests", rows},
+		{"release: Deploy Failed", actions},
+		{"Verify release", actions},
+		{"status Failed, Deploy (release)", actionsXML},
+		{"{'actionName': 'Source'}, {'actionName': 'Deploy', 'latestExecution': {'status': 'Failed'}}", actions},
 		{"web-group sg-0aaaa sg-0bbbb", `{"g":[{"name":"web-group","groups":["sg-0aaaa","sg-0bbbb"]}]}`},
 		{"web-group sg-0bbbb sg-0aaaa", `{"g":[{"name":"web-group","groups":[{"GroupId":"sg-0aaaa"},{"GroupId":"sg-0bbbb"}]}]}`},
 		{"['sg-0aaaa', 'sg-0bbbb']", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
