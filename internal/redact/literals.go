@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -24,13 +25,17 @@ type known struct {
 	compact *literals // encodings only; searched for in the compact views
 }
 
-// newKnown returns nil if there are no secrets.
-func newKnown(secrets []string) *known {
+// newKnown returns nil if there are no secrets. If it does not end before the deadline, it only knows some of them.
+func newKnown(secrets []string, until time.Time) (k *known, ended bool) {
 	if len(secrets) == 0 {
-		return nil
+		return nil, true
 	}
+	c := counter{until: until}
 	plain, compact := map[string]bool{}, map[string]bool{}
 	for _, secret := range secrets {
+		if c.isLate() {
+			break
+		}
 		for _, written := range spellings(secret) {
 			plain[written] = true
 		}
@@ -39,7 +44,7 @@ func newKnown(secrets []string) *known {
 			compact[strings.Map(withoutSeparators, written)] = true
 		}
 	}
-	return &known{newLiterals(plain), newLiterals(compact)}
+	return &known{newLiterals(plain), newLiterals(compact)}, !c.expired
 }
 
 // replace replaces the secrets, each with what a pattern of the user matches around it.

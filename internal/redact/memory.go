@@ -30,6 +30,7 @@ const (
 	maxNested     = 100         // levels of XML elements
 	maxDepth      = 3           // levels of JSON in strings of JSON
 	minSecret     = 8           // bytes of a secret that is searched for in all texts
+	maxSecret     = 128 << 10   // bytes of such a secret; Secrets Manager has up to 64 KB, which base64 makes longer
 	minUnnamed    = 16          // bytes of a value that counts as a secret although its name does not indicate one
 )
 
@@ -74,7 +75,8 @@ func (m *Memory) Observe(body []byte, isCut bool) {
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
 	secrets, gaps, late := m.takeSecrets(r)
-	knowing.known, knowing.gaps, knowing.ignorant = newKnown(secrets), gaps, late
+	known, ended := newKnown(secrets, r.until)
+	knowing.known, knowing.gaps, knowing.ignorant = known, gaps, late || !ended
 	return &knowing
 }
 
@@ -154,6 +156,10 @@ func (l *learner) add(secret string) {
 		l.add(secret[1 : n-1])
 	}
 	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
+		return
+	}
+	if len(secret) > maxSecret {
+		l.isIncomplete = true
 		return
 	}
 	if len(l.found) < maxLearned {

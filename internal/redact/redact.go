@@ -507,7 +507,7 @@ const lateTime = 50 * time.Millisecond
 type walk struct {
 	redactor *Redactor
 	until    time.Time // zero: no deadline
-	late     bool      // the deadline passed before the walk ended; the value is not redacted completely
+	late     bool      // the deadline passed before the walk ended, or an object is hostile; the value is not redacted completely
 	changes  int
 	keys     map[string]string // names of fields to their redacted form
 	lines    keyReader
@@ -784,23 +784,36 @@ func holdsSecrets(name string) bool {
 		strings.HasSuffix(folded, "cred") || strings.HasSuffix(folded, "creds")
 }
 
-// pair redacts the value of an object that consists of a name and a value.
+// maxNames is the number of fields of an object that have the name of a value. Only hostile objects have more, which differ in case.
+const maxNames = 16
+
+// pair redacts the value of an object that consists of a name and a value. An object with more than maxNames is withheld.
 func (w *walk) pair(o map[string]any) {
+	var names, values []string // of fields
 	for field, v := range o {
-		if w.isLate() {
-			return
+		if name, isText := v.(string); isText && holdsName(field) && isPairName(name) {
+			names = append(names, field)
 		}
-		name, isText := v.(string)
-		if !isText || !holdsName(field) || !isPairName(name) {
-			continue
+		if isPairValue(field) {
+			values = append(values, field)
 		}
-		for other, v := range o {
-			if list, isList := v.([]any); isList && isPairValue(other) {
+	}
+	if len(names) > maxNames && len(values) > 0 {
+		w.late = true
+		return
+	}
+	for _, field := range names {
+		name := o[field].(string)
+		for _, other := range values {
+			if w.isLate() {
+				return
+			}
+			if list, isList := o[other].([]any); isList {
 				w.values(name, list)
 				continue
 			}
-			value, isText := v.(string)
-			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
+			value, isText := o[other].(string)
+			if !isText || strings.HasPrefix(value, markStart) {
 				continue
 			}
 			if fold(field) == headerName && !cannotBeSecret(name, value) {
@@ -831,6 +844,9 @@ func (w *walk) header(name, value string) string {
 // values redacts the values of a name in a list.
 func (w *walk) values(name string, list []any) {
 	for i, v := range list {
+		if w.isLate() {
+			return
+		}
 		if value, isText := v.(string); isText && isSecret(name, value) && !isProse(value) {
 			list[i] = replacement("secret")
 			w.changes++
