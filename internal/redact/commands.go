@@ -23,7 +23,7 @@ const (
 func newContext(kind, pattern string, needles ...string) *shape {
 	pattern = strings.NewReplacer(`["']?`, `(?:\\*["'])?`, `["'])(`, `\\*["'])(`, `[^\s-]`, `[^\s-]`, // which is no option
 		`\s-`, `\s(?:\\*["'])?-`, `\s(?:-`, `\s(?:\\*["'])?(?:-`).Replace(pattern)
-	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =] *)`)
+	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =\f][ \f]*)`)
 	for _, needle := range needles {
 		if word := strings.Trim(needle, " "); word != needle {
 			needles = append(needles, strings.ReplaceAll(needle, " ", `"`), strings.ReplaceAll(needle, " ", "'"), strings.ReplaceAll(needle, " ", `\`))
@@ -132,7 +132,7 @@ var contexts = []struct {
 		"sqlplus"), nil},
 	{newContext("password", `(:(?:thin|oci):[\w.$-]+/)([^\s@"']+)`,
 		":thin:", ":oci:"), nil},
-	{newContext("secret", `(--from-literal[= ]["']?[\w.-]+=)(\S+)`,
+	{newContext("secret", `(--from-literal[ =]["']?[\w.-]+=)(\S+)`,
 		"--from-literal"), nil},
 	{newContext("password", `((?:^|[\s"']|--)(?:requirepass|masterauth)"?\s+["']?)([^\s"']{4,})`,
 		"requirepass", "masterauth"), nil},
@@ -150,9 +150,9 @@ var contexts = []struct {
 		"IDENTIFIED", "identified"), nil},
 	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\s+)([^\s'";]+)`, // of Oracle
 		"IDENTIFIED", "identified"), looksPassword},
-	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\b[^\n;]*?\sREPLACE\s+["'])([^'"\n]+)`,
+	{newContext("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?BY\b[^\n;]*?\sREPLACE\s+["'])([^'"\n]+)`,
 		"REPLACE", "replace"), nil},
-	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\b[^\n;]*?\sREPLACE\s+)([^\s'";]+)`,
+	{newContext("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?BY\b[^\n;]*?\sREPLACE\s+)([^\s'";]+)`,
 		"REPLACE", "replace"), looksPassword},
 	{newContext("password", `(?i)(\bPASSWORD\s+(?:N|E|U&)?')([^'\n]{4,})`,
 		"PASSWORD '", "password '", "PASSWORD E'", "PASSWORD N'", "PASSWORD U&'", "password e'", "password n'", "password u&'"), nil},
@@ -200,8 +200,8 @@ func (c *counter) replaceInContexts(text string) string {
 	for _, s := range contexts {
 		text = c.replaceContext(s.shape, s.isSecret, text)
 	}
-	if isJoined { // a secret can have taken the backslash with it
-		text = strings.ReplaceAll(text, joinedLine[1:], continuedLine[1:])
+	if isJoined {
+		text = strings.ReplaceAll(text, joinedLine, continuedLine)
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
@@ -372,10 +372,11 @@ func closingQuote(line string, from int, quote byte, escapes int) (end int, isCl
 	return end, after > end
 }
 
-// A command line that goes on after a backslash is one line for contexts. No text has a form feed (see package terminal).
+// A command line that goes on after a backslash is one line for contexts, with blanks in the place of the backslash and the line break. No
+// text has a form feed (see package terminal).
 const (
 	continuedLine = "\\\n"
-	joinedLine    = "\\\f"
+	joinedLine    = "\f\f"
 )
 
 func joinContinued(text string) (joined string, isJoined bool) {

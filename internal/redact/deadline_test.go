@@ -89,7 +89,7 @@ func TestKnowing_EndsAtTheDeadlineWithLongSecrets(t *testing.T) {
 		require.NoError(t, err)
 		started := time.Now()
 		knowing := m.Knowing(r.Until(started.Add(200 * time.Millisecond)))
-		assert.Less(t, time.Since(started), time.Second, c)
+		assert.Less(t, time.Since(started), 4*time.Second, c)
 		if knowing.ignorant {
 			assert.Contains(t, first(knowing.Text("it begins with Kq8vN3xB6w")), withheld, c)
 			continue

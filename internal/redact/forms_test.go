@@ -121,6 +121,9 @@ var forms = map[string][]string{
 		"chpasswd <<'EOF'\napp:¤ horse\nweb:~:horse\nEOF", "docker login -u a --password-stdin <<EOF\n¤:horse\nEOF",
 	},
 	"other spellings of commands": {
+		"redis-cli -h c \\\n  -a \\\n  ¤ ping", "redis-cli -a\\\n ¤", "docker login -u app -p \\\n ¤ \\\n r", "curl -u \\\n  'app:¤ horse' https://x", "sshpass -p \\\n  '¤ horse' ssh h",
+		"kubectl create secret generic s \\\n --from-literal \\\n k=¤", "aws ssm put-parameter \\\n --name x --value \\\n ¤",
+		"ALTER USER app IDENTIFIED WITH caching_sha2_password BY '¤' REPLACE '~'",
 		"mariadb -u app -p¤ db", "mariadb-dump -u app -p¤ db", "curl -u :¤ https://x", "curl -u p:¤ -U q:~ https://x", "ldappasswd -a ¤ -s ~ uid=a", "sshpass -v -p ¤ ssh h", "echo ¤ | sudo -u app -S ls", "echo app:¤ | sudo -u root chpasswd",
 		"echo app:¤ | tee f | chpasswd", "echo -e '¤\\n¤' | passwd app", "useradd -p $(openssl passwd -1 ¤) app", "ALTER USER app IDENTIFIED BY ¤ REPLACE ~", "ALTER USER app IDENTIFIED BY '¤' REPLACE '~'",
 		"+ mysql -u app '-p¤ horse' db", "redis-cli -h c \"-a¤\"", "+ sqlcmd -S h -U sa '-P¤ horse'", "sshpass '-p¤' ssh h", "curl '-uapp:¤' https://x", `{"cmd":"mysql \"-p¤\" -u app"}`,
@@ -150,6 +153,7 @@ var forms = map[string][]string{
 	"code": {
 		"password['db']='¤'", "password[0]=¤", `password["db"] = "¤"`, `$passwords["app"] = '¤';`, `password = """¤"""`, "password = '''¤'''", "token = \"\"\"\n¤\n\"\"\"",
 		"password：¤", "token：¤", "password＝¤", `password = r"""¤"""`, "env.password[i] := ¤",
+		`ENV["DB_PASSWORD"] ||= "¤"`, "password ||= '¤'", `passwords["app"] ??= "¤"`, "DB_PASSWORD ?= ¤\nX = 1",
 	},
 }
 
@@ -187,6 +191,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 	for _, text := range []string{
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
+		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "mysql -u app -p \\\n  -h db",
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,
 		`{"password":{"arn":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf","id":"secret-0f8fad5b"}}`, `{"password":["is too short","must contain a digit"]}`,

@@ -268,7 +268,9 @@ const minValue = 4
 // harmlessValue matches values that are never secrets: nothing, placeholders, masks, references, and states.
 var harmlessValue = lazy.Regexp(`^(?:` +
 	`(?i:|true|false|none|null|nil|undefined|yes|no|on|off|~|-+|-?\d{1,5}|` +
-	`\*+|x{3,}|\.{3,}|(?:second|minute|hour|day)s|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\([A-Za-z .,'*…-]*\)?|\(\d{1,5}\)|\([\w .,'-]* [\w .,'-]*\)?|\([^()]* [^()]*\)|` +
+	`\*+|x{3,}|\.{3,}|(?:second|minute|hour|day)s|` +
+	`not[ _-](?:found|set|valid|present|available|configured|provided|required|supported|allowed|applicable)|` +
+	`\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\([A-Za-z .,'*…-]*\)?|\(\d{1,5}\)|\([\w .,'-]* [\w .,'-]*\)?|\([^()]* [^()]*\)|` +
 	`[$#]\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|` +
 	`(?:sha[0-9]+|md5)[:-].*|arn:aws.*|alias/.*|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?:/.*)?)|` +
 	`\$[A-Z_][A-Z0-9_]*|` +

@@ -297,7 +297,7 @@ type operator struct {
 	wide    bool // a full-width sign, as in Chinese and Japanese texts
 }
 
-// assignment reads an operator after the name that ends at a position: =, :, =>, ->, or :=, after a closing quote with
+// assignment reads an operator after the name that ends at a position: =, :, =>, ->, :=, or ||=, after a closing quote with
 // any number of backslashes, or percent-encoded.
 func assignment(text string, at int) (operator, bool) {
 	at = skipColors(text, at)
@@ -338,6 +338,9 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	}
 	op := operator{}
+	if n := unlessSet(text[i:]); n > 0 { // like "="
+		i += n - 1
+	}
 	switch {
 	case text[i] == '=' && strings.HasPrefix(text[i:], "=="):
 		op.value, op.equal = i+1, true
@@ -368,6 +371,16 @@ func assignment(text string, at int) (operator, bool) {
 		op.value, op.newline = after, true
 	}
 	return op, op.value < len(text)
+}
+
+// unlessSet returns the length of an assignment at the start of a text to what has no value yet, or 0: of JavaScript, Ruby, and make.
+func unlessSet(text string) int {
+	for _, sign := range []string{"||=", "??=", "?="} {
+		if strings.HasPrefix(text, sign) {
+			return len(sign)
+		}
+	}
+	return 0
 }
 
 // assigned looks at the value after an operator.
