@@ -159,7 +159,7 @@ var identifier = lazy.Regexp(`\barn:aws[a-z-]*:[a-z0-9-]+:[\w/.:-]+|` +
 func (c *counter) valuesIn(text string) (values []string) {
 	own := counter{until: c.until, wanted: c.wanted, found: func(secret string) {
 		secret = strings.TrimSuffix(secret, "…") // of a text that was cut
-		if len(secret) >= minValue && !isMarked(secret) && !slices.Contains(values, secret) {
+		if len(secret) >= minValue && strings.Trim(secret, " .") != "" && !isMarked(secret) && !slices.Contains(values, secret) {
 			values = append(values, secret)
 		}
 	}}
@@ -274,7 +274,11 @@ func encodings(secret string) (list []string) {
 		secret: true, inQuery: true, strings.ReplaceAll(inQuery, "+", "%20"): true, strings.NewReplacer("+", "%20", "%2F", "/").Replace(inQuery): true,
 	}
 	quoted := inJSON(secret)
-	for _, text := range []string{quoted, toASCII(quoted)} {
+	forms := []string{quoted, toASCII(quoted)}
+	if escaped, err := json.Marshal(secret); err == nil { // as Go's programs write it, with the signs of HTML as escapes
+		forms = append(forms, string(escaped[1:len(escaped)-1]))
+	}
+	for _, text := range forms {
 		written[text], written[strings.ReplaceAll(text, "/", `\/`)] = true, true
 	}
 	for text := range written {

@@ -422,6 +422,7 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		"dump(xxd, 2)", "dump(xxd, 1)", "dump(xxd, 4)", "dump(hexdump, ' ')", "json.dumps(dump(xxd, 2))", "repr(dump(hexdump, ' '))",
 		"json.dumps(json.dumps(json.dumps(json.dumps(s))))", "'50%25 &lt; \\\\xe9 ' + json.dumps(json.dumps(json.dumps(json.dumps(s))))",
 		"'%41 &amp; \\\\n \\\\xe9 ' + json.dumps(json.dumps(json.dumps(s)))",
+		"base64.b64encode(json.dumps({'a': s}, ensure_ascii=False).replace('<', '\\\\u003c').replace('>', '\\\\u003e').replace('&', '\\\\u0026').encode()).decode()",
 		"base64.b64encode(json.dumps({'a': s}).encode()).decode()", "base64.b64encode(json.dumps({'ab': s}, ensure_ascii=False).encode()).decode()", "json.dumps(s).encode().hex()",
 		"base64.b64encode(('q=' + urllib.parse.quote(s)).encode()).decode()", "base64.b64encode(urllib.parse.quote_plus(s).encode()).decode()", "base64.b64encode(urllib.parse.quote(s, safe='').encode()).decode()",
 		"pprint.pformat({'key': s.encode()}, width=30)", "json.dumps({'a': [json.dumps({'b': s})]}, indent=1)",
@@ -520,7 +521,10 @@ func TestMemory_KeepsTextsThatOnlyResembleASecret(t *testing.T) {
 		assert.Equal(t, text, clean)
 		assert.Zero(t, count)
 	}
-	clean, _ := knowing.Text(`x \u005ak3Vq9TxW1bLr7Yd0HsP5nM\u0063\u0064 "` + randomA + `": \` + randomA + `\`)
+	dots := `{"password": " ...", "api_key": ` + "\n" + randomA + ` and more ...`
+	clean, _ := knowing.Text(dots)
+	assert.Contains(t, clean, "and more ...")
+	clean, _ = knowing.Text(`x \u005ak3Vq9TxW1bLr7Yd0HsP5nM\u0063\u0064 "` + randomA + `": \` + randomA + `\`)
 	assert.Equal(t, `x [redacted: secret]\u0064 "[redacted: secret]": \[redacted: secret]\`, clean)
 }
 
