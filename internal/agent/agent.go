@@ -391,9 +391,9 @@ func withoutUses(blocks []types.ContentBlock) []types.ContentBlock {
 	return kept
 }
 
-// handleEmptyAnswer handles an answer with neither text nor a tool call. The model is asked again. But if a
-// content policy withheld the answer and the answer before it brought no progress either, the next model is asked or
-// the investigation ends.
+// handleEmptyAnswer handles an answer with neither text nor a tool call. The model is asked again, and the next model after maxStrikes
+// answers without progress. But if a content policy withheld the answer and the answer before it brought no progress either, the next
+// model is asked or the investigation ends.
 func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	reason := types.StopReason(round.StopReason)
@@ -401,6 +401,10 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	isWithheld := isFiltered || reason == types.StopReasonGuardrailIntervened
 	if !isWithheld || r.state.Strikes == 1 {
 		round.Note = "the answer had no usable content (" + round.StopReason + ")"
+		if r.state.Strikes >= maxStrikes && r.state.Concluding == "" && r.nextModel(investigation.CauseUnavailable, explainEmpty(r.modelID(), reason)) {
+			r.state.Strikes = 0
+			return false
+		}
 		r.state.Talk.Say(r.task.retryPrompt(reason))
 		return false
 	}
@@ -411,6 +415,12 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	}
 	r.endWithoutReport(why)
 	return true
+}
+
+// explainEmpty returns why a model was given up whose answers were empty, for the reader.
+func explainEmpty(modelID string, reason types.StopReason) string {
+	return fmt.Sprintf("Model %s answered without content (%s), also when it was asked again. Set BedrockModelId to another model, "+
+		"or report this to the alarmtriage project.", modelID, reason)
 }
 
 // explainWithheld returns why a withheld answer ended the investigation, for the reader.

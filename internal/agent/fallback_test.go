@@ -70,6 +70,38 @@ func TestFallback_PermanentErrorIsNotRetried(t *testing.T) {
 	}
 }
 
+// A model that answers without content is asked again. After the third answer without progress, the next model is asked.
+func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
+	empty, unknown := model.Step{StopReason: "end_turn"}, model.Step{Tools: []model.ToolUse{{Name: "launch", Input: map[string]any{}}}}
+	found := []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}
+	tests := []struct {
+		name  string
+		steps []model.Step
+		want  []string
+	}{
+		{"from the beginning", append([]model.Step{empty, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
+		{"after a call", []model.Step{found[0], empty, empty, empty, found[1]}, []string{sonnet, sonnet, sonnet, sonnet, novaLite}},
+		{"after a tool that does not exist", append([]model.Step{unknown, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
+		{"twice", append([]model.Step{empty, empty}, found...), []string{sonnet, sonnet, sonnet, sonnet}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := record("{}")
+			server, err := run(t, model.Script{Steps: tt.steps}, &fakeTool{output: "disk usage 100 %"}, rec, nil, twoModels)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, askedModels(server))
+			assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+			if tt.want[len(tt.want)-1] == sonnet {
+				assert.Empty(t, rec.Fallbacks)
+				return
+			}
+			require.Len(t, rec.Fallbacks, 1)
+			assert.Equal(t, investigation.CauseUnavailable, rec.Fallbacks[0].Cause)
+			assert.Contains(t, rec.Fallbacks[0].Why, "answered without content")
+		})
+	}
+}
+
 func TestFallback_RecordsWhyEachModelFailed(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{
