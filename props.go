@@ -212,8 +212,8 @@ type AlarmTriageProps struct {
 	// allow `s3:PutObject` to the service logging.s3.amazonaws.com in its policy, and acknowledge CDK's warning
 	// `@aws-cdk/aws-s3:accessLogsPolicyNotAdded` on ReportsBucket(). Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
-	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report about a day
-	// later. A whole number of days, 1 or more. Default: indefinitely.
+	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report one to three
+	// days later. A whole number of days, 1 or more. Default: indefinitely.
 	ReportsRetention awscdk.Duration
 	// Removal policy of table and bucket. Not SNAPSHOT. Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
