@@ -230,7 +230,9 @@ func (l *learner) learnBody(body []byte) {
 	if body[0] == '<' {
 		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body)), 0); err == nil {
 			l.learnValue("", tree, false, 0)
-			return
+			if isAnswerOfAPI(body) {
+				return
+			}
 		}
 	}
 	var decoded any
@@ -238,7 +240,16 @@ func (l *learner) learnBody(body []byte) {
 		l.learnValue("", decoded, false, 0)
 		return
 	}
-	l.searchText(string(body)) // truncated, or in another format
+	l.searchText(string(body)) // truncated, in another format, or XML with attributes
+}
+
+// maxNamespace is the length in bytes of the beginning of an answer in XML that has its namespace.
+const maxNamespace = 1000
+
+// isAnswerOfAPI reports whether a document in XML is the answer of an operation, which has no attributes, and no text beside elements. A
+// document of somebody else, such as an object of S3, can have them.
+func isAnswerOfAPI(body []byte) bool {
+	return bytes.Contains(body[:min(len(body), maxNamespace)], []byte("amazonaws.com/doc/"))
 }
 
 // elements converts the content of an XML element to the form of decoded JSON: a text, or the children by

@@ -78,6 +78,10 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		{"a key in several events, newest first", `{"events":[{"message":"` + randomB + `"},{"message":"-----END PRIVATE KEY-----"},{"message":"` + randomA + `"},{"message":"-----BEGIN PRIVATE KEY-----"}]}`, []string{randomA}},
 		{"a value below the name of a secret", `{"MAIL_PASSWORD":{"value":"` + randomA + `","origin":"env"}}`, []string{randomA}},
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
+		{"attributes of XML", `<configuration><add key="DbPassword" value="` + randomA + `"/><db user="app" password="hunter2hunter2"/></configuration>`, []string{randomA, "hunter2hunter2"}},
+		{"a comment in XML", `<?xml version="1.0"?><c><!-- password=` + randomA + ` --><name>orders</name></c>`, []string{randomA}},
+		{"a property list", `<plist><dict><key>password</key><string>` + randomA + `</string></dict></plist>`, []string{randomA}},
+		{"text beside elements", `<p>password=` + randomA + ` <b>12</b></p>`, []string{randomA}},
 		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
 		{"a compressed answer", small.String(), []string{randomA}},
 	} {
