@@ -79,7 +79,6 @@ func TestKnowing_EndsAtTheDeadlineWithLongSecrets(t *testing.T) {
 		{16 << 10, 500},
 		{maxSecret - 100, 80},
 		{maxSecret + 100, 80},
-		{8 << 20, 1},
 	} {
 		var m Memory
 		for i := range c.answers {
