@@ -113,9 +113,14 @@ func (t *Table) cover(
 		}
 	}
 	isParked := len(i.bytes(attrParked)) > 0
-	delivering := i.time(attrDelivering)
-	isKilled := !delivering.IsZero() && !delivering.After(now.Add(-deliveryTakes))
-	isRunning := i.text(attrState) == stateRunning && !isParked && !isKilled && !i.flag(attrUndecided) && i.time(attrUntil).After(now)
+	isRunning := i.text(attrState) == stateRunning && !isParked && !i.isDeliveryOver(now) && !i.flag(attrUndecided) && i.time(attrUntil).After(now)
+	if isRunning {
+		isLeft, err := t.isLeft(ctx, i)
+		if err != nil {
+			return false, time.Time{}, err
+		}
+		isRunning = !isLeft
+	}
 	isReported := i.text(attrState) == stateDone && i.time(attrStarted).After(now.Add(-togetherFor))
 	if isRunning || isReported {
 		return false, i.time(attrStarted), nil

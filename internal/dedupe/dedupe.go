@@ -18,6 +18,7 @@
 //	running, lease valid    its owner (Lambda retries with the same request id)
 //	  waits for a hand-over the fresh invocation, or the former owner; whoever is first raises the attempt and is then the
 //	                        only owner, so that the other one is a duplicate
+//	  delivered, not settled after the window, every other transition
 //	running, lease expired  every event of the alarm
 //	freed, with or without  every event of the alarm
 //	  a parked record
@@ -259,7 +260,13 @@ func (t *Table) claimOne(
 			return nil, nil, err
 		}
 	}
-	if !takeable(current, owner, now) || onlyOwn && current.text(attrID) != id {
+	isFree := takeable(current, owner, now)
+	if !isFree && !current.time(attrWindow).After(now) && !current.isKnown(transition) {
+		if isFree, err = t.isLeft(ctx, current); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !isFree || onlyOwn && current.text(attrID) != id {
 		err := t.relyOn(ctx, KeyOf(alarm), current, transition)
 		switch {
 		case errors.Is(err, ErrLost), current.gaveWayAfter(now) && !isSameTransition(current.text(attrTransition), transition):
@@ -303,9 +310,7 @@ func (i item) wasCovered(transition string) bool {
 	if i.text(attrState) != stateDone || i.text(attrCoveredBy) == "" || i.text(attrReport) == "" {
 		return false
 	}
-	of := i.text(attrTransition)
-	return isSameTransition(transition, of) || isTransitionTime(transition) && isTransitionTime(of) && transition < of ||
-		i.isRepeat(i.text(attrID), transition)
+	return i.isKnown(transition)
 }
 
 // isRepeat reports whether the transition was counted as a repeat of the investigation with this id.
@@ -350,6 +355,40 @@ func takeable(i item, owner string, now time.Time) bool {
 		return i.isOwner(owner) || i.text(attrOwner) == ownerOfEarlier(owner) || !i.time(attrUntil).After(now)
 	}
 	return false
+}
+
+// isLeft reports whether the lease of the item is valid although no invocation works on its investigation: the report was delivered,
+// and that could not be recorded. The item of an alarm that a composite alarm covers is settled with that of the composite alarm, so
+// it is left if the composite alarm's item does not have the investigation any more.
+func (t *Table) isLeft(ctx context.Context, i item) (bool, error) {
+	if i.text(attrState) != stateRunning {
+		return false, nil
+	}
+	if parent := i.text(attrCoveredBy); parent != "" {
+		of, err := t.read(ctx, parent)
+		if err != nil {
+			return false, err
+		}
+		if of.text(attrID) != i.text(attrID) || of.text(attrState) != stateRunning {
+			return true, nil
+		}
+		i = of
+	}
+	return i.whole(attrDeliverer) == i.whole(attrAttempt) && i.isDeliveryOver(t.now()), nil
+}
+
+// isDeliveryOver reports whether a delivery began that must have ended, with success or because its invocation was killed.
+func (i item) isDeliveryOver(now time.Time) bool {
+	began := i.time(attrDelivering)
+	return !began.IsZero() && !began.After(now.Add(-deliveryTakes))
+}
+
+// isKnown reports whether the transition is that of the item's investigation, or before it if a composite alarm covers the alarm, or
+// was counted as a repeat.
+func (i item) isKnown(transition string) bool {
+	of := i.text(attrTransition)
+	isBefore := i.text(attrCoveredBy) != "" && isTransitionTime(transition) && isTransitionTime(of) && transition < of
+	return isBefore || isSameTransition(transition, of) || i.isRepeat(i.text(attrID), transition)
 }
 
 // isOwner reports whether owner holds the lease, or handed it over to an invocation that has not begun.
@@ -572,7 +611,7 @@ func (i item) isHeldBy(c *Claim) bool {
 // Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery, which it records: from then
 // on, a composite alarm does not take the lease. A finished investigation is therefore confirmed before its checkpoint is saved.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
-	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
+	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now, delivering_attempt = :attempt", values{":now": millis(t.now())})
 }
 
 // Holds returns [ErrLost] if c no longer holds the claim. Unlike [Table.Confirm], it changes nothing.

@@ -30,7 +30,8 @@ const (
 	attrParked      = "parked"       // a finished record that could not be stored or sent
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
-	attrDelivering  = "delivering" // when the last delivery began
+	attrDelivering  = "delivering"         // when the last delivery began
+	attrDeliverer   = "delivering_attempt" // the attempt that began it
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
 	attrGaveWay     = "gave_way"        // latest transition that gave way to a triggering alarm, or was a repeat that attrPast counts
