@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"math"
 	"slices"
@@ -152,20 +153,23 @@ func (t *Table) CostReached(ctx context.Context, started time.Time, day Day) (bo
 func micros(usd float64) int64 { return int64(math.Round(usd * 1e6)) }
 
 // FirstOfDay records that a limit was reached on the UTC day of at. It reports whether that was not recorded before, so
-// that exactly one notification is sent.
+// that exactly one notification is sent. If the answer to the write is lost, the SDK sends the write again, which fails: the item then
+// has the name that this call gave to its write.
 func (t *Table) FirstOfDay(ctx context.Context, limit Limit, at time.Time) (first bool, err error) {
+	write := rand.Text()
 	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                &t.name,
 		Key:                      key(dayKey(at)),
-		UpdateExpression:         aws.String("ADD #notified :entry SET #expires = :expires"),
+		UpdateExpression:         aws.String("ADD #notified :entry SET #expires = :expires, #write = :write"),
 		ConditionExpression:      aws.String("attribute_not_exists(#notified) OR NOT contains(#notified, :limit)"),
-		ExpressionAttributeNames: map[string]string{"#notified": attrDayNotified, "#expires": config.TableTTL},
+		ExpressionAttributeNames: map[string]string{"#notified": attrDayNotified, "#expires": config.TableTTL, "#write": attrDayWrite + string(limit)},
 		ExpressionAttributeValues: values{
-			":entry": set(string(limit)), ":limit": text(string(limit)), ":expires": whole(at.Add(keepDay).Unix()),
+			":entry": set(string(limit)), ":limit": text(string(limit)), ":expires": whole(at.Add(keepDay).Unix()), ":write": text(write),
 		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if _, failed := awsapi.ConditionFailed(err); failed {
-		return false, nil
+	if old, failed := awsapi.ConditionFailed(err); failed {
+		return item(old).text(attrDayWrite+string(limit)) == write, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("record the limit in table %s: %w", t.name, err)

@@ -47,6 +47,7 @@ const (
 	attrDaySettled  = "settled"         // of a "day#" item: string set of the ids whose real cost is counted, by older versions
 	attrDayCost     = "cost_"           // of a "day#" item, followed by an id: what the investigation cost so far
 	attrDayNotified = "notified"        // of a "day#" item: string set of the limits whose notification was sent
+	attrDayWrite    = "notified_by_"    // of a "day#" item, followed by a limit: name of the write that recorded the limit
 	attrOffReason   = "reason"          // of the item of the kill switch
 
 	// attrFeedback is the beginning of attributes that hold what humans reported about the alarm's past investigations. The

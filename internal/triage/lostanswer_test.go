@@ -188,6 +188,23 @@ func TestLostAnswer_CompositeAlarmGivesWayAllTheSame(t *testing.T) {
 	}
 }
 
+func TestLostAnswer_LimitOfTheDayIsNotifiedOnce(t *testing.T) {
+	writesOf := func(lost int) int {
+		b := newDailyHarness(t, 1)
+		b.mustInvestigate(t, "1", action("a", 1))
+		db := &repeatingDB{DynamoDB: &b.DB, lost: lost}
+		b.Table = dedupe.New(db, "investigations", time.Hour, b.clock.now)
+		b.mustInvestigate(t, "2", action("b", 1))
+		b.mustInvestigate(t, "3", action("c", 1))
+		assert.Len(t, b.notices(), 1, "write %d", lost)
+		return db.writes
+	}
+	writes := writesOf(0)
+	for lost := 1; lost <= writes; lost++ {
+		writesOf(lost)
+	}
+}
+
 // The table can be replaced by an empty one, or somebody deletes the alarm's item. That is no other invocation's doing.
 func TestLostItem_ReportIsDelivered(t *testing.T) {
 	b := newHarness(t)
