@@ -54,6 +54,8 @@ var behaviors = []struct {
 	{name: "dataclasses and pickling work", code: "import pickle\n@dataclass\nclass P:\n    x: int\nresult = pickle.loads(pickle.dumps(P(3))).x", result: "3"},
 	{name: "threads work", code: "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(16) as pool:\n    result = sum(pool.map(lambda n: n * n, range(10)))", result: "285"},
 	{name: "files can be written and read", code: "open('f.csv', 'w').write('a,b\\n1,2\\n')\nresult = list(csv.DictReader(open('f.csv')))", result: `[{"a": "1", "b": "2"}]`},
+	{name: "files can be moved between directories", code: "import shutil\nfor d in ('a/b', 'c', 'd'): os.makedirs(d)\nfor f in ('a/f', 'a/b/g'): open(f, 'w').write(f)\nos.rename('a/f', 'c/f'); os.replace('a/b', 'c/b'); shutil.move('c/b', 'd'); os.link('c/f', 'd/h')\nresult = [open(f).read() for f in ('c/f', 'd/b/g', 'd/h')] + os.listdir('a')",
+		result: `["a/f", "a/b/g", "a/f"]`},
 	{name: "asyncio works", code: "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    return 7\nresult = asyncio.run(f())", result: "7"},
 	{name: "clients can be created", code: "c = boto3.client('logs')\nresult = [c.meta.region_name, boto3.Session().region_name, boto3.resource('s3').meta.service_name]", result: `["eu-west-1", "eu-west-1", "s3"]`},
 	{name: "the main guard of scripts works", code: "if __name__ == '__main__':\n    result = 'ran'", result: `"ran"`},

@@ -147,9 +147,11 @@ func TestSupervisor_FilesOutsideTheScratchDirectoryStayUnchanged(t *testing.T) {
 			answer := w.run(disarm+`
 path = `+strconv.Quote(file)+`
 raw = path.encode()
+open("own", "w").close()
 for f in (lambda: os.truncate(path, 0), lambda: posix.truncate(path, 0), lambda: os.open(path, os.O_RDONLY | os.O_TRUNC),
           lambda: os.open(path, 3 | os.O_TRUNC), lambda: open(path, "w"), lambda: os.chmod(path, 0o777), lambda: posix.chmod(path, 0o777),
           lambda: posix.fchmod(os.open(path, os.O_RDONLY), 0o777), lambda: posix.chown(path, -1, os.getgid()),
+          lambda: os.rename(path, "moved"), lambda: os.rename("own", path), lambda: (os.link(path, "linked"), open("linked", "w")),
           lambda: posix.utime(path, (0, 0)), lambda: os.chmod(os.path.dirname(path), 0o777), lambda: posix.chmod(os.path.dirname(path), 0o777),
           lambda: native("truncate", raw, 0), lambda: native("chmod", raw, 0o777), lambda: native("open", raw, os.O_RDONLY | os.O_TRUNC)):
     print(attempt(f))`, 20)

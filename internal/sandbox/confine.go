@@ -177,12 +177,16 @@ const (
 
 // landlock restricts this thread: it may read the readable paths, or everywhere except in the kernel's own file systems if
 // there are none, and write only in scratch. It uses the access rights of the first version, which every kernel with
-// Landlock supports.
+// Landlock supports, and, if the kernel has it, the right to move files between directories.
 func landlock(scratch string, readable []string) error {
 	if err := noNewPrivileges(); err != nil {
 		return err
 	}
-	rules := unix.LandlockRulesetAttr{Handled_access_fs: landlockRead | landlockWrite}
+	write := uint64(landlockWrite)
+	if landlockVersion() >= landlockVersionOfRefer {
+		write |= unix.LANDLOCK_ACCESS_FS_REFER
+	}
+	rules := unix.LandlockRulesetAttr{Handled_access_fs: landlockRead | write}
 	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
 		uintptr(unsafe.Pointer(&rules)), unsafe.Sizeof(rules.Handled_access_fs), 0)
 	if errno != 0 {
@@ -198,7 +202,7 @@ func landlock(scratch string, readable []string) error {
 	if err := allowReading(int(ruleset), readable); err != nil {
 		return err
 	}
-	for path, access := range map[string]uint64{scratch: landlockRead | landlockWrite, "/dev/null": landlockFile,
+	for path, access := range map[string]uint64{scratch: landlockRead | write, "/dev/null": landlockFile,
 		"/dev/urandom": unix.LANDLOCK_ACCESS_FS_READ_FILE} {
 		if err := allow(int(ruleset), path, access); err != nil {
 			return err
@@ -208,6 +212,18 @@ func landlock(scratch string, readable []string) error {
 		return errno
 	}
 	return nil
+}
+
+// landlockVersionOfRefer is the first version that lets a rule permit moves and links between directories. Earlier ones refuse them.
+const landlockVersionOfRefer = 2
+
+// landlockVersion returns the kernel's version of Landlock, or 0 without it.
+func landlockVersion() int {
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return 0
+	}
+	return int(version)
 }
 
 // everywhere returns every top-level path except those of the kernel's own file systems and the scratch directory.
