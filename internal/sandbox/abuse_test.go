@@ -198,6 +198,19 @@ while True: pass`, seconds: 2, kind: "TimeLimit", output: "at line 2"},
         while True: pass
     except BaseException: pass`, seconds: 2, kind: "TimeLimit"},
 	{name: "time: sleep", code: `time.sleep(3600)`, seconds: 2, kind: "TimeLimit", output: "at line 1"},
+	{name: "time: an alarm of the code", code: `import signal
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+while True: pass`, kind: "AlarmClock", output: "line 3"},
+	{name: "time: an alarm of the code that has a handler", code: `import signal
+def ring(*_): raise ValueError("mine")
+signal.signal(signal.SIGALRM, ring)
+signal.alarm(1)
+while True: pass`, kind: "ValueError", output: "mine"},
+	{name: "time: alarms of the code that are swallowed", code: `import signal
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+try: time.sleep(3600)
+except BaseException as error: print(type(error).__name__)
+while True: pass`, seconds: 2, kind: "TimeLimit", output: "AlarmClock\nError: time limit of"},
 	{name: "time: sleep with signals blocked", code: `import signal
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))

@@ -38,6 +38,10 @@ class TimeLimit(BaseException):
     """The call's time is up. It is not an Exception because the code may catch those."""
 
 
+class AlarmClock(BaseException):
+    """An alarm of the code rang for which it has no handler. Elsewhere, this ends the process."""
+
+
 class Descriptors(NamedTuple):
     """The files of one call, as received from the supervisor."""
 
@@ -186,8 +190,14 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
     """Raises TimeLimit in the main thread at the limit. If the code swallows it, the next alarm ends the process."""
     clock = _Clock(seconds)
     filename = source.FILENAME
+    now, set_timer = time.monotonic, signal.setitimer
+    end = now() + seconds
 
     def on_alarm(signum: int, frame: Optional[types.FrameType]) -> None:
+        left = end - now()
+        if left > 0:  # the code has replaced the timer
+            set_timer(signal.ITIMER_REAL, left, ALARM_REPEAT)
+            raise AlarmClock("an alarm that the code set (signal.alarm or signal.setitimer) rang, and the code has no handler for SIGALRM")
         first = not clock.line
         while frame is not None and frame.f_code.co_filename != filename:
             frame = frame.f_back
@@ -197,7 +207,7 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
         leave(_failure(TIME_LIMIT, clock.text()))
 
     signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_REPEAT)
+    set_timer(signal.ITIMER_REAL, seconds, ALARM_REPEAT)
     return clock
 
 
