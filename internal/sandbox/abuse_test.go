@@ -186,6 +186,15 @@ def f(): f()
 f()`, seconds: 10},
 	{name: "memory: recursion", code: `def f(): f()
 f()`, kind: "RecursionError"},
+	{name: "memory: recursion with a higher limit", code: `sys.setrecursionlimit(5_000)
+def f(): f()
+f()`, kind: "RecursionError", output: "Previous line repeated 1997 more times"},
+	{name: "memory: code that is nested too deeply", code: `text = "Parser stack overflowed - Python source too complex to parse"
+if sys.version_info < (3, 13): raise MemoryError(text) # which has no text in earlier versions
+eval("-" * 10**5 + "1")`, kind: "MemoryError", output: "too complex to parse"},
+	{name: "memory: an error that has no text", code: `class E:
+    def __str__(self): raise ValueError
+raise MemoryError(E())`, kind: "MemoryLimit"},
 	{name: "memory: lifting the limit", code: `import resource
 resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))`, kind: "ValueError"},
 	{name: "memory: parsing a very large number", code: `int("9" * 10**6)`, kind: "ValueError"},

@@ -23,6 +23,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from . import confine, dates, modules, place, source, values
 
 MAX_ERROR = 64_000  # characters of an error text; the supervisor, which redacts it, shows less
+MAX_FRAMES = 2_000  # the last frames of a traceback that are formatted, twice as many as Python permits by default
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
 
 # Kinds of failure that the supervisor reports too. All others are named after their exception class.
@@ -276,7 +277,7 @@ class _Failures:
     def __call__(self, error: BaseException, notes: List[str]) -> Dict[str, Any]:
         if isinstance(error, TimeLimit):
             return _failure(TIME_LIMIT, self._clock.text(), notes)
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) and not _is_too_nested(error):
             self._lift()
             where = _line(error)
             return _failure(
@@ -290,9 +291,9 @@ class _Failures:
     def _traceback(self, error: BaseException) -> str:
         """Returns the traceback without the frames of the harness."""
         try:
-            exception = self._format.from_exception(error)
+            exception = self._format.from_exception(error, limit=-MAX_FRAMES)
         except BaseException as second:
-            return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
+            return f"{type(error).__name__}{_line(error)} (formatting it failed with {type(second).__name__})"
         left: List[Optional[traceback.TracebackException]] = [exception]
         while left:
             one = left.pop()
@@ -311,6 +312,11 @@ def _hints(error: BaseException) -> List[str]:
     if type(error) is NameError and isinstance(name, str) and name.isidentifier():
         return [f"{name} is not defined in this call: variables, functions, and imports of earlier calls do not exist"]
     return []
+
+
+def _is_too_nested(error: MemoryError) -> bool:
+    """Reports whether Python's parser raised the error because a text is nested too deeply, with memory left."""
+    return type(error) is MemoryError and any(type(text) is str and text.startswith("Parser stack overflowed") for text in error.args)
 
 
 def _line(error: BaseException) -> str:
