@@ -152,7 +152,7 @@ class Lambda(Looks):
     def test_a_version_that_receives_a_part_of_the_invocations_is_compared(self) -> None:
         versions = [{"Version": "4", "Timeout": 30, "LastModified": "2026-08-01T00:00:00.000+0000"}, {"Version": "5", "Timeout": 3, "LastModified": "2026-08-04T12:30:00.000+0000"}]
         answers = {**self.answers, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "4", "RoutingConfig": {"AdditionalVersionWeights": {"5": 0.1}}}]}}
-        for listed in ({"Versions": versions}, {"Versions": [{"Version": f"{1000 + i}"} for i in range(200)]}):  # of many versions, the listing lacks the newest
+        for listed in ({"Versions": versions}, {"Versions": [{"Version": f"{1000 + i}"} for i in range(200)], "NextMarker": "200"}):  # of many versions, the listing lacks the newest
             answers["lambda.list_versions_by_function"] = listed
             answers["lambda.get_function_configuration"] = lambda request: next(
                 (one for one in versions if one["Version"] == request.get("Qualifier")), {"FunctionName": "orders", "Role": "r"})
@@ -167,10 +167,13 @@ class Lambda(Looks):
             return {"FunctionName": "orders", "Timeout": 3, "Role": "r", "LastModified": "2026-08-04T12:30:00.000+0000"}
 
         answers = {**self.answers, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "1153"}]}, "lambda.get_function_configuration": read,
-                   "lambda.list_versions_by_function": {"Versions": [{**read({}), "Version": "$LATEST"}, *({"Version": f"{i}", "Timeout": 9} for i in range(1, 200))]}}
-        self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)))
-        answers["lambda.list_aliases"] = {"Aliases": []}
-        self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)))
+                   "lambda.list_versions_by_function": {"Versions": [{**read({}), "Version": "$LATEST"}, *({"Version": f"{i}", "Timeout": 9} for i in range(1, 200))],
+                                                        "NextMarker": "200"}}
+        for aliases in ([{"Name": "live", "FunctionVersion": "1153"}], [], [{"Name": "live", "FunctionVersion": "$LATEST"}]):
+            answers["lambda.list_aliases"] = {"Aliases": aliases}
+            self.assertNotIn("differs from version", "\n".join(self.see(lambda_functions, "orders", answers)), aliases)
+        del answers["lambda.list_versions_by_function"]["NextMarker"]  # these are all versions
+        self.assertIn("version $LATEST differs from version 199: Timeout 3 (before: 9)", "\n".join(self.see(lambda_functions, "orders", answers)))
 
     def test_variables_that_cannot_be_decrypted_come_first(self) -> None:
         key = f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"

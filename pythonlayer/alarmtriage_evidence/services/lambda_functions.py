@@ -20,7 +20,7 @@ COST = f"six metrics of GetMetricData; if it is throttled, {THROTTLED_COST}"
 # Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
 HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "lambda:ListAliases", *LOG_READS)
 HOP_COST = f"six of each function behind it; if one is throttled, {THROTTLED_COST}"
-MAX_VERSIONS = 200
+MAX_VERSIONS = 200  # with the unpublished one
 MAX_UNLISTED = 2  # versions beyond these that aliases use
 UNUSED = 60  # most weight of a change of the unpublished version if aliases use others
 
@@ -191,8 +191,7 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     aliases = _aliases(ctx, name)
     used = _used(aliases)
     known = {str(version.get("Version")) for version in listed}
-    is_cut = len(known) >= MAX_VERSIONS or not listed.is_complete  # the listing begins with the oldest ones
-    if is_cut:
+    if not listed.is_complete:  # the listing begins with the oldest ones
         for version in [one for one in used if one.isdigit() and one not in known][:MAX_UNLISTED]:
             try:
                 listed += [{**_version(ctx, name, wanted), "Version": wanted} for wanted in (version, str(int(version) - 1))]
@@ -201,7 +200,9 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    compared = used or ([] if is_cut or not aliases.is_complete else ["$LATEST"])
+    compared = used or (["$LATEST"] if aliases.is_complete else [])
+    if not listed.is_complete:  # the published version before it may not be known
+        compared = [version for version in compared if version != "$LATEST"]
     yield from _differences(ctx, about, listed, compared)
     for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
