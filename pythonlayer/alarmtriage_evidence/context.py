@@ -278,15 +278,19 @@ class Context:
         times = sorted({at for result in results for at in result.get("Timestamps", [])})
         # A datapoint covers the time to the next one: five minutes of an EC2 instance without detailed monitoring.
         step = min((b - a for a, b in zip(times, times[1:])), default=minute) if namespace == "AWS/EC2" else minute
-        step = min(max(step, minute), LATE)
-        last = times[-1] if times else middle
-        due = self.now - LATE - (step - minute)  # datapoints of periods that began before have arrived
-        if last + step < due:  # the resource has stopped, and the minutes without data count
-            covered = due
-        else:  # a datapoint of a period that began before the onset says nothing about the time after it
-            covered = last + step if last >= middle else middle
-        covered = min(end, max(covered, middle))
+        covered = self.covered(times[-1] if times else None, min(max(step, minute), LATE))
         return found, covered  # type: ignore[return-value]
+
+    def covered(self, last: Optional[datetime], step: timedelta = timedelta(minutes=1)) -> datetime:
+        """Returns the end of the time after the onset that metrics cover whose newest datapoint, of `step`, began at `last`."""
+        _, onset, end = self.windows()
+        last = last or onset
+        due = (self.now - LATE - (step - timedelta(minutes=1))).replace(second=0, microsecond=0)  # datapoints of periods that ended before have arrived
+        if last + step < due:  # the resource has stopped, and the minutes without data count
+            found = due
+        else:  # a datapoint of a period that began before the onset says nothing about the time after it
+            found = last + step if last >= onset else onset
+        return min(end, max(found, onset))
 
     def windows(self) -> Tuple[datetime, datetime, datetime]:
         """Returns the start of the period before the onset, the onset, and the end of the period after it.

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, List, Optional
 
+from alarmtriage_evidence.context import Onset
 from alarmtriage_evidence.services import rds
 
 from . import fake_aws
@@ -27,10 +28,10 @@ def statements(totals: Totals, group: str = "db.sql_tokenized") -> List[Dict[str
             for i, (text, total) in enumerate(totals.items())]
 
 
-def points(before: Optional[float], after: Optional[float]) -> Dict[str, Any]:
-    """Stages GetResourceMetrics. Periods without data have no value."""
+def points(before: Optional[float], after: Optional[float], minutes: int = 7) -> Dict[str, Any]:
+    """Stages GetResourceMetrics with so many minutes after the onset. Periods without data have no value."""
     shown = [{"Timestamp": ONSET + i * MINUTES, **({} if value is None else {"Value": value})}
-             for i, value in ((-3, before), (-2, before), (-1, None), (0, after), (1, after))]
+             for i, value in ((-3, before), (-2, before), (-1, None), *((i, after) for i in range(minutes)))]
     return {"Identifier": "db-ORDERS-1", "AlignedStartTime": FIRED, "AlignedEndTime": FIRED, "MetricList": [{"Key": {"Metric": "db.load.avg"}, "DataPoints": shown}]}
 
 
@@ -90,6 +91,25 @@ class PerformanceInsights(Staged):
         keys = {"db.wait_event": ([], []), "db.sql_tokenized": (statements({"SELECT 99 FROM t": 8.0}), statements(many))}
         texts = self.see(rds, "orders-1", self.staged(instance(), keys))
         self.assertIn("8 average active sessions from 2026-08-04T12:34:00Z to 2026-08-04T12:41:00Z, at most 6 in the 30 minutes before", "\n".join(texts))
+
+    def test_minutes_whose_data_has_not_arrived_do_not_count(self) -> None:
+        for fired, minutes, until in ((FIRED, 7, "12:41:00"), (FIRED, 4, "12:38:00"), (FIRED, 0, "12:36:00"), (FIRED + 3 * MINUTES, 0, "")):
+            aws = FakeAWS(self.staged(instance(), self.KEYS, points(1.0, 9.0, minutes)))
+            ctx = context(aws, time=fired.timestamp())
+            ctx.onsets.append(Onset(fired - 2 * MINUTES, MINUTES))
+            texts = [one.text for one in look(rds, ctx, "orders-1")[0]]
+            ends = {request["EndTime"] for name, request in aws.requests if name == "pi.describe_dimension_keys"}
+            self.assertEqual(bool(until), any(text.startswith("top wait events") for text in texts), (minutes, texts))
+            if until:
+                self.assertIn(FIRED.replace(hour=int(until[:2]), minute=int(until[3:5])), ends)
+                self.assertTrue(any(f"to 2026-08-04T{until}Z" in text for text in texts if text.startswith("SQL digest")), texts)
+            else:
+                self.assertIn("database load in average active sessions: no data yet after 2026-08-04T12:37:00Z, 1 in the 30 minutes before", texts)
+
+    def test_the_load_of_a_minute_counts_where_the_minute_began(self) -> None:
+        aws = FakeAWS(self.staged(instance(), self.KEYS))
+        look(rds, context(aws), "orders-1")
+        self.assertEqual(["START_TIME"], [request["PeriodAlignment"] for name, request in aws.requests if name == "pi.get_resource_metrics"])
 
     def test_it_is_off(self) -> None:
         for found in (instance(PerformanceInsightsEnabled=False), {k: v for k, v in instance().items() if k != "PerformanceInsightsEnabled"}):

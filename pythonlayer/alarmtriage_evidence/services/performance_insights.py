@@ -5,6 +5,7 @@ password of CREATE USER, so a statement ends here at its first quoted text. The 
 """
 
 import re
+from datetime import datetime
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from alarmtriage_tool.words import beginning
@@ -49,33 +50,52 @@ def load(ctx: Context, about: str, instance: Mapping[str, Any]) -> Iterator[Obse
         if instance.get("Engine") != "neptune":
             yield Observation(about, "configuration", "Performance Insights is off, so its load by SQL statement and wait event is not known", 15)
         return
-    start, onset, end = ctx.windows()
-    found = ctx.pages(f"load of {about}", ctx.client("pi").get_resource_metrics, "MetricList", MOST_KEYS, **_request(instance),
-                      MetricQueries=[{"Metric": _METRIC}], StartTime=start, EndTime=end, PeriodInSeconds=60)
+    found = _load(ctx, about, instance)
     if not found.is_complete:
         return
+    _, onset, _ = ctx.windows()
     halves: Dict[bool, List[float]] = {False: [], True: []}
-    for series in found:
-        for point in series.get("DataPoints") or []:
-            if point.get("Value") is not None:
-                halves[point["Timestamp"] >= onset].append(point["Value"])
+    for at, value in found:
+        halves[at >= onset].append(value)
     before, after = (sum(half) / len(half) if half else None for half in (halves[False], halves[True]))
-    yield from numbers(ctx, about, "health", "database load in average active sessions", before, after, 70)
+    yield from numbers(ctx, about, "health", "database load in average active sessions", before, after, 70, covered=_covered(ctx, about, instance))
+
+
+def _load(ctx: Context, about: str, instance: Mapping[str, Any]) -> Items:
+    """Returns the datapoints of the load, each with the start of its minute."""
+    def read() -> Items:
+        start, _, end = ctx.windows()
+        found = ctx.pages(f"load of {about}", ctx.client("pi").get_resource_metrics, "MetricList", MOST_KEYS, **_request(instance),
+                          MetricQueries=[{"Metric": _METRIC}], StartTime=start, EndTime=end, PeriodInSeconds=60, PeriodAlignment="START_TIME")
+        points = [(point["Timestamp"], point["Value"]) for series in found for point in series.get("DataPoints") or [] if point.get("Value") is not None]
+        return Items(points, found.is_complete)
+    return ctx.once(("pi", instance["DbiResourceId"]), read)
+
+
+def _covered(ctx: Context, about: str, instance: Mapping[str, Any]) -> datetime:
+    """Returns the end of the time that has data, which arrives late. If the load could not be read, it is not known to be late."""
+    try:
+        found = _load(ctx, about, instance)
+    except Exception:
+        return ctx.windows()[2]  # the look at the load reports the error
+    return ctx.covered(max((at for at, _ in found), default=None)) if found.is_complete else ctx.windows()[2]
 
 
 def wait_events(ctx: Context, about: str, instance: Mapping[str, Any]) -> Iterator[Observation]:
     found = _top(ctx, about, instance, "db.wait_state" if _is_docdb(instance) else "db.wait_event", MAX_WAITS)
     if not found:
         return
-    start, onset, end = ctx.windows()
+    start, onset, _ = ctx.windows()
+    end = _covered(ctx, about, instance)
     waits = ", ".join(f"{key.dimension('.name') or 'unknown'} {key.after:.3g} ({key.earlier()})" for key in found)
     yield Observation(about, "health", f"top wait events in average active sessions from {stamp(onset)} to {stamp(end)}, and in the "
                                        f"{minutes(start, onset)} minutes before: {waits}", max(_weight(ctx, key) for key in found))
 
 
 def sql_statements(ctx: Context, about: str, instance: Mapping[str, Any]) -> Iterator[Observation]:
-    start, onset, end = ctx.windows()
+    start, onset, _ = ctx.windows()
     for key in _top(ctx, about, instance, "db.query_tokenized" if _is_docdb(instance) else "db.sql_tokenized", MAX_STATEMENTS):
+        end = _covered(ctx, about, instance)
         yield Observation(about, "health", f"SQL digest {key.dimension('.db_id') or key.dimension('.id')}: {key.after:.3g} average active sessions from "
                                            f"{stamp(onset)} to {stamp(end)}, {key.earlier()} in the {minutes(start, onset)} minutes before: "
                                            f"{_shown(key.dimension('.statement'), instance)}", _weight(ctx, key))
@@ -85,7 +105,10 @@ def _top(ctx: Context, about: str, instance: Mapping[str, Any], group: str, most
     """Returns the keys of a group with the most load after the onset."""
     if not instance.get("PerformanceInsightsEnabled"):
         return []
-    start, onset, end = ctx.windows()
+    start, onset, _ = ctx.windows()
+    end = _covered(ctx, about, instance)
+    if end <= onset:  # no data yet, as the look at the load says
+        return []
 
     def read(begin: Any, until: Any, limit: int) -> Items:
         return ctx.pages(f"{group} of {about}", ctx.client("pi").describe_dimension_keys, "Keys", limit, **_request(instance),
