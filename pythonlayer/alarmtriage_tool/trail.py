@@ -8,7 +8,7 @@ import re
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from . import place
 from .dates import Moment, epoch
@@ -23,6 +23,10 @@ PERIOD = timedelta(hours=3)  # default period of `changes`
 KEPT = timedelta(days=90)  # how long CloudTrail's event history keeps an event
 CLOCK = timedelta(minutes=1)  # a caller may have asked for the time before
 _AGENT = re.compile(r"\[?([\w./:+-]{1,60})")  # the name of a client, which the caller chooses, without what could end the field
+
+# What is part of a table or a stream, such as an index and a consumer, and the forms of a function's name that are no ARNs.
+_TABLE_OR_STREAM = re.compile(r"^(arn:[\w-]+:(?:dynamodb:[\w-]+:\d+:table|kinesis:[\w-]+:\d+:stream)/[^/]+)/")
+_FUNCTION = re.compile(r"^(?:\d{12}:function:)?([\w-]+)(?::[\w$-]+)?$")
 
 # Write events that use a resource and do not change it. There can be thousands of them in an hour.
 USES = frozenset((
@@ -109,10 +113,23 @@ def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, An
     parameters = detail.get("requestParameters")
     text = json.dumps(parameters, separators=(",", ":"), default=str) if parameters else ""
     names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources} | set(_values(parameters))
+    names |= {owner for text in list(names) for owner in _owners(str(event.get("EventSource")), text)}
     return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
-            "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode"), "resources": resources[:5],
+            "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode") and str(detail["errorCode"]), "resources": resources[:5],
             "parameters": beginning(text, MAX_PARAMETERS) + ("…" if len(text) > MAX_PARAMETERS else ""),
             "own": any(name in names for name in own)}
+
+
+def _owners(source: str, text: str) -> Iterator[str]:
+    """Returns the resource that a text in an event of a service belongs to, such as the topic of a subscription and the function of an alias."""
+    if text.startswith("arn:"):
+        parts = text.split(":")
+        yield from (":".join(parts[:count]) for count in (6, 7) if len(parts) > count)
+        yield from _TABLE_OR_STREAM.findall(text)
+    elif source == "lambda.amazonaws.com":
+        yield from _FUNCTION.findall(text)
+    elif source == "rds.amazonaws.com":
+        yield text.lower()  # the case of its names does not matter
 
 
 def texts_of(event: Mapping[str, Any]) -> List[str]:

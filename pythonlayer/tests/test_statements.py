@@ -131,6 +131,16 @@ class Statements(unittest.TestCase):
             self.assertEqual([], self.own_changes(service, change), "a request without a cluster is about the cluster default")
             self.assertEqual([change["EventName"]], self.own_changes(definition("AWS/ECS", "X", {"ClusterName": "default", "ServiceName": "web"}), change))
 
+    def test_rules_of_the_same_name_on_another_event_bus_are_not_own(self) -> None:
+        for bus, parameters, is_own in (
+            ("shop", {"name": "orders", "eventBusName": "shop"}, True), ("shop", {"rule": "orders", "eventBusName": f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/shop"}, True),
+            ("shop", {"rule": "orders"}, False), ("shop", {"name": "orders", "eventBusName": "mail"}, False), ("", {"name": "orders"}, True), ("", {"rule": "orders", "eventBusName": "shop"}, False),
+            ("shop", {"resourceARN": f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/shop/orders"}, True),
+        ):
+            with self.subTest(bus=bus, parameters=parameters):
+                rule = definition("AWS/Events", "FailedInvocations", {"RuleName": "orders", **({"EventBusName": bus} if bus else {})})
+                self.assertEqual(["Change"] if is_own else [], self.own_changes(rule, event("Change", "events", parameters)))
+
     def test_resources_that_no_collector_knows_are_of_the_service_of_their_metrics(self) -> None:
         stream = definition("AWS/Firehose", "DeliveryToS3.Success", {"DeliveryStreamName": "orders"})
         self.assertEqual(["UpdateDestination"], self.own_changes(
@@ -179,9 +189,24 @@ class Statements(unittest.TestCase):
             ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "autoscaling", {"resourceId": "service/prod/web", "maxCapacity": 5}),
             ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"streamARN": arn("kinesis:stream/orders")}),
             ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "ecs", {"cluster": "prod", "service": arn("ecs:service/prod/web")}),
+            # A part of the resource, or its name in another form.
+            ("AWS/SNS", {"TopicName": "orders"}, "sns", {"subscriptionArn": arn("sns:orders:7d1f0c52"), "attributeName": "FilterPolicy"}),
+            ("AWS/States", {"StateMachineArn": arn("states:stateMachine:orders")}, "states", {"stateMachineAliasArn": arn("states:stateMachine:orders:live")}),
+            ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"resourceArn": arn("dynamodb:table/orders/index/by-day")}),
+            ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"consumerARN": arn("kinesis:stream/orders/consumer/mail:7")}),
+            ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "rds", {"dBInstanceIdentifier": "Orders"}),
+            *(("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": name})
+              for name in (arn("lambda:function:orders:live"), f"{ACCOUNT}:function:orders", f"{ACCOUNT}:function:orders:live", "orders:live")),
         ):
-            with self.subTest(namespace):
+            with self.subTest(parameters):
                 self.assertEqual(["Change"], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters), **answers))
+        for namespace, dimensions, source, parameters in (
+            ("AWS/SNS", {"TopicName": "orders"}, "sns", {"subscriptionArn": arn("sns:orders-2:7d1f0c52")}),
+            ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"resourceArn": arn("dynamodb:table/orders-2/index/by-day")}),
+            ("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": f"{ACCOUNT}:function:orders-2:orders"}),
+        ):
+            with self.subTest(parameters):
+                self.assertEqual([], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters), **answers))
 
     def test_use_of_a_resource_is_no_change_of_it(self) -> None:
         arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:orders"

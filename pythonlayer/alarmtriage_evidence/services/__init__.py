@@ -137,7 +137,7 @@ def addresses(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str
 
 
 def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any], namespaces: Iterable[str] = ()) -> bool:
-    """Reports whether an event with the name of one of these resources is about a resource of another service or ECS cluster.
+    """Reports whether an event with the name of one of these resources is about a resource of another service, ECS cluster, or event bus.
 
     If no collector knows the resources, the namespaces of the alarm's metrics show whose they are.
     """
@@ -150,6 +150,8 @@ def is_other(wanted: Sequence[Tuple[ModuleType, str]], event: Mapping[str, Any],
     elif service == "ecs" and service in own:
         cluster = _cluster_of(trail.parameters_of(event))
         return bool(cluster) and cluster not in {name.split(" ")[0] for collector, name in wanted if collector is ecs}
+    elif service == "events" and service in own:
+        return not event_rules.is_about(trail.parameters_of(event), [name for collector, name in wanted if collector is event_rules])
     if not own or None in own or service in own or service not in _OTHERS:
         return False
     return not any(text.startswith("arn:") and text.split(":", 3)[2:3] == [one] for text in texts for one in own)

@@ -1,6 +1,6 @@
 """EventBridge rules: state and pattern, targets, their roles and dead-letter queues, and failed invocations."""
 
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Tuple
 
 from ..context import Context, Items, Metric, Observation
 from ..looks import metrics, stack_events
@@ -63,6 +63,13 @@ LOOKS = (state, rule_targets, numbers, deployments)
 
 def names(ctx: Context, name: str) -> List[Any]:
     return [(None, _parts(name)[1])]
+
+
+def is_about(parameters: Mapping[str, Any], names: Iterable[str]) -> bool:
+    """Reports whether a request is about one of these rules, as far as it names one without its ARN. A rule of another bus can have the same name."""
+    rule = str(parameters.get("rule") or parameters.get("name") or "arn:")
+    bus = str(parameters.get("eventBusName") or "default").split("/")[-1]
+    return rule.startswith("arn:") or (bus, rule) in map(_parts, names)
 
 
 def _targets(ctx: Context, name: str) -> Items:
