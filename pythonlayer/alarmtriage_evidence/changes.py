@@ -27,9 +27,31 @@ MAX_GLOBAL_PAGES = 4  # of 50 events, of the lookup for the writes of global ser
 # Services whose resources belong to no Region. Their events are in one Region.
 GLOBAL = frozenset(f"{service}.amazonaws.com" for service in ("iam", "route53", "cloudfront", "organizations", "waf", "shield"))
 
-Lookup = Tuple[Optional[str], Dict[str, str], int]  # Region or None, attribute, and pages
 _WRITES = {"AttributeKey": "ReadOnly", "AttributeValue": "false"}
-_GENERAL: Lookup = (None, _WRITES, MAX_PAGES)
+
+
+class _Lookup:
+    """One lookup in CloudTrail, which begins at once."""
+
+    def __init__(self, ctx: Context, pool: ThreadPoolExecutor, until: float, region: Optional[str], attribute: Dict[str, str], most_pages: int) -> None:
+        self.region, self.attribute = region, attribute
+        self._ctx = ctx
+        self._read: List[Dict[str, Any]] = []  # events of the pages that were answered
+        self._answer = pool.submit(self._ask, until, most_pages)
+
+    def _ask(self, until: float, most_pages: int) -> Tuple[List[Dict[str, Any]], bool]:
+        ctx, seconds = self._ctx, min(until - time.monotonic(), self._ctx.remaining() - 2)
+        return trail.lookup(ctx.client("cloudtrail", self.region), self.attribute, ctx.fired_at - BEFORE, min(ctx.now, ctx.fired_at + AFTER),
+                            most_pages, seconds, lambda: ctx.pace(self.region or ctx.region), self._read)
+
+    def events(self) -> Tuple[List[Dict[str, Any]], bool]:
+        """Returns the events, newest first, and whether these are all of the period. If a page is not answered in time, those of earlier ones count."""
+        try:
+            return self._answer.result(timeout=max(0.0, self._ctx.remaining() - 1))
+        except TimeoutError:
+            if not self._read:
+                raise
+            return list(self._read), False
 
 
 def changes(
@@ -50,18 +72,15 @@ def changes(
     seen: Set[str] = set()  # IDs of events, which several lookups can find
     failures: List[str] = []
     pool = ThreadPoolExecutor(MAX_NAMES + 5, thread_name_prefix="trail")
-    general = pool.submit(_read, ctx, _GENERAL, until)
-    elsewhere = pool.submit(_read_global, ctx, until) if ctx.home != ctx.region else None
+    general = _Lookup(ctx, pool, until, None, _WRITES, MAX_PAGES)
+    elsewhere = [_Lookup(ctx, pool, until, ctx.home, _WRITES, MAX_GLOBAL_PAGES)] if ctx.home != ctx.region else []
     asked = [pool.submit(work) for work in (named, related, addresses)]
     latest = time.monotonic() + min(NAME_SECONDS, ctx.remaining() / 2)
     names = _in_time(ctx, "names of the alarm's resources", asked[0], latest)
     if names is None:
         names, ctx.knows_names = [(None, name) for name in plain], False
-    wanted: List[Lookup] = [
-        (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
-    reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
-    if elsewhere is not None:
-        reads.append(((ctx.home, _WRITES, MAX_GLOBAL_PAGES), elsewhere))
+    wanted = [_Lookup(ctx, pool, until, region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES)
+              for region, name in names[:MAX_NAMES]]
     used = _in_time(ctx, "names of what the alarm's resources use", asked[1], latest) or set()
     found_addresses = _in_time(ctx, "addresses of the alarm's resources", asked[2], latest)
     if found_addresses is None:
@@ -72,12 +91,13 @@ def changes(
     back_to: Optional[datetime] = None  # None: all write events of the period were read, or their lookup failed
     failed_at: Optional[datetime] = None  # if the lookup for all writes failed, nothing is known to be complete
     read = 0
-    for (region, attribute, _), answer in reads:
+    for lookup in [*wanted, general, *elsewhere]:
+        region, attribute = lookup.region, lookup.attribute
         is_general = attribute is _WRITES and region is None
         is_elsewhere = region not in (None, ctx.region)
         is_global = attribute is _WRITES and is_elsewhere
         try:
-            found, complete = answer.result(timeout=max(0.0, ctx.remaining() - 1))
+            found, complete = lookup.events()
         except Exception as error:
             if is_global:
                 ctx.note(f"changes: those of IAM and other global services, in {region}, were not read: {_described(error)}")
@@ -167,18 +187,6 @@ def _counts(routine: Mapping[str, int]) -> Dict[str, int]:
     shown = dict(ranked[:MAX_ROUTINE - 1])
     rest = ranked[MAX_ROUTINE - 1:]
     return {**shown, **({"others": sum(count for _, count in rest)} if len(rest) > 1 else dict(rest))}
-
-
-def _read(ctx: Context, lookup: Lookup, until: float) -> Tuple[List[Dict[str, Any]], bool]:
-    region, attribute, most_pages = lookup
-    seconds = min(until - time.monotonic(), ctx.remaining() - 2)
-    return trail.lookup(ctx.client("cloudtrail", region), attribute, ctx.fired_at - BEFORE, min(ctx.now, ctx.fired_at + AFTER),
-                        most_pages, seconds, lambda: ctx.pace(region or ctx.region))
-
-
-def _read_global(ctx: Context, until: float) -> Tuple[List[Dict[str, Any]], bool]:
-    """Returns the writes in the Region that has those of global services, and whether these are all of the period."""
-    return _read(ctx, (ctx.home, _WRITES, MAX_GLOBAL_PAGES), until)
 
 
 def _is_routine(ctx: Context, change: Mapping[str, Any]) -> bool:

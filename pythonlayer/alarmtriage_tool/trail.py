@@ -82,12 +82,16 @@ def _now() -> datetime:
 
 
 def lookup(
-    client: Any, attribute: Mapping[str, str], start: datetime, end: datetime, most_pages: int, seconds: float, pace: Callable[[], None]
+    client: Any, attribute: Mapping[str, str], start: datetime, end: datetime, most_pages: int, seconds: float, pace: Callable[[], None],
+    found: Optional[List[Dict[str, Any]]] = None,
 ) -> Tuple[List[Dict[str, Any]], bool]:
-    """Returns the events with an attribute, newest first, and whether these are all of the period. `pace` waits before each page."""
+    """Returns the events with an attribute, newest first, and whether these are all of the period. `pace` waits before each page.
+
+    A caller who may not wait for the last page can pass `found`, to which the events of each page are added.
+    """
     until = time.monotonic() + seconds
     request: Dict[str, Any] = {"LookupAttributes": [dict(attribute)], "StartTime": start, "EndTime": end, "MaxResults": PAGE}
-    found: List[Dict[str, Any]] = []
+    found = [] if found is None else found
     for page in range(most_pages):
         pace()
         try:
@@ -177,12 +181,16 @@ def stamp(when: Optional[datetime]) -> Optional[str]:
     return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else None
 
 
+def _member(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Returns a member that is an object, or an empty one."""
+    found = fields.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _actor(detail: Mapping[str, Any]) -> str:
     """Returns who made a change and with what: a role or user, the service that acted for it, and the client."""
-    identity = detail.get("userIdentity")
-    if not isinstance(identity, dict):
-        identity = {}
-    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    identity = _member(detail, "userIdentity")
+    issuer = _member(_member(identity, "sessionContext"), "sessionIssuer")
     who = identity.get("invokedBy") or identity.get("arn") or issuer.get("arn")
     agent = _AGENT.match(str(detail.get("userAgent") or ""))
     return " with ".join(part for part in (str(who or ""), agent[1] if agent else "") if part)[:200]

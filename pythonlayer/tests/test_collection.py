@@ -407,6 +407,28 @@ class Texts(unittest.TestCase):
             slow.set()
         self.assertEqual([("UpdateAlias", True)], [(one["event"], one["own"]) for one in found["changes"]])
 
+    def test_events_that_were_read_before_a_page_that_hangs_are_listed(self) -> None:
+        slow = threading.Event()
+
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            if "NextToken" in request:
+                return {"Events": []} if slow.wait(30) else {}
+            name = request["LookupAttributes"][0]["AttributeValue"]
+            event = {"EventId": name, "EventName": f"Change{name}", "EventTime": FIRED - timedelta(minutes=5), "EventSource": "lambda.amazonaws.com",
+                     "Resources": [{"ResourceName": "orders"}]}
+            return {"Events": [event], "NextToken": "2"}
+
+        try:
+            found, _, _ = collected({"cloudtrail.lookup_events in eu-west-1": answer, "cloudtrail.lookup_events in us-east-1": {"Events": []}}, fallback=lambda_alarm(), seconds=3)
+        finally:
+            slow.set()
+        self.assertEqual({"Changeorders", "Changefalse"}, {one["event"] for one in found["changes"]})
+        self.assertEqual((False, "2026-08-04T12:31:00Z"), (found["trail"]["complete"], found["trail"]["from"]))
+        notes = [problem for problem in found["problems"] if problem.startswith("changes:")]
+        self.assertIn("changes: of the events of orders, only those since 2026-08-04T12:31:00Z were read", notes)
+        self.assertTrue(any("CloudTrail was read back to 2026-08-04T12:31:00Z only" in note for note in notes), notes)
+        self.assertFalse(any("lookups failed" in note for note in notes), notes)
+
     def test_looks_do_not_wait_for_a_slow_read_of_the_definition(self) -> None:
         slow = threading.Event()
         answers = {"cloudwatch.describe_alarms": lambda request: {} if slow.wait(30) else {},
