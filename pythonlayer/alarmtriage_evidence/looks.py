@@ -46,7 +46,11 @@ def log_errors(
     start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs", region)
     after = logs.error_patterns(group, since, end, client, is_access_log, ctx.remaining(), counts)
-    before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), counts)
+    try:
+        before = logs.error_patterns(group, start, onset - _MOMENT, client, is_access_log, ctx.remaining(), counts)
+    except Exception as error:  # the lines after the onset matter more
+        ctx.note(f"log lines of {group} before {stamp(onset)}: {error}")
+        before = {"patterns": [], "complete": False}
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read", DETAIL)

@@ -210,6 +210,16 @@ class Statements(unittest.TestCase):
         ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=1))]
         self.assertIn("1 log lines in g from 2026-01-15T12:05:00Z to 2026-01-15T12:05:00Z, none in the 30 minutes before", texts(looks.log_errors(ctx, "x", "g"))[0])
 
+    def test_lines_after_the_onset_are_seen_if_those_before_it_cannot_be_read(self):
+        def read(**request):
+            if request["startTime"] < NOW.replace(minute=5).timestamp() * 1000:
+                raise RuntimeError("ThrottlingException")
+            return {"events": [{"timestamp": request["startTime"], "message": "ERROR: no connection"}]}
+        ctx = context(logs=SimpleNamespace(filter_log_events=read))
+        ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=1))]
+        self.assertRegex(texts(looks.log_errors(ctx, "x", "g"))[0], "^1 log lines in g from .*, none of those that were read in the 30 minutes before")
+        self.assertIn("log lines of g before 2026-01-15T12:05:00Z: ThrottlingException", ctx.notes)
+
     def test_number_of_lines_that_were_not_all_read_is_a_least_one(self):
         def read(**request):
             page = int(request.get("nextToken") or 0)
