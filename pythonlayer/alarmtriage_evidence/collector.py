@@ -18,7 +18,7 @@ SPARE = 3.0  # seconds before the call's own time limit, at which all that was r
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
-_ACCOUNT = re.compile(r"""(?i)\bAWS\.AccountId["']?\s*=\s*["']?(\d{12})""")  # the condition of a Metrics Insights query
+_ACCOUNT = re.compile(r"""(?i)\bAWS\.AccountId["']?\s*(?:=|IN\s*\()\s*["']?(\d{12})""")  # the condition of a Metrics Insights query
 _T = TypeVar("_T")
 
 
