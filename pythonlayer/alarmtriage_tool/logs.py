@@ -40,7 +40,7 @@ STATUS_FILTER = " ".join(f"?{status}" for status in STATUSES)
 _ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
     r"(?i)\b(?:errors?|exceptions|fatal|critical|panic|traceback|denied|refused|failed|failures?|timed? ?outs?)\b|Error\b|Exception\b|OutOfMemory|out of memory"
-    r"|\b\w*fehler\b|\b(?:fehlgeschlagen|erreur|échec|échoué|errore|erro|falha|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
+    r"|\b\w*fehler\b|\b(?:fehlgeschlagen|erreurs?|échecs?|échouée?s?|error[ei]|erros?|falhas?|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
 # A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
 _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
@@ -69,8 +69,9 @@ _VARIABLE = (
     (re.compile(r"(?<=/)[A-Za-z]{1,8}[-_]?\d{3,}(?=[/\s?\"]|$)"), "<id>"),  # in the path of a request
     (re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?"), "<n>"),
 )
-# The status of a request: in the common log format after the quoted request, in CSV after the protocol, in XML an element, in JSON a field.
-_STATUS_IN_TEXT = re.compile(r'(?:HTTP/\d(?:\.\d)?(?:" |"?,"?)|<status>)(5\d\d)(?=[ ,"<]|$)')
+# The status of a request: in the common log format after the quoted request, in CSV after the protocol, in XML an element, in JSON
+# and in pairs such as status=502 a field.
+_STATUS_IN_TEXT = re.compile(r'(?:HTTP/\d(?:\.\d)?(?:"? |"?,"?)|<status>|\b[Ss]tatus(?:_?[Cc]ode)?[=:] ?"?)(5\d\d)(?=[ ,"<\n]|$)')
 _STATUS_KEYS = ("status", "statusCode", "status_code", "responseStatus", "http.status_code", "elb_status_code", "integrationStatus")
 _REQUEST_KEYS = ("httpMethod", "method", "routeKey", "resourcePath", "path", "uri")
 # A level below that of errors, at the beginning of a line or after the time and the ID that Lambda writes, and its names in JSON.

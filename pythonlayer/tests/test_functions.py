@@ -117,11 +117,13 @@ class LogPatterns(FakeAWS):
             *((line, line) for line in (  # as API Gateway proposes them
                 '10.0.0.7,-,-,04/Aug/2026:12:36:01 +0000,GET,/orders,HTTP/1.1,503,41',
                 '<request> <ip>10.0.0.7</ip> <httpMethod>GET</httpMethod> <resourcePath>/orders</resourcePath> <status>502</status> <protocol>HTTP/1.1</protocol> </request>')),
+            *((line, line) for line in ("method=GET path=/orders status=502 took=7", "path: /orders, statusCode: 503", "10.0.0.7 GET /orders HTTP/1.1 502")),
         ):
             with self.subTest(line):
                 self.assertEqual([want], [p["example"] for p in self.grouped(line)["patterns"]])
         for line in ('{"status": "200", "path": "/500"}', '10.0.0.7 - - [x] "GET /502 HTTP/1.1" 200 503', '{"status": "404"}', '{"took": 500}', '{"status": true}',
-                     '10.0.0.7,04/Aug/2026:12:36:01 +0000,GET,/500,HTTP/1.1,200,503', '<request> <status>200</status> <responseLength>503</responseLength> </request>'):
+                     '10.0.0.7,04/Aug/2026:12:36:01 +0000,GET,/500,HTTP/1.1,200,503', '<request> <status>200</status> <responseLength>503</responseLength> </request>',
+                     "status=200 took=503", "status: 5021", "exitstatus=502", "http_status_id=502"):
             self.assertEqual([], self.grouped(line)["patterns"], line)
 
     def test_the_requests_of_access_logs_are_searched_by_their_status(self) -> None:
@@ -197,13 +199,13 @@ class LogPatterns(FakeAWS):
         for line in (
             "2026-08-04 FEHLER [Pool] Zeitüberschreitung", "Verbindungsfehler zu orders-db", "Import fehlgeschlagen: sku 7", "ERREUR: connexion perdue",
             "échec de la connexion", "ERRORE di rete", "Falha ao conectar", "la conexión falló", "エラー: 在庫ファイルを読めません", "取り込みに失敗しました",
-            "连接错误", "导入失败", "연결 오류", "3 Fehler in orders", "エラー: 3件",
+            "连接错误", "导入失败", "연결 오류", "3 Fehler in orders", "エラー: 3件", "Erreurs: 3", "3 ERRORI", "Erros ao conectar", "l'écriture a échoué",
         ):
             with self.subTest(line):
                 self.assertEqual(1, self.grouped(line)["lines"])
                 self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), "CloudWatch Logs must return the line")
         for line in ("0 Fehler", "keine Fehler gefunden", "fertig ohne Fehler", "aucune erreur", "nessun errore", "エラーなし", "失敗: 0件", "エラーはありません",
-                     "没有错误", "Fehlerquote 0", "fehlerfrei"):
+                     "没有错误", "Fehlerquote 0", "fehlerfrei", "0 erreurs", "0 errori", "sem erros"):
             with self.subTest(line):
                 self.assertEqual(0, self.grouped(line)["lines"])
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024, "the most that FilterLogEvents accepts")
