@@ -96,7 +96,7 @@ def metric(
     for page in range(MAX_PAGES):
         answer = client.get_metric_data(**request)
         last: Dict[str, int] = {}  # by label, which of its series the page had last
-        messages.update((f": {message.get('Code')}: {message.get('Value')}", None) for message in answer.get("Messages") or [])
+        messages.update(dict.fromkeys(_told(answer)))
         for result in answer.get("MetricDataResults") or []:
             label = result.get("Label") or name
             points = [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
@@ -107,7 +107,7 @@ def metric(
                 last[label] += 1
             series = found.setdefault((label, last[label]), {"label": label, "points": []})
             series["points"] += points
-            series["status"] = result.get("StatusCode") or "Complete"
+            series["status"] = (result.get("StatusCode") or "Complete") + "".join(_told(result))
         if not answer.get("NextToken"):
             break
         request["NextToken"] = answer["NextToken"]
@@ -126,6 +126,11 @@ def metric(
             series["status"] += f": only the newest {MAX_POINTS} of {len(series['points'])} points are listed; use a longer period or less time"
             series["points"] = series["points"][-MAX_POINTS:]
     return list(found.values())
+
+
+def _told(answer: Mapping[str, Any]) -> List[str]:
+    """Returns the messages of an answer or of one of its series, such as that the data of an account may not be read."""
+    return [f": {message.get('Code')}: {message.get('Value')}" for message in answer.get("Messages") or []]
 
 
 def _continues(points: List[Any], series: Optional[Mapping[str, Any]]) -> bool:

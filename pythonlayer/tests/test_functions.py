@@ -375,6 +375,9 @@ class Metric(FakeAWS):
     def test_what_cloudwatch_says_about_missing_series_is_stated(self) -> None:
         message = {"Messages": [{"Code": "MaxMetricsExceeded", "Value": "Maximum number of allowed metrics exceeded"}]}
         text = "MaxMetricsExceeded: Maximum number of allowed metrics exceeded"
+        forbidden = {"Messages": [{"Code": "Forbidden", "Value": "no link"}], "StatusCode": "Forbidden"}
+        self.answers["get_metric_data"] = lambda request: {"MetricDataResults": [{"Id": "m1", "Label": "a", **forbidden}, {"Id": "m1", "Label": "b"}]}
+        self.assertEqual({"a": "Forbidden: Forbidden: no link", "b": "Complete"}, {series["label"]: series["status"] for series in queries.metric("AWS/Lambda", "Errors")})
         for results, want in (([], {"Errors": f"Incomplete: {text}"}),
                               ([{"Id": "m1", "Label": label, "StatusCode": "Complete"} for label in "ab"], {"a": f"Complete: {text}", "b": f"Complete: {text}"})):
             self.answers["get_metric_data"] = lambda request: {"MetricDataResults": results, **message}
@@ -484,8 +487,11 @@ class Changes(FakeAWS):
 
     def test_odd_details_are_no_error(self) -> None:
         for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}',
+                       '{"userIdentity": {"sessionContext": "x"}}', '{"userIdentity": {"sessionContext": {"sessionIssuer": "x"}}}', '{"errorCode": {"a": 1}}',
                        '{"requestParameters": ' + "[" * 100_000 + "]" * 100_000 + "}"):
-            self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
+            change = trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))
+            self.assertEqual("", change["parameters"])
+            self.assertIsInstance(change["error"] or "", str)
 
     def test_client_of_a_change_cannot_imitate_its_result(self) -> None:
         for agent, want in (("aws-cli/2)\tfailed:\tAccessDenied\t{}", "aws-cli/2"), ("[S3Console/0.4, x]", "S3Console/0.4"), ("console.amazonaws.com", "console.amazonaws.com"),
