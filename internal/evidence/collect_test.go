@@ -372,9 +372,16 @@ func TestCollect_InvalidPartDoesNotAffectOthers(t *testing.T) {
 			func(t *testing.T, e investigation.Evidence) {
 				assert.Contains(t, e.Problem, "series: not understood")
 				assert.Contains(t, e.Problem, "history: not understood")
+				assert.Contains(t, e.Problem, "related: 1 of 2 not understood")
 				require.Len(t, e.Related, 1)
 				assert.Equal(t, "b", e.Related[0].Name)
 				assert.Empty(t, e.Definition)
+			}},
+		{"an item of another type among many problems", `{"series": [{"id": "m1", "points": [[60, "nan"]]}], "log_lines": ["", "b", 7], "problems": [` + strings.Repeat(`"a",`, 49) + `"a"]}`,
+			func(t *testing.T, e investigation.Evidence) {
+				assert.Contains(t, e.Missing, "series: 1 of 1 not understood")
+				assert.Contains(t, e.Missing, "log_lines: 1 of 3 not understood")
+				assert.Equal(t, []string{"b"}, e.LogLines)
 			}},
 		{"points out of order", `{"series": [{"id": "m1", "points": [[120, 2], [60, 1], [1, 2, 3], [], [1e300, 1]]}]}`,
 			func(t *testing.T, e investigation.Evidence) {

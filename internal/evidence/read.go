@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ type parts struct {
 	LogLines   []json.RawMessage `json:"log_lines"`
 }
 
-// read returns the evidence in the answer of the fixed tool call. It skips what it cannot decode.
+// read returns the evidence in the answer of the fixed tool call. It skips what it cannot decode, and says so.
 func read(call *investigation.ToolCall) investigation.Evidence {
 	e := investigation.Evidence{Call: call}
 	if !call.Answer.Success {
@@ -58,20 +59,20 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 		{"related", &p.Related}, {"changes", &p.Changes}, {"log_lines", &p.LogLines}, {"observations", &p.Seen},
 	} {
 		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil {
-			p.Problems = append(p.Problems, field.name+": not understood")
+			p.Problems = slices.Insert(p.Problems, 0, field.name+": not understood")
 		}
 	}
 	if raw := fields["definition"]; len(raw) <= maxDocument && strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
 		e.Definition = raw
 	}
 	e.Query = query(fields["query"])
-	e.LogLines = decode(p.LogLines, line)
-	e.History = decode(p.History, historyItem)
-	e.Series = decode(p.Series, series)
-	e.Related = decode(p.Related, related)
-	e.Changes = decode(p.Changes, change)
+	e.LogLines = slices.DeleteFunc(decode(&p, "log_lines", p.LogLines, line), func(text string) bool { return text == "" })
+	e.History = decode(&p, "history", p.History, historyItem)
+	e.Series = decode(&p, "series", p.Series, series)
+	e.Related = decode(&p, "related", p.Related, related)
+	e.Changes = decode(&p, "changes", p.Changes, change)
 	e.Trail = trail(fields["trail"])
-	e.Seen = decode(p.Seen, observation)
+	e.Seen = decode(&p, "observations", p.Seen, observation)
 	for i, problem := range p.Problems {
 		p.Problems[i] = clip(problem)
 	}
@@ -80,13 +81,17 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	return e
 }
 
-// decode returns the elements that can be decoded.
-func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) []T {
+// decode returns the elements of a part that can be decoded, and adds a problem if others cannot.
+func decode[T any](p *parts, part string, list []json.RawMessage, one func(json.RawMessage) (T, bool)) []T {
 	var out []T
-	for _, raw := range list[:min(len(list), maxItems)] {
+	list = list[:min(len(list), maxItems)]
+	for _, raw := range list {
 		if value, ok := one(raw); ok {
 			out = append(out, value)
 		}
+	}
+	if left := len(list) - len(out); left > 0 {
+		p.Problems = slices.Insert(p.Problems, 0, fmt.Sprintf("%s: %d of %d not understood", part, left, len(list)))
 	}
 	return out
 }
@@ -107,7 +112,7 @@ func query(raw json.RawMessage) *alarmevent.Query {
 
 func line(raw json.RawMessage) (string, bool) {
 	var text string
-	if json.Unmarshal(raw, &text) != nil || text == "" {
+	if json.Unmarshal(raw, &text) != nil {
 		return "", false
 	}
 	return clip(text), true
