@@ -129,7 +129,7 @@ def _series(
     found: Dict[Tuple[str, str], Dict[str, Any]] = {}
     bounds: Dict[float, List[float]] = {}
     for result in results:
-        points = [[t.timestamp(), v] for t, v in zip(result.get("Timestamps", []), result.get("Values", []))]
+        points = [[t.timestamp(), v] for t, v in zip(result.get("Timestamps", []), result.get("Values", [])) if number(v)]
         if result["Id"] == band:
             for at, value in points:
                 bounds.setdefault(at, []).append(value)

@@ -208,6 +208,12 @@ class Partial(unittest.TestCase):
             self.assertEqual((want, bool(want)), (len(found["series"]), "no data points" in text))
             self.assertEqual(not want, "series: Errors is incomplete (Forbidden)" in found["problems"])
 
+    def test_values_that_are_no_numbers_are_left_out(self) -> None:
+        answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete", "Timestamps": [FIRED] * 3,
+                                                                        "Values": [float("nan"), 5.0, float("inf")]}]}}
+        found, _, _ = collected(answers, fallback=lambda_alarm())
+        self.assertEqual([[[FIRED.timestamp(), 5.0]]], [one["points"] for one in found["series"]])
+
     def test_datapoints_that_cloudwatch_keeps_no_longer_are_not_called_absent(self) -> None:
         query = lambda_alarm()["Metrics"][0]
         for hours, asked in ((1, True), (2.5, True), (4, False)):
