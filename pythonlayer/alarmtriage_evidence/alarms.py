@@ -1,6 +1,7 @@
 """The alarm itself: its definition, its history, its child alarms, and other alarms in ALARM."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Mapping
 
 from alarmtriage_tool import cloudwatch
@@ -69,10 +70,16 @@ def related(ctx: Context) -> List[Dict[str, Any]]:
     """Returns other alarms in ALARM, those first that entered it last."""
     client = ctx.client("cloudwatch")
     listed: List[Dict[str, Any]] = []
+    pool = ThreadPoolExecutor(1)
+    log_alarms = pool.submit(_log_alarms, ctx)
+    pool.shutdown(wait=False)
     for kind, key in (("MetricAlarm", "MetricAlarms"), ("CompositeAlarm", "CompositeAlarms")):
         listed += ctx.pages(f"alarms in ALARM ({kind})", client.describe_alarms, key, MAX_IN_ALARM,
                             StateValue="ALARM", AlarmTypes=[kind], MaxRecords=100)
-    listed += _log_alarms(ctx)
+    try:
+        listed += log_alarms.result(timeout=max(0.0, ctx.remaining() - 1))
+    except TimeoutError:
+        ctx.note("log alarms in ALARM: not read in time")
     others = [a for a in listed if a["AlarmName"] != ctx.alarm["name"]]
     since = {id(a): stamp(a.get("StateTransitionedTimestamp") or a.get("StateUpdatedTimestamp")) for a in others}
     others.sort(key=lambda a: since[id(a)] or "", reverse=True)

@@ -435,6 +435,17 @@ class Texts(unittest.TestCase):
         self.assertTrue(any("CloudTrail was read back to 2026-08-04T12:31:00Z only" in note for note in notes), notes)
         self.assertFalse(any("lookups failed" in note for note in notes), notes)
 
+    def test_other_alarms_do_not_wait_for_a_slow_read_of_log_alarms(self) -> None:
+        slow = threading.Event()
+        listed = {"MetricAlarms": [{"AlarmName": "payments", "StateValue": "ALARM", "StateTransitionedTimestamp": FIRED}]}
+        try:
+            with mock.patch.object(alarms.cloudwatch, "describe_log_alarms", lambda **request: {} if slow.wait(30) else {}):
+                found, _, _ = collected({"cloudwatch.describe_alarms": lambda request: listed if request["AlarmTypes"] == ["MetricAlarm"] else {}}, seconds=3)
+        finally:
+            slow.set()
+        self.assertEqual(["payments"], [one["name"] for one in found["related"]])
+        self.assertIn("log alarms in ALARM: not read in time", found["problems"])
+
     def test_looks_do_not_wait_for_a_slow_read_of_the_definition(self) -> None:
         slow = threading.Event()
         answers = {"cloudwatch.describe_alarms": lambda request: {} if slow.wait(30) else {},
