@@ -11,6 +11,7 @@ from alarmtriage_tool import cloudwatch
 
 from .context import AROUND, Context, Onset, number, stamp
 
+PERIODS = 180  # before the transition that are read
 MAX_POINTS = 240  # of one series
 MAX_SERIES = 12  # that are shown
 MAX_QUERIES = 20  # of one alarm, which is CloudWatch's limit; any of them can be what another one needs
@@ -77,7 +78,7 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """Returns the results of the queries. Notes what the service could not read."""
     periods = [q.get("MetricStat", {}).get("Period") or q.get("Period") or 60 for q in wanted]
     step = timedelta(seconds=max(periods + [1]))
-    span = min(max(step * 180, timedelta(hours=1)), timedelta(days=14))
+    span = min(max(step * PERIODS, timedelta(hours=1)), timedelta(days=14))
     start = _aligned(ctx.fired_at - span, step)
     end = min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))
     oldest = ctx.now - FINE + timedelta(minutes=1)  # still within these hours when CloudWatch gets the request
@@ -205,7 +206,9 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
             run, pauses = at, 0
         elif run not in window:
             break  # it and the datapoints after it did not put the alarm into ALARM
-    if run is None or run <= first:
+    # A metric of errors often has no datapoint before the first error, and missing ones do not breach.
+    is_first = treatment == "notBreaching" and newest - first < PERIODS // 2
+    if run is None or run <= first and not is_first:
         return None  # nothing breaches, or everything does since the beginning of the series
     return datetime.fromtimestamp(_excursion(values, run, source) * period, timezone.utc)
 
@@ -311,7 +314,7 @@ def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
         raise LookupError(f"the PromQL query was not run, because the alarm is in account {ctx.account} and this code reads account "
                           f"{ctx.own_account}")
     step = max(asked["interval"], 60)
-    span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
+    span = min(max(timedelta(seconds=step) * PERIODS, timedelta(hours=1)), MAX_SPAN)
     shown, operator, threshold = comparison(asked["text"])
     last = min(ctx.now, ctx.fired_at + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
     start = datetime.fromtimestamp((ctx.fired_at - span).timestamp() // step * step, timezone.utc)
