@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional, Tuple
 from urllib.parse import urlencode
 
 from . import place
+from .dates import epoch
 
 _ATTEMPTS = 3  # for a request that is throttled or fails in the service
 _PAUSE = 0.3  # seconds before the second attempt; twice that before the third
@@ -52,7 +53,8 @@ def describe_log_alarms(region: Optional[str] = None, account: Optional[str] = N
     request = {**request, "AlarmTypes": ["LogAlarm"]}
     headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"{_TARGET}.DescribeAlarms"}
     answer = _ask("DescribeAlarms", "/", headers, json.dumps(request).encode(), region, account)
-    for alarm in answer.setdefault("LogAlarms", []):
+    answer["LogAlarms"] = answer.get("LogAlarms") or []
+    for alarm in answer["LogAlarms"]:
         for name, value in alarm.items():
             if name.endswith("Timestamp") and isinstance(value, (int, float)):
                 alarm[name] = datetime.fromtimestamp(value, timezone.utc)
@@ -60,7 +62,7 @@ def describe_log_alarms(region: Optional[str] = None, account: Optional[str] = N
 
 
 def _seconds(moment: Any) -> str:
-    return str(moment.timestamp() if hasattr(moment, "timestamp") else moment)
+    return moment if isinstance(moment, str) else str(epoch(moment))
 
 
 def _ask(operation: str, path: str, headers: Dict[str, str], body: bytes, region: Optional[str], account: Optional[str]) -> Dict[str, Any]:
@@ -78,7 +80,7 @@ def _ask(operation: str, path: str, headers: Dict[str, str], body: bytes, region
         answer = json.loads(content)
     except ValueError:
         answer = None
-    if status == 200 and isinstance(answer, dict):
+    if status == 200 and isinstance(answer, dict) and answer.get("status") != "error":
         return answer
     answer = answer if isinstance(answer, dict) else {}
     code = str(answer.get("errorType") or answer.get("__type") or f"HTTP {status}").rpartition("#")[2]

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, List, Tuple
 from unittest import mock
 
-from alarmtriage_tool import logs, modules, queries, trail
+from botocore.exceptions import ClientError
+
+from alarmtriage_tool import cloudwatch, logs, modules, queries, trail
 
 MOMENT = datetime(2026, 8, 4, 12, 36, tzinfo=timezone.utc)
 
@@ -311,6 +313,35 @@ class Times(FakeAWS):
                 queries.metric("Shop", "Orders", {}, start=moment, end=moment)
                 lines, points = (call[1] for call in self.calls[-2:])
                 self.assertEqual((int(seconds * 1000), MOMENT), (lines["startTime"], points["StartTime"]))
+
+
+class CloudWatch(unittest.TestCase):
+    def answered(self, answer: Any, ask: Callable[[], Any]) -> Tuple[Any, str]:
+        """Returns what `ask` returns on an answer, and the body of the request."""
+        bodies: List[bytes] = []
+
+        def send(path: str, headers: Any, body: bytes, *_: Any) -> Tuple[int, bytes]:
+            bodies.append(body)
+            return 200, json.dumps(answer).encode()
+
+        with mock.patch.object(cloudwatch, "_send", send):
+            return ask(), bodies[0].decode()
+
+    def test_times_are_those_of_the_other_functions(self) -> None:
+        second = f"{MOMENT.timestamp()}"
+        for moment in (MOMENT, datetime.fromtimestamp(MOMENT.timestamp()), MOMENT.timestamp(), int(MOMENT.timestamp()), int(MOMENT.timestamp() * 1000)):
+            _, body = self.answered({"data": {}}, lambda: cloudwatch.promql("up", time=moment))
+            self.assertEqual(f"query=up&time={second}", body, moment)
+            _, body = self.answered({"data": {}}, lambda: cloudwatch.promql("up", start=moment, end=moment))
+            self.assertEqual(f"query=up&start={second}&end={second}&step=60", body, moment)
+
+    def test_an_error_is_not_an_empty_result(self) -> None:
+        with self.assertRaisesRegex(ClientError, "timeout.*: query timed out"):
+            self.answered({"status": "error", "errorType": "timeout", "error": "query timed out"}, lambda: cloudwatch.promql("up"))
+
+    def test_no_log_alarms(self) -> None:
+        for answer in ({}, {"LogAlarms": None}):
+            self.assertEqual([], self.answered(answer, lambda: cloudwatch.describe_log_alarms(AlarmNames=["a"]))[0]["LogAlarms"])
 
 
 class Metric(FakeAWS):
