@@ -91,7 +91,13 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     results: List[Dict[str, Any]] = []
     states: Dict[Tuple[str, str], str] = {}
     for page in range(MAX_PAGES):
-        answer = ctx.client("cloudwatch").get_metric_data(**request)
+        try:
+            answer = ctx.client("cloudwatch").get_metric_data(**request)
+        except Exception as error:
+            if page == 0:
+                raise
+            ctx.note(f"series: of the alarm's metrics, only what precedes a page that failed was read: {error}")
+            break
         results += answer.get("MetricDataResults") or []
         for message in answer.get("Messages") or []:
             ctx.note(f"series: {message.get('Code')}: {message.get('Value')}")

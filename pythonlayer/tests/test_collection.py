@@ -208,6 +208,16 @@ class Partial(unittest.TestCase):
             self.assertEqual((want, bool(want)), (len(found["series"]), "no data points" in text))
             self.assertEqual(not want, "series: Errors is incomplete (Forbidden)" in found["problems"])
 
+    def test_datapoints_before_a_page_that_fails_are_kept(self) -> None:
+        def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            if "NextToken" in request:
+                raise error("Throttling", "slow down")
+            return {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [5.0]}], "NextToken": "2"}
+
+        found, _, _ = collected({"cloudwatch.get_metric_data": answer}, account=OTHER, fallback=lambda_alarm())
+        self.assertEqual([[[FIRED.timestamp(), 5.0]]], [one["points"] for one in found["series"]])
+        self.assertTrue(any("a page that failed was read" in problem and "slow down" in problem for problem in found["problems"]), found["problems"])
+
     def test_values_that_are_no_numbers_are_left_out(self) -> None:
         answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete", "Timestamps": [FIRED] * 3,
                                                                         "Values": [float("nan"), 5.0, float("inf")]}]}}
