@@ -269,6 +269,14 @@ class Statements(unittest.TestCase):
         self.assertEqual([text for text in texts(dynamodb.state(ctx, "orders")) if text.startswith("the capacity of index")],
                          ["the capacity of index by-date is provisioned: 5 read and 1 write units"])
 
+    def test_what_a_service_uses(self):
+        service = {"taskDefinition": "web:3", "networkConfiguration": {"awsvpcConfiguration": {"securityGroups": ["sg-1"]}},
+                   "loadBalancers": [{"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/9f2c"}, {"loadBalancerName": "classic"}]}
+        definition = {"taskRoleArn": "arn:aws:iam::1:role/app/web-task", "executionRoleArn": "arn:aws:iam::1:role/web-pull"}
+        for found, described, want in ((service, definition, {"sg-1", "9f2c", "web-task", "web-pull"}), ({"taskDefinition": "web:3"}, {}, set())):
+            client = SimpleNamespace(describe_services=lambda **k: {"services": [found]}, describe_task_definition=lambda **k: {"taskDefinition": described})
+            self.assertEqual(ecs.uses(context(ecs=client), "prod web"), want)
+
     def test_what_a_database_uses(self):
         cluster = {"DBClusterMembers": [{"DBInstanceIdentifier": "orders-1"}], "DBClusterParameterGroup": "cluster-group", "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1"}]}
         instance = {"DBParameterGroups": [{"DBParameterGroupName": "group"}], "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-2"}]}

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Set, Tuple
 
 from alarmtriage_tool import logs as patterns
 
@@ -165,6 +165,15 @@ LOOKS = (service, stopped_tasks, task_definition, difference, logs, numbers, dep
 
 def names(ctx: Context, name: str) -> List[Any]:
     return [(None, name.split(" ", 1)[1])]
+
+
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns the service's security groups, the IDs of its target groups, and the roles of its tasks."""
+    service, definition = _service(ctx, name), _definition(ctx, name)
+    found = set(((service.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("securityGroups") or [])
+    found |= {str(balancer.get("targetGroupArn") or "").split("/")[-1] for balancer in service.get("loadBalancers") or []}
+    found |= {str(definition.get(role) or "").split("/")[-1] for role in ("taskRoleArn", "executionRoleArn")}
+    return found - {""}
 
 
 def _service(ctx: Context, name: str) -> Mapping[str, Any]:
