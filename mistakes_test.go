@@ -755,6 +755,16 @@ alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits
 alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "runbooks/", without s3:// and the bucket's name, got "s3://b/runbooks/"`},
 		{"a key that begins with a slash", instructionsAt("/ops.md"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "/ops.md"`},
 		{"a key of a folder", instructionsAt("ops/"), `alarmtriage: InstructionsObject.Key must be the key of an object in Bucket such as "triage/instructions.md", without s3://, the bucket's name, and a slash at its beginning or end, got "ops/"`},
+		{"keys with wildcards of IAM", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			bucket := awss3.NewBucket(stack, jsii.String("Texts"), nil)
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket, Key: jsii.String("triage/*")}
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket, Prefix: jsii.String("team-?/")}
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:eu-west-1:111122223333:guardrail/*"), GuardrailVersion: jsii.String("1")}
+		}), `alarmtriage: Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got "arn:aws:bedrock:eu-west-1:111122223333:guardrail/*"
+alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got "triage/*": rename the objects
+alarmtriage: Runbooks.Prefix must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got "team-?/": rename the objects`},
+		{"a key with a variable of IAM", instructionsAt("${aws:PrincipalTag/team}.md"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
+		{"a key with a token and a wildcard", instructionsAt(*awscdk.Aws_REGION() + "/*"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
 		{"a schedule that EventBridge does not know", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("every monday"))

@@ -59,7 +59,7 @@ const (
 
 var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	guardrailID      = regexp.MustCompile(`^([a-z0-9]+|arn:[^:\s]+:bedrock:[^:\s]*:[^:\s]*:guardrail/[^\s]+)$`)
+	guardrailID      = regexp.MustCompile(`^([a-z0-9]+|arn:[^:\s*?$]+:bedrock:[^:\s*?$]*:[^:\s*?$]*:guardrail/[^\s*?$]+)$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
 	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
 	tagKeyPattern    = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`) // "Tag naming limits and requirements" of AWS
@@ -389,6 +389,8 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	} else if o != nil && !unresolved(o.Key) && !isObjectKey(*o.Key) {
 		l.add("InstructionsObject.Key must be the key of an object in Bucket such as \"triage/instructions.md\", without s3://, the bucket's name, and "+
 			"a slash at its beginning or end, got %q", *o.Key)
+	} else if o != nil {
+		l.literal("InstructionsObject.Key", *o.Key)
 	}
 	if p.Runbooks == nil {
 		return
@@ -400,6 +402,16 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 		l.add("Runbooks.Prefix must end with / and not begin with it, got %q", *prefix)
 	} else if prefix != nil && !unresolved(prefix) && strings.Contains(*prefix, "://") {
 		l.add("Runbooks.Prefix must be the beginning of keys in Bucket such as \"runbooks/\", without s3:// and the bucket's name, got %q", *prefix)
+	} else if prefix != nil {
+		l.literal("Runbooks.Prefix", *prefix)
+	}
+}
+
+// literal checks that IAM takes a text in the ARN of a resource literally. Otherwise, the role could read other objects, too.
+func (l *problems) literal(prop, text string) {
+	known := tokens.ReplaceAllString(text, "") // other parts may be tokens
+	if strings.ContainsAny(known, "*?") || strings.Contains(known, "${") {
+		l.add("%s must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got %q: rename the objects", prop, text)
 	}
 }
 
