@@ -51,6 +51,9 @@ const (
 	orgPattern    = `o-[a-z0-9]{10,32}`
 	// Between the prefixes are commas without spaces.
 	namesPattern = `[^,*\s][^,*]*(,[^,*\s][^,*]*){0,4}`
+	// The function's environment has room for about 2,400 bytes of instructions as JSON. Characters other than these in brackets
+	// need 2 to 4. MaxLength limits the first alternative.
+	textPattern = `[ !#-\[\]-~]*([^ !#-\[\]-~][ !#-\[\]-~]*){0,130}|[\s\S]{0,590}`
 )
 
 // parameter is a parameter of the template.
@@ -163,8 +166,9 @@ func triageParameters() []parameter {
 			hint: "empty, or one or two model IDs or IDs of inference profiles, not ARNs, with a comma and without spaces between them",
 			description: "The model that is asked first, and the one that is asked if the first one can't be used: IDs of models or of inference profiles, " +
 				"separated by a comma. Empty: Claude Sonnet through the inference profile that fits the Region, then a model that needs no subscription."},
-		{name: "Instructions", group: "Model", label: "Instructions", kind: "String", optional: true, maxLength: 2000,
-			description: "Facts that an engineer new to your system needs. The model reads them.",
+		{name: "Instructions", group: "Model", label: "Instructions", kind: "String", optional: true, maxLength: 2000, pattern: textPattern,
+			hint:        "a text of at most 2,000 characters, of which at most 130 are quotation marks, backslashes, line breaks, or not in ASCII, or of at most 590",
+			description: "Facts that an engineer new to your system needs. The model reads them. At most 2,000 characters, or 590 if more than 130 are not in ASCII.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.Instructions = value.ValueAsString() }},
 
 		number("Limits", "InvestigationWindowSeconds", "Window in seconds", "One investigation per alarm and window.", "3600", 60, 7*24*3600,

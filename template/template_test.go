@@ -232,6 +232,10 @@ func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 			[]string{"a, b", "a,b,c", ",a", "a,", "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-2-lite-v1:0"},
 		},
 		{"AlarmNamePrefixes", []string{"", "*", "prod-", "prod-,shop ", "a,b,c,d,e"}, []string{"a,b,c,d,e,f", "a, b", "*,a", "a,,b", ",a", "a,"}},
+		{
+			"Instructions", []string{"", "Orders: \"checkout\".\nMünchen", strings.Repeat("a", 2000), strings.Repeat("😀", 590), strings.Repeat("aéa\n", 65)},
+			[]string{strings.Repeat("😀", 591), strings.Repeat("aaaaä", 131)},
+		},
 		{"MembersOrganizationId", []string{"", "o-a1b2c3d4e5"}, []string{"o-1", "a1b2c3d4e5", "o-A1B2C3D4E5", "o-a1b2c3d4e5/r-ab12/*"}},
 		{"ResourcePrefix", []string{"", "p", "prod-eu", strings.Repeat("a", 20)}, []string{"Prod", "-prod", "prod-", strings.Repeat("a", 21)}},
 	}
