@@ -401,7 +401,7 @@ func (t *AlarmTriage) groupRules() groupRules {
 	var ids []*string
 	environment := *awscdk.Stack_Of(t).Environment()
 	add := func(rule constructs.IConstruct, in bool, group, peer, protocol *string, from, to *float64) {
-		if group != nil && peer != nil && deref(protocol) == "tcp" && from != nil && *from == https && to != nil && *to == https &&
+		if group != nil && peer != nil && isTCP(deref(protocol)) && from != nil && *from == https && to != nil && *to == https &&
 			*awscdk.Stack_Of(rule).Environment() == environment {
 			found, constructPaths, ids = append(found, groupRule{in: in}), append(constructPaths, *rule.Node().Path()), append(ids, group, peer)
 		}
@@ -412,12 +412,47 @@ func (t *AlarmTriage) groupRules() groupRules {
 			add(rule, true, rule.GroupId(), rule.SourceSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
 		case awsec2.CfnSecurityGroupEgress:
 			add(rule, false, rule.GroupId(), rule.DestinationSecurityGroupId(), rule.IpProtocol(), rule.FromPort(), rule.ToPort())
+		case awsec2.CfnSecurityGroup:
+			for _, inGroup := range rulesIn(rule) {
+				add(rule, inGroup.in, rule.AttrGroupId(), inGroup.peer, inGroup.protocol, inGroup.from, inGroup.to)
+			}
 		}
 	}
 	rules := groupRules{}
 	for i, paths := 0, t.groupPaths(ids); i < len(found); i++ {
 		found[i].group, found[i].peer = paths[2*i], paths[2*i+1]
 		rules[found[i]] = append(rules[found[i]], constructPaths[i])
+	}
+	return rules
+}
+
+// isTCP reports whether a rule's protocol, a name or a number, is TCP.
+func isTCP(protocol string) bool { return strings.EqualFold(protocol, "tcp") || protocol == "6" }
+
+// inlineRule is a rule for another security group that is a property of a security group.
+type inlineRule struct {
+	in             bool
+	peer, protocol *string
+	from, to       *float64
+}
+
+// rulesIn returns the rules for other groups in the properties of a security group.
+func rulesIn(group awsec2.CfnSecurityGroup) (rules []inlineRule) {
+	properties := alarmjs.Properties(group)
+	for _, kind := range []struct {
+		in         bool
+		list, peer string
+	}{{true, "SecurityGroupIngress", "SourceSecurityGroupId"}, {false, "SecurityGroupEgress", "DestinationSecurityGroupId"}} {
+		for _, entry := range listOf(properties[kind.list]) {
+			fields, _ := entry.(map[string]any)
+			peer, isText := fields[kind.peer].(string)
+			from, hasFrom := fields["FromPort"].(float64)
+			to, hasTo := fields["ToPort"].(float64)
+			if isText && hasFrom && hasTo {
+				protocol := fmt.Sprint(fields["IpProtocol"])
+				rules = append(rules, inlineRule{kind.in, &peer, &protocol, &from, &to})
+			}
+		}
 	}
 	return rules
 }
@@ -569,12 +604,15 @@ func (t *AlarmTriage) hasDefaultRoute() bool {
 }
 
 // warnOfEgress warns if the security groups of the functions let them reach neither everything nor, with CreateVpcEndpoints, the
-// prefix lists of S3 and DynamoDB, whose ids CDK does not know. The rules of imported groups are not known.
+// prefix lists of S3 and DynamoDB, whose ids CDK does not know. The rules of groups of other apps are not known.
 func (t *AlarmTriage) warnOfEgress() {
 	var closed []string
 	for _, group := range t.securityGroups {
-		resource, isResource := group.Node().DefaultChild().(awsec2.CfnSecurityGroup)
-		if !isResource || *group.AllowAllOutbound() {
+		resource := t.groupResource(group)
+		if resource == nil {
+			return
+		}
+		if isImported := group.Node().DefaultChild() == nil; isImported && allowsByDefault(resource) || !isImported && *group.AllowAllOutbound() {
 			return
 		}
 		if slices.ContainsFunc(t.egressRules(group, resource), func(rule egressRule) bool { return rule.reaches(t.hasGateways) }) {
@@ -593,6 +631,26 @@ func (t *AlarmTriage) warnOfEgress() {
 	}
 }
 
+// groupResource returns the resource of a security group, which may be an import of one that the app defines, or nil.
+func (t *AlarmTriage) groupResource(group awsec2.ISecurityGroup) awsec2.CfnSecurityGroup {
+	if resource, isResource := group.Node().DefaultChild().(awsec2.CfnSecurityGroup); isResource {
+		return resource
+	}
+	path := t.groupPaths([]*string{group.SecurityGroupId()})[0]
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if resource, isResource := construct.(awsec2.CfnSecurityGroup); isResource && *resource.Node().Path() == path {
+			return resource
+		}
+	}
+	return nil
+}
+
+// allowsByDefault reports whether a security group keeps AWS's rule that allows all outbound connections.
+func allowsByDefault(resource awsec2.CfnSecurityGroup) bool {
+	rules, _ := alarmjs.Properties(resource)["SecurityGroupEgress"].([]any)
+	return len(rules) == 0
+}
+
 // egressRule is an outbound rule of a security group.
 type egressRule struct {
 	protocol, cidr, cidr6, prefixList any
@@ -601,11 +659,11 @@ type egressRule struct {
 
 // egressRules returns the outbound rules of a security group: those in the group, and separate ones anywhere in the app.
 func (t *AlarmTriage) egressRules(group awsec2.ISecurityGroup, resource awsec2.CfnSecurityGroup) (rules []egressRule) {
-	inGroup, _ := awscdk.Stack_Of(resource).Resolve(resource.SecurityGroupEgress()).([]any)
-	for _, entry := range inGroup {
-		fields, _ := entry.(map[string]any)
-		rules = append(rules, egressRule{fields["ipProtocol"], fields["cidrIp"], fields["cidrIpv6"], fields["destinationPrefixListId"],
-			fields["fromPort"], fields["toPort"]})
+	for _, entry := range listOf(alarmjs.Properties(resource)["SecurityGroupEgress"]) {
+		if fields, isRule := entry.(map[string]any); isRule {
+			rules = append(rules, egressRule{fields["IpProtocol"], fields["CidrIp"], fields["CidrIpv6"], fields["DestinationPrefixListId"],
+				fields["FromPort"], fields["ToPort"]})
+		}
 	}
 	var separate []awsec2.CfnSecurityGroupEgress
 	groups := []*string{group.SecurityGroupId()}
@@ -644,8 +702,9 @@ func (r egressRule) reaches(byGateways bool) bool {
 	const https = 443
 	from, hasFrom := r.from.(float64)
 	to, hasTo := r.to.(float64)
+	protocol, isText := r.protocol.(string)
 	switch {
-	case r.protocol == "icmp": // of CDK's rule that disallows everything
+	case isText && !isTCP(protocol) && protocol != "-1" && !strings.Contains(protocol, "{"): // such as icmp of CDK's rule that disallows everything
 		return false
 	case hasFrom && hasTo && (from > https || to < https) && from >= 0:
 		return false

@@ -1,6 +1,7 @@
 package alarmtriage_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -255,6 +256,7 @@ func TestSecurityGroups_WarnWhenTheyAreClosed(t *testing.T) {
 		{"everything", false, anywhere, https, false, ""},
 		{"everything, with endpoints", false, anywhere, awsec2.Port_AllTcp(), true, ""},
 		{"another port", false, anywhere, awsec2.Port_Tcp(jsii.Number(5432)), false, "reach AWS"},
+		{"another protocol", false, anywhere, awsec2.Port_Udp(jsii.Number(443)), false, "reach AWS"},
 		{"the network", false, network, https, false, ""},
 		{"the network, with endpoints", false, network, https, true, "reach S3 and DynamoDB"},
 		{"a prefix list", false, awsec2.Peer_PrefixList(jsii.String("pl-1")), https, true, ""},
@@ -308,6 +310,42 @@ func TestCreateVpcEndpoints_RulesOfSharedGroupsAreUnique(t *testing.T) {
 	}
 	messages := messagesOf(stack)
 	assert.Equal(t, 2, strings.Count(strings.Join(messages, "\n"), "SecurityGroups have no rule with which the functions reach S3 and DynamoDB"))
+}
+
+// CloudFormation's own security groups have their rules as properties, and CDK imports such groups by their IDs.
+func TestCreateVpcEndpoints_RulesWithinGroupsAreNotAddedAgain(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	group := func(id string, egress, ingress any) awsec2.CfnSecurityGroup {
+		return awsec2.NewCfnSecurityGroup(stack, jsii.String(id), &awsec2.CfnSecurityGroupProps{
+			GroupDescription: jsii.String(id), VpcId: vpc.VpcId(), SecurityGroupEgress: egress, SecurityGroupIngress: ingress,
+		})
+	}
+	imported := func(group awsec2.CfnSecurityGroup) *[]awsec2.ISecurityGroup {
+		return &[]awsec2.ISecurityGroup{awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String(*group.Node().Id()+"Import"), group.AttrGroupId(),
+			&awsec2.SecurityGroupImportOptions{AllowAllOutbound: jsii.Bool(false)})}
+	}
+	outbound := func(peer *string) any {
+		return []any{map[string]any{"ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "destinationSecurityGroupId": *peer}}
+	}
+	endpoint := func(id string, service awsec2.InterfaceVpcEndpointAwsService, group awsec2.CfnSecurityGroup) {
+		vpc.AddInterfaceEndpoint(jsii.String(id), &awsec2.InterfaceVpcEndpointOptions{Service: service, SecurityGroups: imported(group), Open: jsii.Bool(false)})
+	}
+	inward := group("Inward", nil, nil)
+	functions := group("Functions", outbound(inward.AttrGroupId()), nil)
+	outward := group("Outward", nil, []any{map[string]any{"ipProtocol": "6", "fromPort": 443, "toPort": 443, "sourceSecurityGroupId": *functions.AttrGroupId()}})
+	endpoint("Lambda", awsec2.InterfaceVpcEndpointAwsService_LAMBDA(), inward)
+	endpoint("Sts", awsec2.InterfaceVpcEndpointAwsService_STS(), outward)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Vpc, p.CreateVpcEndpoints, p.SecurityGroups = vpc, jsii.Bool(true), imported(functions)
+	})
+	template := synth(stack)
+	for kind, missing := range map[string]string{"AWS::EC2::SecurityGroupIngress": "LambdaEndpointIngress", "AWS::EC2::SecurityGroupEgress": "StsEndpointGroup"} {
+		rules := *template.FindResources(jsii.String(kind), nil)
+		assert.Len(t, rules, 5+1, "%s: those of new endpoints, and the missing one", kind)
+		assert.Contains(t, fmt.Sprint(rules), missing, kind)
+	}
+	assert.Contains(t, strings.Join(messagesOf(stack), "\n"), "no rule with which the functions reach S3 and DynamoDB: Test/FunctionsImport")
 }
 
 // An import can have the same name in each Region.
