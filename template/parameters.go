@@ -41,7 +41,7 @@ const (
 // Patterns of values. Optional parameters may also be empty.
 const (
 	topicPattern  = `arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+`
-	busPattern    = `arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/.+`
+	busPattern    = `arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]+`
 	queuePattern  = `arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+`
 	keyPattern    = `arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`
 	modelPattern  = `[A-Za-z0-9.:_-]+` // no slash, which ARNs have: the permissions need an ID

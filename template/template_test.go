@@ -226,7 +226,7 @@ func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 		{"SelfAlarmTopicArn", []string{"", "arn:aws:sns:eu-west-1:111122223333:platform"}, []string{"platform"}},
 		{"TopicKeyArn", []string{"", "arn:aws:kms:eu-west-1:111122223333:key/mrk-1a2b"}, []string{"alias/topics", "arn:aws:kms:eu-west-1:111122223333:alias/topics"}},
 		{"OnFailureQueueArn", []string{"", "arn:aws:sqs:eu-west-1:111122223333:failed"}, []string{"arn:aws:sqs:eu-west-1:111122223333:failed.fifo"}},
-		{"CompletionEventBusArn", []string{"", "arn:aws:events:eu-west-1:111122223333:event-bus/done"}, []string{"done"}},
+		{"CompletionEventBusArn", []string{"", "arn:aws:events:eu-west-1:111122223333:event-bus/done"}, []string{"done", "arn:aws:events:eu-west-1:111122223333:event-bus/*"}},
 		{
 			"BedrockModelIds", []string{"", "openai.gpt-oss-120b-1:0", "us.amazon.nova-2-lite-v1:0,openai.gpt-oss-120b-1:0"},
 			[]string{"a, b", "a,b,c", ",a", "a,", "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-2-lite-v1:0"},
