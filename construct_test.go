@@ -416,7 +416,6 @@ func TestFunctions_UseTheSettingsOfTheProps(t *testing.T) {
 		p.OrchestratorTimeout, p.OrchestratorMemorySize = awscdk.Duration_Seconds(jsii.Number(300)), jsii.Number(512)
 		p.ToolTimeout, p.ToolMemorySize = awscdk.Duration_Seconds(jsii.Number(90)), jsii.Number(1769)
 		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(3), jsii.Number(7)
-		p.RedactSecrets = jsii.Bool(false)
 		p.RedactPatterns = jsii.Strings("shop-[0-9]+")
 		p.Tracing = awslambda.Tracing_ACTIVE
 		p.Architecture = awslambda.Architecture_X86_64()
@@ -429,10 +428,13 @@ func TestFunctions_UseTheSettingsOfTheProps(t *testing.T) {
 		"Architectures", []string{"x86_64"}, "LoggingConfig", like("ApplicationLogLevel", "DEBUG", "LogFormat", "JSON")))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023",
 		"Timeout", 300, "MemorySize", 512, "ReservedConcurrentExecutions", 3,
-		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90", "REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
 		"Timeout", 90, "MemorySize", 1769, "ReservedConcurrentExecutions", 7,
-		"Environment", like("Variables", like("REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+		"Environment", like("Variables", like("REDACT", "true", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+	unredacted := newStack()
+	newTriage(unredacted, func(p *alarmtriage.AlarmTriageProps) { p.RedactSecrets = jsii.Bool(false) })
+	synth(unredacted).AllResourcesProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("REDACT", "false"))))
 }
 
 func TestBounds_HaveDefaultsThatCanBeTurnedOff(t *testing.T) {

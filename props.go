@@ -293,7 +293,8 @@ type AlarmTriageProps struct {
 	// Replace recognized secrets in the tool's answers and in the events of alarms; other forms can pass
 	// (docs/broker.md). Default: true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets to replace. They must be known at synth. Default: none.
+	// Regular expressions (RE2) of more secrets to replace. They must be known at synth. Can't be combined with
+	// RedactSecrets false. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy

@@ -714,6 +714,9 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 	if p.RedactPatterns == nil || !l.isKnownList("RedactPatterns", p.RedactPatterns) {
 		return
 	}
+	if p.RedactSecrets != nil && !*p.RedactSecrets && len(*p.RedactPatterns) > 0 {
+		l.add("RedactPatterns can't be combined with RedactSecrets false, with which nothing is replaced: omit one of the two")
+	}
 	for _, pattern := range *p.RedactPatterns {
 		if pattern != nil && unresolved(pattern) {
 			l.add("RedactPatterns must be known at synth, because CloudFormation can't write their backslashes and quotation marks into JSON, got a token: " +

@@ -112,6 +112,12 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a pattern that only CloudFormation knows", func(p *alarmtriage.AlarmTriageProps) {
 			p.RedactPatterns = &[]*string{awscdk.NewCfnParameter(p.NotificationTopic.Stack(), jsii.String("Pattern"), nil).ValueAsString()}
 		}, "RedactPatterns must be known at synth"},
+		{"patterns that nothing applies", func(p *alarmtriage.AlarmTriageProps) {
+			p.RedactSecrets, p.RedactPatterns = jsii.Bool(false), jsii.Strings("shop-[0-9]+")
+		}, "RedactPatterns can't be combined with RedactSecrets false, with which nothing is replaced: omit one of the two"},
+		{"an empty list of patterns without redaction", func(p *alarmtriage.AlarmTriageProps) {
+			p.RedactSecrets, p.RedactPatterns = jsii.Bool(false), jsii.Strings()
+		}, ""},
 		{"an empty guardrail", func(p *alarmtriage.AlarmTriageProps) {
 			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String(""), GuardrailVersion: jsii.String("1")}
 		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got ""`},
