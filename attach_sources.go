@@ -176,6 +176,11 @@ func (a *attachAll) problems() (problems []string) {
 // report adds warnings about alarms that are not attached.
 func (a *attachAll) report() {
 	t, where := a.triage, a.where()
+	if own := awscdk.Stage_Of(t); a.isAround(own) {
+		t.warn("stage", "AttachAll over %s attaches no alarm, because AlarmTriage is in %s, and CDK does not apply aspects across Stage boundaries: pass this "+
+			"Stage to AttachAll, and add another AlarmTriage for alarms that are not in it", where, stageName(own))
+		return
+	}
 	for _, key := range slices.Sorted(maps.Keys(a.unreachable)) {
 		u := a.unreachable[key]
 		if paths := slices.DeleteFunc(slices.Clone(u.paths), t.isAttachedToOther); !u.fatal && len(paths) > 0 {
@@ -215,12 +220,18 @@ func (a *attachAll) where() string {
 	return "the app"
 }
 
+// isAround reports whether a Stage, or the app, is below the scope.
+func (a *attachAll) isAround(stage awscdk.Stage) bool {
+	scope, path := *a.scope.Node().Path(), *stage.Node().Path()
+	return path != scope && isWithin(path, scope)
+}
+
 // stages returns the Stages below the scope with alarms that no AlarmTriage of the app investigates, and the number of these.
 func (a *attachAll) stages() (stages []string) {
 	t := a.triage
 	for _, stage := range alarmjs.Stages(a.scope) {
 		alarms := slices.DeleteFunc(stage.Alarms, func(alarm alarmjs.Alarm) bool {
-			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || alarm.OnlyScales || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path) || t.app.isSelected(alarm)
+			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || alarm.OnlyScales || t.app.memberSends(alarm) || t.app.owners[alarm.Path] != nil || t.app.isSelected(alarm)
 		})
 		if len(alarms) > 0 {
 			stages = append(stages, fmt.Sprintf("Stage %s (%s)", stage.Path, counted(len(alarms), "alarm")))

@@ -1097,6 +1097,23 @@ func TestAttachAlarms_AcceptsTheResourceOfAConstruct(t *testing.T) {
 }
 
 // Aspects may add alarms, and other aspects run before and after.
+// CDK does not apply the aspects of an app within its Stages.
+func TestAttachAll_OverTheAppOfAStage(t *testing.T) {
+	app := newTestApp()
+	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
+	shop := stackIn(stage, "Shop", "eu-west-1")
+	triage := triageNamed(shop, "Triage", nil)
+	newAlarm(shop, "Errors")
+	newAlarm(stackIn(app, "Shared", "eu-west-1"), "Shared")
+	triage.AttachAll(stage, nil)
+	triage.AttachAll(app, nil)
+	assert.Equal(t, []string{
+		"/Prod/Shop/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm",
+		"/Prod/Shop/Triage alarmtriage:stage: alarmtriage: AttachAll over the app attaches no alarm, because AlarmTriage is in Stage Prod, and CDK does not apply aspects " +
+			"across Stage boundaries: pass this Stage to AttachAll, and add another AlarmTriage for alarms that are not in it",
+	}, messagesOf(shop))
+}
+
 func TestAttachAll_AttachesAlarmsThatAspectsAdd(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
