@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
@@ -197,8 +198,12 @@ func mappingRow(ids []string) *map[string]any {
 func (t *AlarmTriage) annotateModels(now time.Time) {
 	region := *awscdk.Stack_Of(t).Region()
 	if !unresolved(region) && !models.HasBedrock(region) {
-		t.warn("no-bedrock", "Amazon Bedrock is not known to be available in %s: investigations there would end without a conclusion. "+
-			"Deploy to a Region that has Bedrock, and send these alarms to it (AttachEventRule)", region)
+		remedy := "Deploy to a Region that has Bedrock, and send these alarms to it (AttachEventRule)"
+		partition := alarmevent.PartitionOf(region)
+		if !slices.ContainsFunc(models.BedrockRegions(), func(other string) bool { return alarmevent.PartitionOf(other) == partition }) {
+			remedy = "No Region of the partition " + partition + " is known to have it, and events can't be sent to another partition"
+		}
+		t.warn("no-bedrock", "Amazon Bedrock is not known to be available in %s: investigations there would end without a conclusion. %s", region, remedy)
 		return
 	}
 	for _, m := range t.models {
