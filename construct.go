@@ -59,7 +59,7 @@ type AlarmTriage struct {
 	reads                AlarmTriageProps // the props that grant the tool its reads
 
 	vpc             awsec2.IVpc // nil without the prop Vpc
-	endpoints       []string    // services of the VPC endpoints that it creates
+	endpoints       []newEndpoint
 	securityGroups  []awsec2.ISecurityGroup
 	hasGateways     bool        // S3 and DynamoDB are reached through gateway endpoints, because of CreateVpcEndpoints
 	routeTables     []string    // IDs of those that its gateway endpoints are added to

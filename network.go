@@ -195,11 +195,24 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	existing := t.endpointsOf(p.Vpc)
 	var reused, ungrouped, gateways []string
 	var rules groupRules
-	exists := func(id string, service *string) bool {
+	admit := func(id string, e existingEndpoint) (known bool) {
+		if groups := e.resource.SecurityGroupIds(); groups == nil || unresolved(groups) || len(*groups) == 0 {
+			return false
+		}
+		if rules == nil {
+			rules = t.groupRules()
+		}
+		t.useEndpoint(id, e, rules)
+		return true
+	}
+	exists := func(id string, service *string, gateway bool) bool {
 		key := serviceKey(t, service)
-		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == key && t.collides(e) })
+		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.provides(key, gateway) && t.collides(e) })
 		if i < 0 {
-			t.endpoints = append(t.endpoints, key)
+			t.endpoints = append(t.endpoints, newEndpoint{key, gateway})
+			if i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == key && gateway && !e.gateway }); i >= 0 {
+				admit(id, existing[i]) // its names may resolve in the VPC
+			}
 			return false
 		}
 		if existing[i].gateway {
@@ -207,20 +220,15 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 			return true
 		}
 		reused = append(reused, existing[i].path)
-		if groups := existing[i].resource.SecurityGroupIds(); groups == nil || unresolved(groups) || len(*groups) == 0 {
+		if !admit(id, existing[i]) {
 			ungrouped = append(ungrouped, existing[i].path)
-			return true
 		}
-		if rules == nil {
-			rules = t.groupRules()
-		}
-		t.useEndpoint(id, existing[i], rules)
 		return true
 	}
-	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name()) {
+	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name(), true) {
 		t.gatewayEndpoint(p, "S3Endpoint", s3)
 	}
-	if dynamoDB := awsec2.GatewayVpcEndpointAwsService_DYNAMODB(); !exists("DynamoDbEndpoint", dynamoDB.Name()) {
+	if dynamoDB := awsec2.GatewayVpcEndpointAwsService_DYNAMODB(); !exists("DynamoDbEndpoint", dynamoDB.Name(), true) {
 		t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
 	}
 	endpoints, known := neededEndpoints(p), map[string]bool{}
@@ -236,7 +244,7 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		}
 	}
 	for _, needed := range endpoints {
-		if exists(needed.id, needed.service.Name()) {
+		if exists(needed.id, needed.service.Name(), false) {
 			continue
 		}
 		created := awsec2.NewInterfaceVpcEndpoint(t, jsii.String(needed.id), &awsec2.InterfaceVpcEndpointProps{
@@ -271,7 +279,20 @@ type existingEndpoint struct {
 	path     string
 	service  string // as serviceKey returns it, without interface endpoints that have no private DNS names
 	gateway  bool
+	resolves bool // its names certainly resolve in the VPC; only known of services that also have gateways
 	resource awsec2.CfnVPCEndpoint
+}
+
+// newEndpoint is an endpoint that AlarmTriage creates.
+type newEndpoint struct {
+	service string // as serviceKey returns it
+	gateway bool
+}
+
+// provides reports whether functions in the VPC certainly reach a service through an endpoint. If the service has gateways, they only
+// do so through an interface endpoint whose names resolve in the VPC, and AWS accepts an endpoint of each kind.
+func (e existingEndpoint) provides(service string, hasGateways bool) bool {
+	return e.service == service && (e.gateway == hasGateways || hasGateways && e.resolves)
 }
 
 // collides reports whether AWS would reject an endpoint of AlarmTriage for the same service. Gateway endpoints can have
@@ -341,11 +362,20 @@ func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint
 			continue
 		}
 		endpoints = append(endpoints, existingEndpoint{
-			path: strings.TrimSuffix(*resource.Node().Path(), "/Resource"), resource: resource, gateway: gateway,
+			path: strings.TrimSuffix(*resource.Node().Path(), "/Resource"), resource: resource, gateway: gateway, resolves: resolvesInVpc(resource),
 			service: serviceKey(resource, resource.ServiceName()),
 		})
 	}
 	return endpoints
+}
+
+// resolvesInVpc reports whether the names of an interface endpoint of S3 or DynamoDB certainly resolve in its VPC.
+func resolvesInVpc(resource awsec2.CfnVPCEndpoint) bool {
+	if resource.DnsOptions() == nil {
+		return false
+	}
+	options, _ := alarmjs.Properties(resource)["DnsOptions"].(map[string]any)
+	return slices.Contains([]string{"false", "AllResolvers"}, fmt.Sprint(options["PrivateDnsOnlyForInboundResolverEndpoint"]))
 }
 
 // useEndpoint lets the functions reach an endpoint. The rules are in AlarmTriage's stack, which may depend on the endpoint's
@@ -478,7 +508,7 @@ func (t *AlarmTriage) endpointProblems() (problems []string) {
 		return nil
 	}
 	for _, other := range t.endpointsOf(t.vpc) {
-		if slices.Contains(t.endpoints, other.service) && !t.contains(other.path) && t.collides(other) {
+		if slices.Contains(t.endpoints, newEndpoint{other.service, other.gateway}) && !t.contains(other.path) && t.collides(other) {
 			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriage %s creates the same VPC endpoint as %s, which AWS rejects: define the latter "+
 				"before AlarmTriage, which then uses it, or remove it", t.path, other.path))
 		}
@@ -506,15 +536,16 @@ func inIsolatedSubnets(p *AlarmTriageProps) bool {
 
 // service is a service that needs a VPC endpoint.
 type service struct {
-	short string
-	name  *string // in which the Region may be a token
+	short    string
+	name     *string // in which the Region may be a token
+	gateways bool    // it has gateway endpoints
 }
 
 // neededServices returns the services for which isolated subnets need endpoints.
 func neededServices(p *AlarmTriageProps) []service {
-	services := []service{{"s3", awsec2.GatewayVpcEndpointAwsService_S3().Name()}, {"dynamodb", awsec2.GatewayVpcEndpointAwsService_DYNAMODB().Name()}}
+	services := []service{{"s3", awsec2.GatewayVpcEndpointAwsService_S3().Name(), true}, {"dynamodb", awsec2.GatewayVpcEndpointAwsService_DYNAMODB().Name(), true}}
 	for _, needed := range neededEndpoints(p) {
-		services = append(services, service{*needed.service.ShortName(), needed.service.Name()})
+		services = append(services, service{*needed.service.ShortName(), needed.service.Name(), false})
 	}
 	return services
 }
@@ -533,7 +564,7 @@ func (t *AlarmTriage) warnOfIsolation() {
 	missing := false
 	for _, needed := range t.needed {
 		key := serviceKey(t, needed.name)
-		missing = missing || !slices.ContainsFunc(existing, func(e existingEndpoint) bool { return e.service == key })
+		missing = missing || !slices.ContainsFunc(existing, func(e existingEndpoint) bool { return e.provides(key, needed.gateways) })
 		names = append(names, needed.short)
 	}
 	if missing {
@@ -551,7 +582,7 @@ func (t *AlarmTriage) closedEndpoints(existing []existingEndpoint) (closed []str
 	candidates := slices.DeleteFunc(slices.Clone(existing), func(e existingEndpoint) bool {
 		groups := e.resource.SecurityGroupIds()
 		return e.gateway || groups == nil || unresolved(groups) || len(*groups) == 0 ||
-			!slices.ContainsFunc(t.needed, func(s service) bool { return serviceKey(t, s.name) == e.service })
+			!slices.ContainsFunc(t.needed, func(s service) bool { return e.provides(serviceKey(t, s.name), s.gateways) })
 	})
 	if len(candidates) == 0 { // jsii needs long to translate all constructs of an app
 		return nil

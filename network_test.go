@@ -210,6 +210,40 @@ func TestCreateVpcEndpoints_RecognizesResourcesOfTheApp(t *testing.T) {
 	assert.Contains(t, message, "AlarmTriage Test/Triage creates the same VPC endpoint as Test/Lambda, which AWS rejects")
 }
 
+// The names of an interface endpoint of S3 only resolve in the VPC if the app wants it. If they may resolve there, the functions need rules.
+func TestCreateVpcEndpoints_InterfaceEndpointsOfS3ReplaceNoGateway(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		resolves awsec2.VpcEndpointPrivateDnsOnlyForInboundResolverEndpoint
+		later    bool // the app defines it after AlarmTriage
+		gateways int
+	}{
+		{"by default", "", false, 2},
+		{"by default, later", "", true, 2},
+		{"outside of the VPC", awsec2.VpcEndpointPrivateDnsOnlyForInboundResolverEndpoint_ONLY_INBOUND_RESOLVER, false, 2},
+		{"everywhere", awsec2.VpcEndpointPrivateDnsOnlyForInboundResolverEndpoint_ALL_RESOLVERS, false, 1},
+	} {
+		stack := newStackIn("eu-west-1")
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		define := func() {
+			vpc.AddInterfaceEndpoint(jsii.String("S3"), &awsec2.InterfaceVpcEndpointOptions{
+				Service: awsec2.InterfaceVpcEndpointAwsService_S3(), PrivateDnsOnlyForInboundResolverEndpoint: tt.resolves})
+		}
+		if !tt.later {
+			define()
+		}
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true) })
+		if tt.later {
+			define()
+		}
+		template := synth(stack)
+		gateways := template.FindResources(jsii.String("AWS::EC2::VPCEndpoint"), like("Properties", like("VpcEndpointType", "Gateway")))
+		assert.Len(t, *gateways, tt.gateways, tt.name)
+		rules := template.FindResources(jsii.String("AWS::EC2::SecurityGroupIngress"), nil)
+		assert.Equal(t, !tt.later, strings.Contains(fmt.Sprint(*rules), "TriageS3EndpointIngress"), tt.name)
+	}
+}
+
 // AWS rejects endpoints with private DNS names in such a VPC.
 func TestCreateVpcEndpoints_NeedsDNS(t *testing.T) {
 	create := func(endpoints bool, vpc func(awscdk.Stack) awsec2.IVpc) func() {
