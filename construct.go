@@ -152,7 +152,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowModels(p)
 	t.allowTool()
 	t.allowStorage(p)
-	t.allowTexts(instructions, runbooks)
+	t.allowTexts(p, instructions, runbooks)
 	t.allowAlarmState()
 	t.allowNotifications(p)
 	t.allowFromHere(p)
@@ -624,7 +624,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	// hand-overs far below the 16 at which Lambda's recursive loop detection stops a function.
 	props.RetryAttempts = jsii.Number(2)
 	if p.OnFailureQueue != nil {
-		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
+		props.OnFailure = awslambdadestinations.NewSqsDestination(t.failureQueue(p))
 	}
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -46,9 +47,7 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 	add("ChatCardTopic", p.ChatCardTopic, func() *string { return p.ChatCardTopic.TopicArn() }, publish...)
 	add("SelfAlarmTopic", p.SelfAlarmTopic, func() *string { return p.SelfAlarmTopic.TopicArn() }, "sns:Publish")
 	add("CompletionEventBus", p.CompletionEventBus, func() *string { return p.CompletionEventBus.EventBusArn() }, "events:PutEvents")
-	if queue := p.OnFailureQueue; !isNil(queue) && !isOfApp(queue) {
-		add("OnFailureQueue", queue, func() *string { return queue.QueueArn() }, "sqs:SendMessage")
-	}
+	add("OnFailureQueue", p.OnFailureQueue, func() *string { return p.OnFailureQueue.QueueArn() }, "sqs:SendMessage")
 	objects := func(prop string, bucket awss3.IBucket, keys string, actions ...string) {
 		add(prop, bucket, func() *string { return bucket.ArnForObjects(jsii.String(keys)) }, actions...)
 	}
@@ -112,7 +111,7 @@ func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
 	return problems
 }
 
-// isOfApp reports whether the app defines a queue or a key. CDK's own grants complete their policies.
+// isOfApp reports whether the app defines a queue or a key, so that their policies can be completed.
 func isOfApp(resource constructs.IConstruct) bool { return resource.Node().DefaultChild() != nil }
 
 // allowFromHere completes the policies of resources in other accounts, if the app defines them. Otherwise, it adds a warning:
@@ -156,6 +155,30 @@ func (t *AlarmTriage) statementID(prop, account string) *string {
 	return jsii.Sprintf("AlarmTriage%s%s%s", prop, account, *unique)
 }
 
+// byOrchestrator returns the condition that the orchestrator's role makes a request, or nil if CloudFormation generates its name.
+func (t *AlarmTriage) byOrchestrator(p *AlarmTriageProps, account string) *map[string]any {
+	name := physicalName(p, orchestratorRoleName)
+	if name == nil {
+		return nil
+	}
+	role := fmt.Sprintf("arn:%s:iam::%s:role/%s", *awscdk.Stack_Of(t).Partition(), account, *name)
+	return &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": role}}
+}
+
+// failureQueue returns OnFailureQueue as the orchestrator's destination. For a queue of the app in another account, it returns an
+// import, so that CDK does not name the role in the queue's policy; allowFromHere completes the policy.
+func (t *AlarmTriage) failureQueue(p *AlarmTriageProps) awssqs.IQueue {
+	queue := p.OnFailureQueue
+	here, places := alarmjs.Places(t, []constructs.IConstruct{queue})
+	if !isOfApp(queue) || !elsewhere(here.Account, places[0].Account) {
+		return queue
+	}
+	if key := queue.EncryptionMasterKey(); !isNil(key) {
+		t.allowKey(p, key, keyProp(nil, "", "OnFailureQueue"), "kms:GenerateDataKey*", "kms:Decrypt")
+	}
+	return awssqs.Queue_FromQueueArn(t, jsii.String("OnFailureQueue"), queue.QueueArn())
+}
+
 // completePolicy adds a statement to the policy of a resource in another account. It reports whether CDK can. The principal is
 // the account, because the role may not exist yet, and AWS rejects policies that name roles that do not exist.
 func (t *AlarmTriage) completePolicy(shared sharedResource, p *AlarmTriageProps, here, there string) bool {
@@ -169,13 +192,12 @@ func (t *AlarmTriage) completePolicy(shared sharedResource, p *AlarmTriageProps,
 		Sid: t.statementID(shared.prop, here), Actions: jsii.Strings(shared.actions...), Resources: &[]*string{shared.arn},
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAccountPrincipal(here)},
 	}
-	switch name := physicalName(p, orchestratorRoleName); {
+	switch {
 	case shared.byAlarms:
 		statement.Principals = &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)}
 		statement.Conditions = &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": here}}
-	case name != nil:
-		role := *jsii.Sprintf("arn:%s:iam::%s:role/%s", *awscdk.Stack_Of(t).Partition(), here, *name)
-		statement.Conditions = &map[string]any{"ArnEquals": map[string]any{"aws:PrincipalArn": role}}
+	default:
+		statement.Conditions = t.byOrchestrator(p, here)
 	}
 	if !*policy.AddToResourcePolicy(awsiam.NewPolicyStatement(statement)).StatementAdded {
 		return false

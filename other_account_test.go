@@ -57,7 +57,7 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 			ReportsBucket: awss3.NewBucket(central, jsii.String(fmt.Sprint("Reports", i)), &awss3.BucketProps{
 				BucketName: jsii.String(fmt.Sprint("the-reports-", i)), Versioned: jsii.Bool(true)}),
 		}
-		if prefix != nil { // CDK names the role in the queue's policy
+		if prefix != nil { // the queue's policy must name the role
 			props.OnFailureQueue = awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed")})
 		}
 		alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), props).AttachEventRule(jsii.String("All"), nil)
@@ -87,7 +87,7 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 		like("Principal", object("Service", "cloudwatch.amazonaws.com"), "Condition", object("StringEquals", object("aws:SourceAccount", "111122223330"))),
 		own,
 		like("Principal", object("Service", "cloudwatch.amazonaws.com"), "Condition", object("StringEquals", object("aws:SourceAccount", "111122223331"))))
-	has("AWS::SQS::QueuePolicy", "PolicyDocument", like("Action", assertions.Match_ArrayWith(&[]any{"sqs:SendMessage"})))
+	has("AWS::SQS::QueuePolicy", "PolicyDocument", like("Action", "sqs:SendMessage", "Principal", object("AWS", root("111122223330")), "Condition", byRole))
 	has("AWS::S3::BucketPolicy", "PolicyDocument", like("Action", []any{"s3:PutObject", "s3:GetObject"}, "Principal", object("AWS", root("111122223330")), "Condition", byRole))
 	template.HasResourceProperties(jsii.String("AWS::Events::EventBusPolicy"), like("Statement",
 		like("Action", "events:PutEvents", "Principal", object("AWS", root("111122223330")), "Condition", byRole)))
@@ -143,6 +143,36 @@ func TestOtherAccount_AllowsOnlyTheObjectsThatAreUsed(t *testing.T) {
 	} {
 		template.HasResourceProperties(jsii.String("AWS::S3::BucketPolicy"), like("PolicyDocument", like("Statement", statements)))
 	}
+}
+
+// AWS rejects the policy of a key that names a role as long as the role does not exist. Which of two accounts is deployed first is not known.
+func TestOtherAccount_AllowsOnlyTheKeysThere(t *testing.T) {
+	app := newTestApp()
+	central, home := stackOf(app, "Central", "444455556666", "eu-west-1"), stackOf(app, "Home", "111122223333", "eu-west-1")
+	key := func(id string) awskms.Key {
+		return awskms.NewKey(central, jsii.String(id), &awskms.KeyProps{Alias: jsii.String(id)})
+	}
+	alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call"), MasterKey: key("a")}),
+		OnFailureQueue:    awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed"), EncryptionMasterKey: key("b")}),
+		Runbooks: &alarmtriage.Runbooks{Bucket: awss3.NewBucket(central, jsii.String("Texts"), &awss3.BucketProps{
+			BucketName: jsii.String("texts"), EncryptionKey: key("c")})},
+		ResourcePrefix: jsii.String("prod"),
+	})
+	uses := 0
+	for _, s := range policies(t, home, "TriageOrchestratorRole") {
+		if actions := text(s.Action); strings.Contains(actions, "kms:") {
+			uses++
+			assert.Contains(t, text(s.Resource), ":kms:eu-west-1:444455556666:key/*", actions)
+		}
+	}
+	assert.Positive(t, uses)
+	byAccount := like("Principal", object("AWS", object("Fn::Join", []any{"", []any{"arn:", object("Ref", "AWS::Partition"), ":iam::111122223333:root"}})),
+		"Condition", object("ArnEquals", object("aws:PrincipalArn", object("Fn::Join", []any{"", []any{"arn:", object("Ref", "AWS::Partition"),
+			":iam::111122223333:role/prod-triage-role"}}))))
+	template := synth(central)
+	template.ResourceCountIs(jsii.String("AWS::KMS::Key"), jsii.Number(3))
+	template.AllResourcesProperties(jsii.String("AWS::KMS::Key"), like("KeyPolicy", like("Statement", assertions.Match_ArrayWith(&[]any{byAccount}))))
 }
 
 // The policies of queues and keys in other accounts name the role, so it needs a name. CDK's error says neither why nor how.

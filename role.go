@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -356,8 +357,7 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	t.allow("ReadReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "2*"))}, "s3:GetObject") // years 2000 to 2999
 	t.orchestratorLogGroup.GrantWrite(t.orchestratorRole)
 	if t.reportsKey != nil {
-		t.granted(t.reportsKey, t.reportsKey.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt")),
-			keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"))
+		t.allowKey(p, t.reportsKey, keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"), "kms:GenerateDataKey", "kms:Decrypt")
 	}
 	if key := firstKey(p.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
 		// DynamoDB requires it ("Using IAM policies and grants to access a KMS key").
@@ -388,20 +388,20 @@ func (t *AlarmTriage) allowLogsKey(p *AlarmTriageProps) {
 
 // allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own
 // grant is too wide: it also allows listing the bucket and reading its configuration.
-func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
+func (t *AlarmTriage) allowTexts(p *AlarmTriageProps, instructions, runbooks *s3Texts) {
 	if instructions != nil {
-		t.allowObjects("ReadInstructions", "InstructionsObject", instructions.bucket, instructions.key)
+		t.allowObjects(p, "ReadInstructions", "InstructionsObject", instructions.bucket, instructions.key)
 	}
 	if runbooks != nil {
-		t.allowObjects("ReadRunbooks", "Runbooks", runbooks.bucket, runbooks.key+"*")
+		t.allowObjects(p, "ReadRunbooks", "Runbooks", runbooks.bucket, runbooks.key+"*")
 	}
 }
 
 // allowObjects lets the orchestrator read and decrypt objects.
-func (t *AlarmTriage) allowObjects(sid, prop string, bucket awss3.IBucket, keys string) {
+func (t *AlarmTriage) allowObjects(p *AlarmTriageProps, sid, prop string, bucket awss3.IBucket, keys string) {
 	t.allow(sid, []*string{bucket.ArnForObjects(jsii.String(keys))}, "s3:GetObject")
 	if key := bucket.EncryptionKey(); key != nil {
-		t.granted(key, key.GrantDecrypt(t.orchestratorRole), keyProp(nil, "", prop))
+		t.allowKey(p, key, keyProp(nil, "", prop), "kms:Decrypt")
 	}
 }
 
@@ -422,9 +422,28 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 	} {
 		if key := use.key; key != nil && !done[*key.Node().Path()] {
 			done[*key.Node().Path()] = true
-			t.granted(key, key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt")), use.prop)
+			t.allowKey(p, key, use.prop, "kms:GenerateDataKey*", "kms:Decrypt")
 		}
 	}
+}
+
+// allowKey lets the orchestrator use a key. For a key of the app in another account, CDK's own grant would allow the use of every key
+// of AlarmTriage's account, too, and name the role in the key's policy, which AWS rejects as long as the role does not exist.
+func (t *AlarmTriage) allowKey(p *AlarmTriageProps, key awskms.IKey, prop string, actions ...string) {
+	here, places := alarmjs.Places(t, []constructs.IConstruct{key})
+	there := places[0]
+	if !isOfApp(key) || !elsewhere(here.Account, there.Account) {
+		t.granted(key, key.Grant(t.orchestratorRole, *jsii.Strings(actions...)...), prop)
+		return
+	}
+	stack := awscdk.Stack_Of(t)
+	t.orchestratorRole.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings(actions...), Resources: jsii.Strings(fmt.Sprintf("arn:%s:kms:%s:%s:key/*", *stack.Partition(), *stack.Region(), there.Account)),
+	}))
+	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions: jsii.Strings(actions...), Resources: jsii.Strings("*"), Principals: &[]awsiam.IPrincipal{awsiam.NewAccountPrincipal(here.Account)},
+		Conditions: t.byOrchestrator(p, here.Account),
+	}), nil)
 }
 
 // granted records a problem if the use of a key was not granted. CDK ignores grants of an alias that it imports by name,
