@@ -75,7 +75,7 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		{"SelfRefusals", "refusals", "The broker refused many requests of the model's code.",
 			t.MetricBrokerRefusals(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Hours(jsii.Number(1))}), manyRefusals},
 	}
-	if p.OnFailureQueue != nil {
+	if p.OnFailureQueue != nil && !t.isInOtherAccount(p.OnFailureQueue) { // CloudWatch has the metrics of a queue in the queue's account
 		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "OnFailureQueue contains alarm events that could not be investigated.",
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}

@@ -114,6 +114,12 @@ func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
 // isOfApp reports whether the app defines a queue or a key, so that their policies can be completed.
 func isOfApp(resource constructs.IConstruct) bool { return resource.Node().DefaultChild() != nil }
 
+// isInOtherAccount reports whether a resource is certainly in another account than AlarmTriage.
+func (t *AlarmTriage) isInOtherAccount(resource constructs.IConstruct) bool {
+	here, places := alarmjs.Places(t, []constructs.IConstruct{resource})
+	return elsewhere(here.Account, places[0].Account)
+}
+
 // allowFromHere completes the policies of resources in other accounts, if the app defines them. Otherwise, it adds a warning:
 // without the policy, no report arrives.
 func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
@@ -169,8 +175,7 @@ func (t *AlarmTriage) byOrchestrator(p *AlarmTriageProps, account string) *map[s
 // import, so that CDK does not name the role in the queue's policy; allowFromHere completes the policy.
 func (t *AlarmTriage) failureQueue(p *AlarmTriageProps) awssqs.IQueue {
 	queue := p.OnFailureQueue
-	here, places := alarmjs.Places(t, []constructs.IConstruct{queue})
-	if !isOfApp(queue) || !elsewhere(here.Account, places[0].Account) {
+	if !isOfApp(queue) || !t.isInOtherAccount(queue) {
 		return queue
 	}
 	if key := queue.EncryptionMasterKey(); !isNil(key) {
