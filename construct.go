@@ -370,22 +370,39 @@ func (t *AlarmTriage) warnOfCheckpoints() {
 	if !isResource || t.contains(*t.reports.Node().Path()) {
 		return
 	}
-	lifecycle, _ := alarmjs.Properties(bucket)["LifecycleConfiguration"].(map[string]any)
-	if rules, _ := lifecycle["Rules"].([]any); !slices.ContainsFunc(rules, expiresCheckpoints) {
-		t.warn("bucket-checkpoints", "ReportsBucket %s has no lifecycle rule that expires %s, so the checkpoints of all investigations, which contain "+
-			"their conversations, are kept: add a rule with this Prefix, and one day as Expiration and NoncurrentVersionExpiration",
-			*t.reports.Node().Path(), config.CheckpointsPrefix)
+	properties := alarmjs.Properties(bucket)
+	lifecycle, _ := properties["LifecycleConfiguration"].(map[string]any)
+	versioning, _ := properties["VersioningConfiguration"].(map[string]any)
+	rules, _ := lifecycle["Rules"].([]any)
+	expired := ""
+	switch {
+	case !slices.ContainsFunc(rules, expiresCheckpoints("ExpirationInDays", "ExpirationDate")):
+		expired = config.CheckpointsPrefix
+	case versioning["Status"] == "Enabled" &&
+		!slices.ContainsFunc(rules, expiresCheckpoints("NoncurrentVersionExpiration", "NoncurrentVersionExpirationInDays")):
+		expired = "the versions of " + config.CheckpointsPrefix
+	default:
+		return
 	}
+	t.warn("bucket-checkpoints", "ReportsBucket %s has no lifecycle rule that expires %s, so the checkpoints of all investigations, which contain "+
+		"their conversations, are kept: add a rule with the Prefix %s, and one day as Expiration and NoncurrentVersionExpiration",
+		*t.reports.Node().Path(), expired, config.CheckpointsPrefix)
 }
 
-// expiresCheckpoints reports whether a lifecycle rule of a bucket expires the checkpoints, whenever it does.
-func expiresCheckpoints(rule any) bool {
-	fields, _ := rule.(map[string]any)
-	if fields["Status"] != "Enabled" || fields["TagFilters"] != nil || fields["ExpirationInDays"] == nil && fields["ExpirationDate"] == nil {
-		return false
+// expiresCheckpoints returns a function that reports whether a lifecycle rule of a bucket expires all checkpoints by one of some
+// properties, whenever it does.
+func expiresCheckpoints(by ...string) func(rule any) bool {
+	return func(rule any) bool {
+		fields, _ := rule.(map[string]any)
+		for _, filter := range []string{"TagFilters", "ObjectSizeGreaterThan", "ObjectSizeLessThan"} {
+			if fields[filter] != nil {
+				return false
+			}
+		}
+		prefix, _ := fields["Prefix"].(string)
+		return fields["Status"] == "Enabled" && strings.HasPrefix(config.CheckpointsPrefix, prefix) &&
+			slices.ContainsFunc(by, func(property string) bool { return fields[property] != nil })
 	}
-	prefix, _ := fields["Prefix"].(string)
-	return strings.HasPrefix(config.CheckpointsPrefix, prefix)
 }
 
 // bucketName returns {prefix}-alarm-reports-{account}-{region}, or

@@ -112,10 +112,10 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			}).AttachEventRule(jsii.String("All"), nil)
 		}
 	}
-	keepsCheckpoints := func(id string) string {
+	keepsCheckpoints := func(id, what string) string {
 		return fmt.Sprintf("/Test/Triage%s alarmtriage:bucket-checkpoints: alarmtriage: ReportsBucket Test/%s has no lifecycle rule that expires "+
-			"reports/checkpoints/, so the checkpoints of all investigations, which contain their conversations, are kept: add a rule with this Prefix, and one "+
-			"day as Expiration and NoncurrentVersionExpiration", id, id)
+			"%sreports/checkpoints/, so the checkpoints of all investigations, which contain their conversations, are kept: add a rule with the Prefix "+
+			"reports/checkpoints/, and one day as Expiration and NoncurrentVersionExpiration", id, id, what)
 	}
 	for _, tt := range []struct {
 		name  string
@@ -404,9 +404,12 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		{"a bucket that keeps checkpoints", func(stack awscdk.Stack) {
 			day := awscdk.Duration_Days(jsii.Number(1))
 			for id, rules := range map[string][]*awss3.LifecycleRule{
-				"None": nil, "Right": {{Prefix: jsii.String("reports/checkpoints/"), Expiration: day}}, "Wider": {{Prefix: jsii.String("reports/"), Expiration: day}},
-				"All": {{AbortIncompleteMultipartUploadAfter: day}, {Expiration: day}}, "Off": {{Expiration: day, Enabled: jsii.Bool(false)}},
+				"None": nil, "Right": {{Prefix: jsii.String("reports/checkpoints/"), Expiration: day, NoncurrentVersionExpiration: day}},
+				"Wider": {{Prefix: jsii.String("reports/"), Expiration: day}, {NoncurrentVersionExpiration: day}},
+				"All":   {{AbortIncompleteMultipartUploadAfter: day}, {Expiration: day, NoncurrentVersionExpiration: day}},
+				"Off":   {{Expiration: day, Enabled: jsii.Bool(false)}}, "Large": {{Expiration: day, ObjectSizeGreaterThan: jsii.Number(1e6)}},
 				"Other": {{Prefix: jsii.String("reports/2"), Expiration: day}}, "Keeps": {{NoncurrentVersionExpiration: day}},
+				"Versions": {{Prefix: jsii.String("reports/checkpoints/"), Expiration: day}},
 			} {
 				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
 					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(true), LifecycleRules: &rules})
@@ -414,14 +417,15 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			}
 			later := awss3.NewBucket(stack, jsii.String("Later"), &awss3.BucketProps{Versioned: jsii.Bool(true)})
 			triageNamed(stack, "TriageLater", func(p *alarmtriage.AlarmTriageProps) { p.ReportsBucket = later }).AttachAlarms(newAlarm(stack, "AlarmLater"))
-			later.AddLifecycleRule(&awss3.LifecycleRule{Expiration: day})
+			later.AddLifecycleRule(&awss3.LifecycleRule{Expiration: day, NoncurrentVersionExpiration: day})
 		}, []string{
-			keepsCheckpoints("Keeps"), keepsCheckpoints("None"), keepsCheckpoints("Off"), keepsCheckpoints("Other")}},
+			keepsCheckpoints("Keeps", ""), keepsCheckpoints("Large", ""), keepsCheckpoints("None", ""), keepsCheckpoints("Off", ""), keepsCheckpoints("Other", ""),
+			keepsCheckpoints("Versions", "the versions of ")}},
 		{"a bucket without versions", func(stack awscdk.Stack) {
 			for id, versioned := range map[string]bool{"With": true, "Without": false} {
 				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
 					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(versioned),
-						LifecycleRules: &[]*awss3.LifecycleRule{{Expiration: awscdk.Duration_Days(jsii.Number(1))}}})
+						LifecycleRules: &[]*awss3.LifecycleRule{{Expiration: awscdk.Duration_Days(jsii.Number(1)), NoncurrentVersionExpiration: awscdk.Duration_Days(jsii.Number(1))}}})
 				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
 			}
 			triageNamed(stack, "TriageImported", func(p *alarmtriage.AlarmTriageProps) {

@@ -201,7 +201,7 @@ type AlarmTriageProps struct {
 	// Storage
 
 	// Use this bucket for reports. It should be versioned, and have a lifecycle rule that expires
-	// `reports/checkpoints/` after one day. If it is imported and encrypted, pass its key as ReportsEncryptionKey.
+	// `reports/checkpoints/` and its versions after one day. If it is imported and encrypted, pass its key as ReportsEncryptionKey.
 	// Can't be combined with ReportsAccessLogs and ReportsRetention. Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. Its partition key must be the string `pk`, without a sort key, and its TTL
