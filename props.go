@@ -201,8 +201,8 @@ type AlarmTriageProps struct {
 	// Storage
 
 	// Use this bucket for reports. It should be versioned, and have a lifecycle rule that expires
-	// `reports/checkpoints/` and its versions after one day. If it is imported and encrypted, pass its key as ReportsEncryptionKey.
-	// Can't be combined with ReportsAccessLogs and ReportsRetention. Default: a new bucket.
+	// `reports/checkpoints/` and its versions after one day. If it is imported and encrypted, pass its key as
+	// ReportsEncryptionKey. Can't be combined with ReportsAccessLogs and ReportsRetention. Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. Its partition key must be the string `pk`, without a sort key, and its TTL
 	// attribute should be `expires_at`. If it is imported and encrypted, pass its key as TableEncryptionKey. No

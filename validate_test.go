@@ -112,6 +112,8 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a pattern that only CloudFormation knows", func(p *alarmtriage.AlarmTriageProps) {
 			p.RedactPatterns = &[]*string{awscdk.NewCfnParameter(p.NotificationTopic.Stack(), jsii.String("Pattern"), nil).ValueAsString()}
 		}, "RedactPatterns must be known at synth"},
+		{"instructions with too many bytes", func(p *alarmtriage.AlarmTriageProps) { p.Instructions = jsii.String(strings.Repeat("é", 1200)) },
+			"must have at most 2400 bytes together as JSON, because they share the function's environment, got 2402 (Instructions 2402)"},
 		{"patterns that nothing applies", func(p *alarmtriage.AlarmTriageProps) {
 			p.RedactSecrets, p.RedactPatterns = jsii.Bool(false), jsii.Strings("shop-[0-9]+")
 		}, "RedactPatterns can't be combined with RedactSecrets false, with which nothing is replaced: omit one of the two"},
