@@ -767,6 +767,11 @@ alarmtriage: Runbooks.Prefix must be the beginning of keys in Bucket such as "ru
 		}), `alarmtriage: Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got "arn:aws:bedrock:eu-west-1:111122223333:guardrail/*"
 alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got "triage/*": rename the objects
 alarmtriage: Runbooks.Prefix must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got "team-?/": rename the objects`},
+		{"ARNs with wildcards of IAM", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Every"), jsii.String("arn:aws:sns:eu-west-1:111122223333:*"))
+			p.TopicEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Keys"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/*"))
+		}), `alarmtriage: NotificationTopic must be one resource, got the ARN "arn:aws:sns:eu-west-1:111122223333:*", whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role
+alarmtriage: TopicEncryptionKey must be one resource, got the ARN "arn:aws:kms:eu-west-1:111122223333:key/*", whose wildcards`},
 		{"a key with a variable of IAM", instructionsAt("${aws:PrincipalTag/team}.md"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key with a token and a wildcard", instructionsAt(*awscdk.Aws_REGION() + "/*"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},

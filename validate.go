@@ -80,6 +80,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	}
 	l.models(scope, p)
 	l.instructions(p)
+	l.literalARNs(p)
 	l.limits(p)
 	l.functions(p)
 	l.namesAndTags(p)
@@ -407,12 +408,34 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	}
 }
 
-// literal checks that IAM takes a text in the ARN of a resource literally. Otherwise, the role could read other objects, too.
-func (l *problems) literal(prop, text string) {
+// isLiteral reports whether IAM takes a text in the ARN of a resource literally. Otherwise, the role could use other resources, too.
+func isLiteral(text string) bool {
 	known := tokens.ReplaceAllString(text, "") // other parts may be tokens
-	if strings.ContainsAny(known, "*?") || strings.Contains(known, "${") {
+	return !strings.ContainsAny(known, "*?") && !strings.Contains(known, "${")
+}
+
+// literal checks the key of an object, or the beginning of keys.
+func (l *problems) literal(prop, text string) {
+	if !isLiteral(text) {
 		l.add("%s must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got %q: rename the objects", prop, text)
 	}
+}
+
+// literalARNs checks the ARNs of imported resources that the orchestrator's role may use.
+func (l *problems) literalARNs(p *AlarmTriageProps) {
+	check := func(prop string, resource constructs.IConstruct, arn func() *string) {
+		if !isNil(resource) && !isLiteral(*arn()) {
+			l.add("%s must be one resource, got the ARN %q, whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role", prop, *arn())
+		}
+	}
+	check("NotificationTopic", p.NotificationTopic, func() *string { return p.NotificationTopic.TopicArn() })
+	check("ChatCardTopic", p.ChatCardTopic, func() *string { return p.ChatCardTopic.TopicArn() })
+	check("CompletionEventBus", p.CompletionEventBus, func() *string { return p.CompletionEventBus.EventBusArn() })
+	check("OnFailureQueue", p.OnFailureQueue, func() *string { return p.OnFailureQueue.QueueArn() })
+	check("InvestigationsTable", p.InvestigationsTable, func() *string { return p.InvestigationsTable.TableArn() })
+	check("ReportsEncryptionKey", p.ReportsEncryptionKey, func() *string { return p.ReportsEncryptionKey.KeyArn() })
+	check("TableEncryptionKey", p.TableEncryptionKey, func() *string { return p.TableEncryptionKey.KeyArn() })
+	check("TopicEncryptionKey", p.TopicEncryptionKey, func() *string { return p.TopicEncryptionKey.KeyArn() })
 }
 
 // isObjectKey reports whether a text looks like the key of an object, not like an address, a path, or a folder.
