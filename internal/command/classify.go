@@ -118,6 +118,9 @@ func (c simple) ownEffect() Effect {
 		return effect
 	case isInterpreter(program):
 		effect |= NotAWS | RunsCode
+		if slices.ContainsFunc(args, func(w word) bool { return endingWords[program][w.text] }) {
+			effect |= Deletes
+		}
 		if c.piped && (!editors[program] || readsCode(args)) || !searches[program] && hasOutput(args) {
 			effect |= PipesToShell
 		}
@@ -236,6 +239,12 @@ var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish"
 	"nawk", "sed", "ssh", "nc", "ncat", "netcat", "socat", "expect", "R", "Rscript", "java", "go", "npx", "uvx", "pipx", "crontab", "at",
 	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "nsenter",
 	"chroot", "unshare", "m4", "dc", "bc", "tar")
+
+// endingWords are arguments with which an interpreter deletes or stops something, whichever code it executes.
+var endingWords = map[string]map[string]bool{
+	"crontab": set("-r", "-ir", "-ri"), "at": set("-r", "-d"), "find": set("-delete"), "tar": set("--remove-files", "--delete"),
+	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
+}
 
 // editors execute the code in their arguments, but not their input.
 var editors = set("awk", "gawk", "mawk", "nawk", "sed", "find", "tar")

@@ -284,7 +284,41 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws logs tail g --since $(date '+1 hour --no-verify-ssl')", NotUnderstood | OtherEndpoint},
 		{"aws logs tail g --since $(date -u '+%Y-%m-%dT%H:%M:%S+00:00')", ReadsAWS},
 
+		// What deletes or stops something, and what changes permissions, in other programs than the AWS CLI.
+		{"crontab -r", RunsCode | Deletes | NotAWS},
+		{"crontab -l", RunsCode | NotAWS},
+		{"find /var/log -name '*.gz' -delete", RunsCode | Deletes | NotAWS},
+		{"tmux kill-server", RunsCode | Deletes | NotAWS},
+		{"tar --remove-files -cf x.tar logs", RunsCode | Deletes | NotAWS},
+		{"git clean -fdx", Deletes | ChangesState | NotAWS},
+		{"git reset --hard HEAD", Deletes | ChangesState | NotAWS},
+		{"kubectl create clusterrolebinding x --clusterrole=cluster-admin --user=me", ChangesPermissions | ChangesState | NotAWS},
+		{"kubectl -n prod patch rolebinding/x -p '{}'", ChangesPermissions | ChangesState | NotAWS},
+		{"kubectl delete role x", ChangesPermissions | Deletes | ChangesState | NotAWS},
+		{"kubectl auth reconcile -f x", ChangesPermissions | ChangesState | ReadsFile | NotAWS},
+		{"oc adm policy add-scc-to-user privileged -z default", ChangesPermissions | ChangesState | NotAWS},
+		{"eksctl create iamidentitymapping --cluster x", ChangesPermissions | ChangesState | NotAWS},
+		{"eksctl create nodegroup --cluster x", ChangesState | NotAWS},
+		{"chmod 777 /etc/passwd", ChangesPermissions | ChangesState | NotAWS},
+		{"kubectl get rolebindings", NotAWS},
+		{"kubectl scale deploy/role-service --replicas=3", ChangesState | NotAWS},
+
+		// Options before the command of Docker Compose, and the environment of a container.
+		{"docker compose -p shop cp web:/app .", RunsCode | ChangesState | ReadsFile | WritesFile | NotAWS},
+		{"docker compose --env-file x --profile y cp web:/app .", RunsCode | ChangesState | ReadsFile | WritesFile | NotAWS},
+		{"docker-compose --env-file x cp web:/app .", ChangesState | ReadsFile | WritesFile | NotAWS},
+		{"kubectl debug pod/x -- env", RunsCode | ChangesState | MayShowSecrets | NotAWS},
+		{"kubectl debug pod/x -it --image=busybox -- sh -c 'env | sort'", RunsCode | ChangesState | MayShowSecrets | NotAWS},
+
+		// Reads of settings that can hold secrets or links.
+		{"aws amplify get-job --app-id a --branch-name b --job-id 3", ReadsAWS | MayShowSecrets},
+		{"aws cloudformation describe-stack-events --stack-name x", ReadsAWS | MayShowSecrets},
+		{"aws cloudformation describe-stack-resource-drifts --stack-name x", ReadsAWS | MayShowSecrets},
+		{"aws servicecatalog get-provisioned-product-outputs", ReadsAWS | MayShowSecrets},
+		{"aws cloudformation describe-stack-resources --stack-name x", ReadsAWS},
+
 		// Characters that deceive.
+		{"aws s3 ls\ts3://b", Disguised | ReadsAWS},       // a shell completes the word before a tab
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
 		{"aws s3 ls ––region us-east-1", Disguised | ReadsAWS},
 		{"aws" + nbsp + "s3 ls", Disguised | NotAWS | NotUnderstood},
@@ -418,6 +452,8 @@ func TestShow_EscapesWhatDeceives(t *testing.T) {
 		{"Z" + strings.Repeat("\u0334", 3), `Z\u0334\u0334\u0334`},
 		{"a" + strings.Repeat(" ", 300) + "b", "a [300 blanks] b"},
 		{"a" + strings.Repeat("\t", 4) + "b", "a [4 blanks] b"},
+		{"a\tb \tc", `a\u0009b \u0009c`},
+		{"a\n\tb", "a\n\tb"},
 		{"a\n\n  b", "a\n\n  b"},
 		{"a" + strings.Repeat("\n", 40) + "b", "a [40 line breaks]\nb"},
 		{"a" + strings.Repeat(" \n", 40) + "b", "a  [40 line breaks]\nb"},

@@ -15,13 +15,14 @@ type other struct {
 	runs    map[string]bool // words that execute code, the first one or the one after a group
 	options string          // options that are understood, with = if the next word is their value
 	files   *regexp.Regexp  // options whose value names a file that is read
+	grants  *regexp.Regexp  // words of commands that change permissions
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
+	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
 
 // deletingOptions delete something, in programs whose first words alone do not.
-var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|-D$)`)
+var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--hard$|-D$)`)
 
 // runningOptions execute a program that their value names.
 var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|receive-pack|exec|exec-path|ext-diff|plugin|kubeconfig|config-env)(?:=|$)`)
@@ -31,7 +32,9 @@ var kubernetes = &other{
 		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts"},
 	secrets: []string{"describe *"},
 	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
-	files:   regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
+	grants: regexp.MustCompile(`(?i)(?:^|[ ,])(?:cluster)?role(?:binding)?s?(?:[ ,./]|$)|(?:^| )(?:auth reconcile|set subject|certificate (?:approve|deny)|` +
+		`policy (?:add|remove)-\S+)(?: |$)`),
+	files: regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
 	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
 		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout=",
 }
@@ -45,8 +48,11 @@ var containers = &other{
 	groups: set("container", "image", "volume", "network", "system", "context", "builder", "buildx", "service", "stack", "swarm", "node", "secret", "config", "plugin",
 		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
-	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size",
+	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size " + composeOptions,
 }
+
+// composeOptions may stand before the command of Docker Compose.
+const composeOptions = "--file= -p= --project-name= --project-directory= --profile= --env-file= --ansi= --progress= --parallel="
 
 var terraform = &other{
 	reads:   []string{"validate", "version", "graph", "providers", "state list *", "workspace list", "workspace show"},
@@ -65,6 +71,8 @@ var repository = &other{
 		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
 }
 
+var anything = regexp.MustCompile(``)
+
 // others are known programs. A program without commands changes something.
 var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
@@ -73,7 +81,7 @@ var others = map[string]*other{
 		runs: set("deploy", "destroy", "watch", "import"), options: "--long -l --profile= --no-color"},
 	"sam":     {reads: []string{"validate", "list resources", "list endpoints", "logs", "traces"}, secrets: []string{"list stack-outputs"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
 	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *", "status *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
-	"eksctl":  {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
+	"eksctl":  {reads: []string{"get *", "info", "version"}, grants: regexp.MustCompile(`(?i)iam|access-?entr|identity|identities`), options: "--cluster= --region= --profile= --name= -o= --output="},
 	"ecs-cli": {reads: []string{"ps", "logs"}, groups: set("service", "compose", "registry-creds", "configure", "local")},
 	"copilot": {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc logs", "env ls", "job ls"}, secrets: []string{"svc show *", "job show *"}, runs: set("exec", "run"),
 		groups: set("app", "env", "svc", "job", "task", "pipeline", "storage", "secret", "domain"), options: "-n= --name= -e= --env= -a= --app="},
@@ -82,14 +90,14 @@ var others = map[string]*other{
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git": repository,
 	"docker-compose": {reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
-		options: "-f= --file= -p= --project-name= -q --quiet -a --all --tail= --follow --no-color"},
+		options: "-f= -q --quiet -a --all --tail= --follow --no-color " + composeOptions},
 	"gh":        {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
 	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
 	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
-	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
+	"chmod": {grants: anything}, "chown": {grants: anything}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
 }
 
@@ -235,7 +243,11 @@ func (o *other) effect(args []word) Effect {
 		return effect | unknown | MayShowSecrets
 	case listed(o.code, command):
 		return effect | unknown | RunsCode
-	case effect.has(Deletes):
+	}
+	if o.grants != nil && o.grants.MatchString(command) {
+		effect |= ChangesPermissions
+	}
+	if effect.has(Deletes) {
 		return effect
 	}
 	return effect | ChangesState
@@ -244,10 +256,10 @@ func (o *other) effect(args []word) Effect {
 // copiesFile matches commands that copy a file from a container to this machine or back.
 var copiesFile = regexp.MustCompile(`^(?:(?:container|compose) )?cp(?: |$)`)
 
-// inContainer returns the arguments that a command executes in a container: the words after "exec" or "run", and everything after
+// inContainer returns the arguments that a command executes in a container: the words after "exec", "run", or "debug", and everything after
 // "--". Values of known options, such as a namespace, are not among the words.
 func inContainer(words []string, args []word) []string {
-	verb := slices.IndexFunc(words, func(word string) bool { return word == "exec" || word == "run" })
+	verb := slices.IndexFunc(words, func(word string) bool { return word == "exec" || word == "run" || word == "debug" })
 	if verb < 0 {
 		return nil
 	}

@@ -35,6 +35,9 @@ func show(text string) (shown string, disguised bool) {
 		case blank && (run > maxIndent || run > maxBlanks && at > 0 && text[at-1] != '\n'):
 			fmt.Fprintf(&b, " [%d blanks] ", run)
 			at, disguised = at+run, true
+		case blank && at > 0 && text[at-1] != '\n' && strings.IndexByte(text[at:at+run], '\t') >= 0: // a shell completes the word before a tab
+			b.WriteString(strings.ReplaceAll(text[at:at+run], "\t", Escape('\t')))
+			at, disguised = at+run, true
 		case blank:
 			b.WriteString(text[at : at+run])
 			at += run
