@@ -111,6 +111,7 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 		MaxRounds: flags.maxRounds, MaxCostUSD: flags.maxCost, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD, Prices: prices, Now: a.Now,
 		Limits: investigation.Limits{Instructions: instructions, Log: slog.New(slog.DiscardHandler)},
 	}
+	bounded := ctx
 	if len(flags.models) > 0 {
 		if a.Region == "" && a.Getenv("AWS_REGION") == "" {
 			a.Region = r.rec.Alarm.Region
@@ -120,9 +121,10 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 			return nil, nil, err
 		}
 		options.Model, options.Models, options.Region = awsapi.From(loaded, deployedToolTime, false).Bedrock, flags.models, loaded.Region
-		bounded, cancel := context.WithTimeout(ctx, defaultTimeout)
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, defaultTimeout)
 		defer cancel()
-		ctx, options.Limits.ConcludeAt = bounded, a.Now().Add(defaultTimeout-concludeTime)
+		options.Limits.ConcludeAt = a.Now().Add(defaultTimeout - concludeTime)
 		screen := a.Screen()
 		screen.line("Model:       %s. Tool calls are answered from the record.", strings.Join(flags.models, ", then "))
 		screen.show("Asking the model …")
@@ -130,13 +132,15 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 	} else {
 		options.MaxCostUSD = 0 // the recorded answers are paid
 	}
-	replayed, missed, err := replay.Run(ctx, r.rec, options)
+	replayed, missed, err := replay.Run(bounded, r.rec, options)
 	if replayed != nil && options.Model != nil {
 		ownWords(&replayed.OutcomeWhy, replayed.Fallbacks)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, &Problem{Code: Interrupted, What: "the replay did not end", Remedy: "run it again", Err: ctx.Err()}
+	case bounded.Err() != nil:
+		return nil, nil, &Problem{Code: NoConclusion, What: "the replay did not end in " + elapsed(defaultTimeout), Remedy: "use a faster model", Err: bounded.Err()}
 	case err != nil:
 		return nil, nil, &Problem{Code: NoConclusion, What: err.Error(), Remedy: "ask a model with --model", Err: err}
 	}
