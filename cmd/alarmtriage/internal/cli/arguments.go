@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,12 +99,17 @@ func readTexts(instructions, runbook string) (string, error) {
 }
 
 func readText(path string) (string, error) {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path) // which may be a pipe
+	var text []byte
+	if err == nil {
+		defer file.Close()
+		text, err = io.ReadAll(io.LimitReader(file, maxInstructions+1))
+	}
 	switch {
 	case err != nil:
 		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s cannot be read (%v)", path, err), Remedy: "check the path", Err: err}
 	case len(text) > maxInstructions:
-		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s has %d bytes, and the model gets at most %d", path, len(text), maxInstructions),
+		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s has more than the %d bytes that the model gets at most", path, maxInstructions),
 			Remedy: "shorten it"}
 	}
 	return string(text), nil

@@ -16,4 +16,6 @@ func TestReadTexts_InstructionsAreATextOrAFile(t *testing.T) {
 		_, err := readTexts(missing, "")
 		assert.ErrorContains(t, err, missing+" cannot be read")
 	}
+	_, err := readTexts("", "/dev/zero") // has no end
+	assert.ErrorContains(t, err, "/dev/zero has more than the 65536 bytes")
 }
