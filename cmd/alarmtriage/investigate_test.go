@@ -38,6 +38,20 @@ func TestInvestigate_WritesTheReportAndShowsTheVerdict(t *testing.T) {
 	assert.NotContains(t, b.file("report.txt"), "UNVERIFIED")
 }
 
+// What a model found costs money, so a pipe that nobody reads, as of head, does not end the command.
+func TestInvestigate_WritesTheReportIfNobodyReadsItsOutput(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, read.Close())
+	cmd := b.command("investigate", alarmName)
+	cmd.Stdout, cmd.Stderr = write, write
+	assert.Error(t, cmd.Run())
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "completed", decoded(t, b.file("report.json"))["outcome"])
+}
+
 // A model costs money, so it is only asked if its report can be written.
 func TestInvestigate_FolderThatCannotBeWrittenAsksNoModel(t *testing.T) {
 	t.Parallel()

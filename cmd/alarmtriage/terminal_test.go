@@ -22,9 +22,10 @@ import (
 
 // console is a run of the command in a pseudo-terminal.
 type console struct {
-	t    *testing.T
-	tty  *os.File
-	wait func() int
+	t      *testing.T
+	tty    *os.File
+	wait   func() int
+	signal func(os.Signal) error
 
 	mu   sync.Mutex
 	seen bytes.Buffer
@@ -37,7 +38,7 @@ func (b *bench) console(arguments ...string) *console {
 	cmd := b.command(arguments...)
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: columns})
 	require.NoError(b.t, err)
-	c := &console{t: b.t, tty: tty}
+	c := &console{t: b.t, tty: tty, signal: cmd.Process.Signal}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -121,24 +122,37 @@ func waiting() model.Script {
 
 func TestInterrupt_WritesAPartialReport(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, waiting())
-	b.set("TERM=xterm")
-	c := b.console("investigate", alarmName)
-	c.until("Round 2: asking the model")
+	for name, interrupt := range map[string]func(c *console){
+		"Ctrl-C": func(c *console) {
+			_, err := c.tty.WriteString("\x03") // which the terminal turns into a signal
+			require.NoError(c.t, err)
+			c.until("interrupted: the report has what was found until then")
+		},
+		"the terminal is closed": func(c *console) {
+			require.NoError(c.t, c.tty.Close())
+			_ = c.signal(syscall.SIGHUP) // which the kernel and the shell send
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, waiting())
+			b.set("TERM=xterm")
+			c := b.console("investigate", alarmName)
+			c.until("Round 2: asking the model")
 
-	_, err := c.tty.WriteString("\x03") // Ctrl-C, which the terminal turns into a signal
-	require.NoError(t, err)
+			interrupt(c)
 
-	assert.Equal(t, 130, c.wait(), c.text())
-	assert.Contains(t, c.text(), "interrupted: the report has what was found until then")
-	recorded := decoded(t, b.file("report.json"))
-	assert.Equal(t, "fallback", recorded["outcome"])
-	assert.Equal(t, "The investigation was interrupted before the model concluded.", recorded["outcome_why"])
-	assert.Contains(t, b.file("report.txt"), "7 error lines", "the finished tool call")
-	assert.Empty(t, b.processes(), "no process of the tool remains")
-	left, err := filepath.Glob(filepath.Join(b.dir, "cache", "alarmtriage", "scratch-*"))
-	require.NoError(t, err)
-	assert.Empty(t, left)
+			assert.Equal(t, 130, c.wait(), c.text())
+			recorded := decoded(t, b.file("report.json"))
+			assert.Equal(t, "fallback", recorded["outcome"])
+			assert.Equal(t, "The investigation was interrupted before the model concluded.", recorded["outcome_why"])
+			assert.Contains(t, b.file("report.txt"), "7 error lines", "the finished tool call")
+			assert.Empty(t, b.processes(), "no process of the tool remains")
+			left, err := filepath.Glob(filepath.Join(b.dir, "cache", "alarmtriage", "scratch-*"))
+			require.NoError(t, err)
+			assert.Empty(t, left)
+		})
+	}
 }
 
 // A report that the model has to correct was found, too.

@@ -52,27 +52,39 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 	if err != nil && ctx.Err() != nil && codeOf(err) != Interrupted {
 		err = &Problem{Code: Interrupted, What: "interrupted", Err: err}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		app.show(err)
 	}
 	return codeOf(err)
 }
 
-// interruptible returns a context that ends at the first Ctrl-C. The second one ends the program at once.
+// interruptible returns a context that ends at the first Ctrl-C, or if the terminal is closed. The second Ctrl-C ends the program at
+// once. A pipe that nobody reads does not end the program: the report is still written.
 func (a *App) interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 1)
+	signals, hangups, pipes := make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(hangups, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-signals:
-			signal.Stop(signals)
-			a.Screen().line("Interrupted: ending with what was found until now. Press Ctrl-C again to end at once.")
-			cancel()
+		case <-hangups: // the terminal is closed, and its shell often sends another one
 		case <-ctx.Done():
+			return
 		}
+		signal.Stop(signals)
+		a.Screen().line("Interrupted: ending with what was found until now. Press Ctrl-C again to end at once.")
+		cancel()
 	}()
-	return ctx, func() { signal.Stop(signals); cancel() }
+	return ctx, func() {
+		for _, c := range []chan os.Signal{signals, hangups, pipes} {
+			signal.Stop(c)
+		}
+		cancel()
+	}
 }
 
 // Screen returns the screen for progress and notes, on the standard error.

@@ -293,9 +293,7 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 	if err == nil {
 		err = writeFolder(folder, forms, card)
 	}
-	if err := s.print(rec, renderer, home); err != nil {
-		return err
-	}
+	notPrinted := s.print(rec, renderer, home)
 	if err != nil {
 		return notWritten(err)
 	}
@@ -307,6 +305,8 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 		}
 	}
 	switch {
+	case notPrinted != nil:
+		return notPrinted
 	case ctx.Err() != nil:
 		return &Problem{Code: Interrupted, What: "interrupted: the report has what was found until then", Err: ctx.Err()}
 	case rec.Outcome == investigation.OutcomeFallback:
