@@ -121,6 +121,9 @@ func (c simple) ownEffect() Effect {
 		if slices.ContainsFunc(args, func(w word) bool { return endingWords[program][w.text] }) {
 			effect |= Deletes
 		}
+		if at := slices.IndexFunc(args, executesFound); program == "find" && at >= 0 {
+			effect |= simple{words: args[at+1:]}.effect()
+		}
 		if c.piped && (!editors[program] || readsCode(args)) || !searches[program] && hasOutput(args) {
 			effect |= PipesToShell
 		}
@@ -244,6 +247,11 @@ var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish"
 var endingWords = map[string]map[string]bool{
 	"crontab": set("-r", "-ir", "-ri"), "at": set("-r", "-d"), "find": set("-delete"), "tar": set("--remove-files", "--delete"),
 	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
+}
+
+// executesFound reports whether an option of find executes the command after it.
+func executesFound(w word) bool {
+	return w.text == "-exec" || w.text == "-execdir" || w.text == "-ok" || w.text == "-okdir"
 }
 
 // editors execute the code in their arguments, but not their input.

@@ -288,6 +288,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"crontab -r", RunsCode | Deletes | NotAWS},
 		{"crontab -l", RunsCode | NotAWS},
 		{"find /var/log -name '*.gz' -delete", RunsCode | Deletes | NotAWS},
+		{`find /var/log -name '*.gz' -exec rm {} \;`, RunsCode | Deletes | NotAWS},
+		{"find . -type f -execdir chmod -R 777 {} +", RunsCode | ChangesPermissions | ChangesState | NotAWS},
+		{"find . -exec grep -l x {} +", RunsCode | ReadsFile | NotAWS},
 		{"tmux kill-server", RunsCode | Deletes | NotAWS},
 		{"tar --remove-files -cf x.tar logs", RunsCode | Deletes | NotAWS},
 		{"git clean -fdx", Deletes | ChangesState | NotAWS},
@@ -306,6 +309,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		// Options before the command of Docker Compose, and the environment of a container.
 		{"docker compose -p shop cp web:/app .", RunsCode | ChangesState | ReadsFile | WritesFile | NotAWS},
 		{"docker compose --env-file x --profile y cp web:/app .", RunsCode | ChangesState | ReadsFile | WritesFile | NotAWS},
+		{"docker run --env-file .env nginx", RunsCode | ChangesState | ReadsFile | NotAWS},
 		{"docker-compose --env-file x cp web:/app .", ChangesState | ReadsFile | WritesFile | NotAWS},
 		{"kubectl debug pod/x -- env", RunsCode | ChangesState | MayShowSecrets | NotAWS},
 		{"kubectl debug pod/x -it --image=busybox -- sh -c 'env | sort'", RunsCode | ChangesState | MayShowSecrets | NotAWS},

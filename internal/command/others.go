@@ -48,8 +48,11 @@ var containers = &other{
 	groups: set("container", "image", "volume", "network", "system", "context", "builder", "buildx", "service", "stack", "swarm", "node", "secret", "config", "plugin",
 		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
+	files:   filesOfContainers,
 	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size " + composeOptions,
 }
+
+var filesOfContainers = regexp.MustCompile(`^--(?:env-file|label-file|file)(?:=|$)`)
 
 // composeOptions may stand before the command of Docker Compose.
 const composeOptions = "--file= -p= --project-name= --project-directory= --profile= --env-file= --ansi= --progress= --parallel="
@@ -90,6 +93,7 @@ var others = map[string]*other{
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git": repository,
 	"docker-compose": {reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
+		files:   filesOfContainers,
 		options: "-f= -q --quiet -a --all --tail= --follow --no-color " + composeOptions},
 	"gh":        {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
 	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
@@ -97,7 +101,7 @@ var others = map[string]*other{
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
-	"chmod": {grants: anything}, "chown": {grants: anything}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
+	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
 }
 
