@@ -121,8 +121,8 @@ func (c simple) ownEffect() Effect {
 		if slices.ContainsFunc(args, func(w word) bool { return endingWords[program][w.text] }) {
 			effect |= Deletes
 		}
-		if at := slices.IndexFunc(args, executesFound); program == "find" && at >= 0 {
-			effect |= simple{words: args[at+1:]}.effect()
+		if program == "find" {
+			effect |= executedByFind(args)
 		}
 		if c.piped && (!editors[program] || readsCode(args)) || !searches[program] && hasOutput(args) {
 			effect |= PipesToShell
@@ -249,9 +249,24 @@ var endingWords = map[string]map[string]bool{
 	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
 }
 
-// executesFound reports whether an option of find executes the command after it.
-func executesFound(w word) bool {
-	return w.text == "-exec" || w.text == "-execdir" || w.text == "-ok" || w.text == "-okdir"
+// executing are options of find that execute the words after them, up to one of ending.
+var executing, ending = set("-exec", "-execdir", "-ok", "-okdir"), set(";", "+")
+
+// executedByFind states what the commands do that find executes.
+func executedByFind(args []word) Effect {
+	effect := Effect(0)
+	for i := 0; i < len(args); i++ {
+		if !executing[args[i].text] {
+			continue
+		}
+		rest := args[i+1:]
+		if end := slices.IndexFunc(rest, func(w word) bool { return ending[w.text] || executing[w.text] }); end >= 0 {
+			rest = rest[:end]
+		}
+		effect |= simple{words: rest}.effect()
+		i += len(rest)
+	}
+	return effect
 }
 
 // editors execute the code in their arguments, but not their input.

@@ -289,6 +289,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"crontab -l", RunsCode | NotAWS},
 		{"find /var/log -name '*.gz' -delete", RunsCode | Deletes | NotAWS},
 		{`find /var/log -name '*.gz' -exec rm {} \;`, RunsCode | Deletes | NotAWS},
+		{`find . -exec grep x {} \; -exec rm {} \;`, RunsCode | Deletes | ReadsFile | NotAWS},
 		{"find . -type f -execdir chmod -R 777 {} +", RunsCode | ChangesPermissions | ChangesState | NotAWS},
 		{"find . -exec grep -l x {} +", RunsCode | ReadsFile | NotAWS},
 		{"tmux kill-server", RunsCode | Deletes | NotAWS},
