@@ -52,10 +52,18 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 	if err != nil && ctx.Err() != nil && codeOf(err) != Interrupted {
 		err = &Problem{Code: Interrupted, What: "interrupted", Err: err}
 	}
-	if err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err != nil && !app.isUnread(err) {
 		app.show(err)
 	}
 	return codeOf(err)
+}
+
+// isUnread reports whether the error is that nobody reads the standard output any longer, as after head. A connection to AWS or a pipe to
+// another program that is closed has the same cause, and is shown.
+func (a *App) isUnread(err error) bool {
+	out, isFile := a.Out.(*os.File)
+	failed, isOfFile := errors.AsType[*os.PathError](err)
+	return isFile && isOfFile && failed.Path == out.Name() && errors.Is(failed, syscall.EPIPE)
 }
 
 // interruptible returns a context that ends at the first Ctrl-C, or if the terminal is closed. The second Ctrl-C ends the program at
