@@ -23,7 +23,7 @@ const (
 func newContext(kind, pattern string, needles ...string) *shape {
 	pattern = strings.NewReplacer(`["']?`, `(?:\\*["'])?`, `["'])(`, `\\*["'])(`, `[^\s-]`, `[^\s-]`, // which is no option
 		`\s-`, `\s(?:\\*["'])?-`, `\s(?:-`, `\s(?:\\*["'])?(?:-`).Replace(pattern)
-	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =\f][ \f]*)`)
+	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =\f][ \f\r]*)`)
 	for _, needle := range needles {
 		if word := strings.Trim(needle, " "); word != needle {
 			needles = append(needles, strings.ReplaceAll(needle, " ", `"`), strings.ReplaceAll(needle, " ", "'"), strings.ReplaceAll(needle, " ", `\`))
@@ -201,7 +201,7 @@ func (c *counter) replaceInContexts(text string) string {
 		text = c.replaceContext(s.shape, s.isSecret, text)
 	}
 	if isJoined {
-		text = strings.ReplaceAll(text, joinedLine, continuedLine)
+		text = strings.ReplaceAll(strings.ReplaceAll(text, joinedInString, continuedInString), joinedLine, continuedLine)
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
@@ -293,7 +293,7 @@ func optionOf(command string) int {
 		return word
 	}
 	option := strings.LastIndex(command[:word], " -") + 1
-	if option == 0 || strings.Contains(strings.TrimRight(command[option:word], " \t\f"), " ") {
+	if option == 0 || strings.Contains(strings.TrimRight(command[option:word], " \t\f\r"), " ") {
 		return 0
 	}
 	return option
@@ -337,7 +337,7 @@ func wholeArgument(line, masked string, start, from, to int) (int, int) {
 // endWithin returns the end of the argument of a command between two positions. It ends with what a quote closes that was opened before the
 // argument, and never goes on in the next line.
 func (o *structure) endWithin(line string, from, to int) int {
-	if n := strings.Index(line[from:to], joinedLine); n >= 0 {
+	if n := strings.IndexByte(line[from:to], joinedLine[0]); n >= 0 {
 		to = from + n
 	}
 	opening := from
@@ -372,18 +372,43 @@ func closingQuote(line string, from int, quote byte, escapes int) (end int, isCl
 	return end, after > end
 }
 
-// A command line that goes on after a backslash is one line for contexts, with blanks in the place of the backslash and the line break. No
-// text has a form feed (see package terminal).
+// A command line that goes on after a backslash is one line for contexts, with blanks in the place of the backslash and the line break,
+// which can be those of a string in JSON or Python. No text has a form feed (see package terminal), and few have a carriage return.
 const (
-	continuedLine = "\\\n"
-	joinedLine    = "\f\f"
+	continuedLine     = "\\\n"
+	joinedLine        = "\f\f"
+	continuedInString = `\\\n`
+	joinedInString    = "\f\r\r\f"
 )
 
 func joinContinued(text string) (joined string, isJoined bool) {
-	if !strings.Contains(text, continuedLine) || strings.Contains(text, joinedLine[1:]) {
+	isContinued := strings.Contains(text, continuedLine) || strings.Contains(text, continuedInString)
+	if !isContinued || strings.Contains(text, joinedLine[1:]) {
 		return text, false
 	}
+	if !strings.Contains(text, "\r") {
+		text = joinInStrings(text)
+	}
 	return strings.ReplaceAll(text, continuedLine, joinedLine), true
+}
+
+// joinInStrings joins the lines that go on in strings. After another backslash, the n is the beginning of a name, as in "\\\\nas".
+func joinInStrings(text string) string {
+	var b strings.Builder
+	for {
+		at := strings.Index(text, continuedInString)
+		if at < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		end := at + len(continuedInString)
+		if at > 0 && text[at-1] == '\\' {
+			b.WriteString(text[:end])
+		} else {
+			b.WriteString(text[:at] + joinedInString)
+		}
+		text = text[end:]
+	}
 }
 
 // maxDocument is the number of lines of a script that are passwords.

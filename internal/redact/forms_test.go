@@ -179,6 +179,11 @@ func TestText_FindsSecretsInEveryForm(t *testing.T) {
 				document, _ := r.Document(filled)
 				assert.NotContains(t, document, first[:8], filled)
 				assert.NotContains(t, document, second[8:], filled)
+				if strings.Contains(text, continuedLine) {
+					inString, _ := r.Text(`{"command": "` + inJSON(filled) + `"}`)
+					assert.NotContains(t, inString, first[:8], filled)
+					assert.NotContains(t, inString, second[8:], filled)
+				}
 			}
 		})
 	}
@@ -192,6 +197,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
 		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "mysql -u app -p \\\n  -h db",
+		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,
 		`{"password":{"arn":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf","id":"secret-0f8fad5b"}}`, `{"password":["is too short","must contain a digit"]}`,
