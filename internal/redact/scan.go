@@ -367,10 +367,23 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	}
 	op.value = skipBlanks(text, skipColors(text, skipBlanks(text, skipColors(text, i))))
+	if next := skipContinued(text, op.value); !op.loose && !op.encoded && !strings.HasPrefix(text[next:], "-") { // which is no option
+		op.value = next
+	}
 	if after := skipSpace(text, op.value); after > op.value && strings.HasPrefix(strings.TrimLeft(text[op.value:after], "\r"), "\n") {
 		op.value, op.newline = after, true
 	}
 	return op, op.value < len(text)
+}
+
+// skipContinued returns where the next line begins if the line ends with a backslash at a position. Otherwise it returns the position.
+func skipContinued(text string, at int) int {
+	for _, continued := range []string{continuedLine, continuedInString} {
+		if strings.HasPrefix(text[at:], continued) {
+			return skipBlanks(text, at+len(continued))
+		}
+	}
+	return at
 }
 
 // unlessSet returns the length of an assignment at the start of a text to what has no value yet, or 0: of JavaScript, Ruby, and make.
