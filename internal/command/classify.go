@@ -249,8 +249,8 @@ var endingWords = map[string]map[string]bool{
 	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
 }
 
-// executing are options of find that execute the words after them, up to one of ending.
-var executing, ending = set("-exec", "-execdir", "-ok", "-okdir"), set(";", "+")
+// executing are options of find that execute the words after them, up to ; or {} +.
+var executing = set("-exec", "-execdir", "-ok", "-okdir")
 
 // executedByFind states what the commands do that find executes.
 func executedByFind(args []word) Effect {
@@ -260,8 +260,11 @@ func executedByFind(args []word) Effect {
 			continue
 		}
 		rest := args[i+1:]
-		if end := slices.IndexFunc(rest, func(w word) bool { return ending[w.text] || executing[w.text] }); end >= 0 {
-			rest = rest[:end]
+		for end, w := range rest {
+			if w.text == ";" || executing[w.text] || w.text == "+" && end > 0 && rest[end-1].text == "{}" {
+				rest = rest[:end]
+				break
+			}
 		}
 		effect |= simple{words: rest}.effect()
 		i += len(rest)

@@ -291,6 +291,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{`find /var/log -name '*.gz' -exec rm {} \;`, RunsCode | Deletes | NotAWS},
 		{`find . -exec grep x {} \; -exec rm {} \;`, RunsCode | Deletes | ReadsFile | NotAWS},
 		{"find . -type f -execdir chmod -R 777 {} +", RunsCode | ChangesPermissions | ChangesState | NotAWS},
+		{`find . -exec env -u + aws s3 rm s3://b \;`, NotUnderstood | RunsCode | Deletes | ChangesState | NotAWS},
 		{"find . -exec grep -l x {} +", RunsCode | ReadsFile | NotAWS},
 		{"tmux kill-server", RunsCode | Deletes | NotAWS},
 		{"tar --remove-files -cf x.tar logs", RunsCode | Deletes | NotAWS},
