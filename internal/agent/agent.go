@@ -417,9 +417,9 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	return true
 }
 
-// explainEmpty returns why a model was given up whose answers were empty, for the reader.
+// explainEmpty returns why a model was given up whose last answer was empty, for the reader.
 func explainEmpty(modelID string, reason types.StopReason) string {
-	return fmt.Sprintf("Model %s answered without content (%s), also when it was asked again. Set BedrockModelId to another model, "+
+	return fmt.Sprintf("Model %s answered without content (%s), after other answers without progress. Set BedrockModelId to another model, "+
 		"or report this to the alarmtriage project.", modelID, reason)
 }
 

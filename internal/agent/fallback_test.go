@@ -73,6 +73,7 @@ func TestFallback_PermanentErrorIsNotRetried(t *testing.T) {
 // A model that answers without content is asked again. After the third answer without progress, the next model is asked.
 func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 	empty, unknown := model.Step{StopReason: "end_turn"}, model.Step{Tools: []model.ToolUse{{Name: "launch", Input: map[string]any{}}}}
+	cut := model.Step{Text: "The disk", StopReason: "max_tokens"}
 	found := []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}
 	tests := []struct {
 		name  string
@@ -82,6 +83,7 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 		{"from the beginning", append([]model.Step{empty, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
 		{"after a call", []model.Step{found[0], empty, empty, empty, found[1]}, []string{sonnet, sonnet, sonnet, sonnet, novaLite}},
 		{"after a tool that does not exist", append([]model.Step{unknown, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
+		{"after incomplete answers", append([]model.Step{cut, cut, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
 		{"twice", append([]model.Step{empty, empty}, found...), []string{sonnet, sonnet, sonnet, sonnet}},
 	}
 	for _, tt := range tests {
@@ -97,7 +99,7 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 			}
 			require.Len(t, rec.Fallbacks, 1)
 			assert.Equal(t, investigation.CauseUnavailable, rec.Fallbacks[0].Cause)
-			assert.Contains(t, rec.Fallbacks[0].Why, "answered without content")
+			assert.Contains(t, rec.Fallbacks[0].Why, "answered without content (end_turn), after other answers without progress")
 		})
 	}
 }
