@@ -189,6 +189,11 @@ f()`, kind: "RecursionError"},
 	{name: "memory: recursion with a higher limit", code: `sys.setrecursionlimit(5_000)
 def f(): f()
 f()`, kind: "RecursionError", output: "Previous line repeated 1997 more times"},
+	{name: "memory: recursion of a library with a higher limit", code: `import copy
+sys.setrecursionlimit(7_000)
+nested = []
+for _ in range(7_000): nested = [nested]
+copy.deepcopy(nested)`, kind: "RecursionError", output: "at line 5"},
 	{name: "memory: code that is nested too deeply", code: `text = "Parser stack overflowed - Python source too complex to parse"
 if sys.version_info < (3, 13): raise MemoryError(text) # which has no text in earlier versions
 eval("-" * 10**5 + "1")`, kind: "MemoryError", output: "too complex to parse"},

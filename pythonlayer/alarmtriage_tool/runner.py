@@ -300,8 +300,9 @@ class _Failures:
             if one is not None:
                 one.stack[:] = [frame for frame in one.stack if frame.filename == source.FILENAME]
                 left += [one.__cause__, one.__context__, *(one.exceptions or ())]
+        where = "" if exception.stack else _line(error)  # the last frames can be those of a library
         try:
-            return "".join(exception.format()).rstrip("\n")
+            return "".join(exception.format()).rstrip("\n") + where
         except BaseException as second:
             return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
 
