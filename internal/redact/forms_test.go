@@ -197,7 +197,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 	for _, text := range []string{
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
-		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "password = \\\n    config.get('x')", "PASSWORD=\\\n  --verbose", "TOKEN =\\\n\nX = 1", "mysql -u app -p \\\n  -h db",
+		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "password = \\\n    config.get('x')", "PASSWORD=\\\n  --verbose", "ENV DB_PASSWORD= \\\n  DB_USER=orders1app",
+		`{"script":"env DB_PASSWORD= \\\n  LOG_LEVEL=debug9 run"}`, "TOKEN =\\\n\nX = 1", "mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,

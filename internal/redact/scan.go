@@ -367,7 +367,7 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	}
 	op.value = skipBlanks(text, skipColors(text, skipBlanks(text, skipColors(text, i))))
-	if next := skipContinued(text, op.value); !op.loose && !op.encoded && !strings.HasPrefix(text[next:], "-") { // which is no option
+	if next := skipContinued(text, op.value); next > op.value && !op.loose && !op.encoded && !nextArgument().MatchString(text[next:min(len(text), next+maxName)]) {
 		op.value = next
 	}
 	if after := skipSpace(text, op.value); after > op.value && strings.HasPrefix(strings.TrimLeft(text[op.value:after], "\r"), "\n") {
@@ -375,6 +375,9 @@ func assignment(text string, at int) (operator, bool) {
 	}
 	return op, op.value < len(text)
 }
+
+// nextArgument matches the beginning of an option or of another assignment, which is not the value of the assignment before it.
+var nextArgument = lazy.Regexp(`^(?:-|[A-Za-z_][\w.]*=[^\s=])`)
 
 // skipContinued returns where the next line begins if the line ends with a backslash at a position. Otherwise it returns the position.
 func skipContinued(text string, at int) int {
