@@ -74,16 +74,14 @@ type matcher struct {
 	isLabeled   bool     // the request asks for labels
 	column      int32    // name of the column of Logs Insights whose value follows, or -1
 	containers  []container
-	opened      int // containers so far
 	keys        []key
 	named       int32 // the name before the next value, or -1
 	inRecord    int   // number of containers inside the current record, 0 outside
 	groupKey    int32 // first key of the current group outside of records
 	nodes       []node
-	node        int32        // in which the current value is, within a record
-	mixed       map[int]bool // by number of a list in the current record: an object in it is a record
-	merged      map[int]bool // by number of a list in the current record: an object in it counts as a value
-	isSplit     bool         // the current record has several groups
+	node        int32  // in which the current value is, within a record
+	lists       []list // containers of the current record, which can be lists
+	isSplit     bool   // the current record has several groups
 	records     uint64
 	pieces      int // in the nodes of the current record
 	nested      int
@@ -133,7 +131,7 @@ type container struct {
 	isRecord bool
 	isNode   bool // a record within a record
 	key      int32
-	number   int // counts the containers of the answer
+	number   int // its position in the lists of the record
 }
 
 // key is an occurrence of a field's name.
@@ -171,7 +169,6 @@ func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a, redact: redact,
 		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string]fieldName{}, foldedOf: map[string]string{}, done: map[uint64]bool{},
-		mixed: map[int]bool{}, merged: map[int]bool{},
 	}
 	take := func(w word) {
 		written := w.written(m.normal.text)
@@ -276,8 +273,7 @@ func (m *matcher) enter(isList bool) { m.open(isList, m.isInList()) }
 func (m *matcher) enterEntry() { m.open(false, true) }
 
 func (m *matcher) open(isList, isEntry bool) {
-	m.opened++
-	c := container{isList: isList, key: m.takeName(), number: m.opened}
+	c := container{isList: isList, key: m.takeName()}
 	switch {
 	case m.inRecord > 0:
 		m.inRecord++
@@ -289,6 +285,10 @@ func (m *matcher) open(isList, isEntry bool) {
 		m.endGroup(true)
 		m.inRecord = 1
 		m.beginRecord()
+	}
+	if m.inRecord > 0 {
+		c.number = len(m.lists)
+		m.lists = append(m.lists, list{})
 	}
 	m.containers = append(m.containers, c)
 }

@@ -13,7 +13,7 @@ import (
 // object of a name and a value, such as a tag, with its name as the name of the value.
 type node struct {
 	parent   int32
-	list     int     // number of the list that has it
+	list     int     // position of the list that has it
 	keys     []int32 // names of its fields
 	pieces   []piece // parts of the output that match its values
 	count    int     // values
@@ -23,6 +23,12 @@ type node struct {
 	isMerged bool   // counts as a value of its parent
 	isPair   bool   // is a name and a value
 	name     int32  // of a pair: the key that has its name
+}
+
+// list is what is known about the objects in a list within a record.
+type list struct {
+	isMixed  bool // one of them is a record
+	isMerged bool // one of them has at most one value
 }
 
 // pairNames are the fields, in lower case, that contain the name in an object of a name and a value.
@@ -50,8 +56,7 @@ func (m *matcher) keysFrom(first int32) (list []int32) {
 
 func (m *matcher) beginRecord() {
 	m.nodes, m.node, m.isSplit, m.pieces = append(m.nodes[:0], node{parent: -1, pairKey: -1}), 0, false, 0
-	clear(m.mixed)
-	clear(m.merged)
+	m.lists = m.lists[:0]
 	m.records++
 	m.quickEnd = m.steps + maxQuick
 }
@@ -87,7 +92,7 @@ func (m *matcher) countValue(plain string, key int32, isSent bool) {
 
 // endMerged adds the border before the current node if the object before it in the list had one value, and so no border yet.
 func (m *matcher) endMerged() {
-	if m.merged[m.nodes[m.node].list] {
+	if m.lists[m.nodes[m.node].list].isMerged {
 		m.group = slices.Insert(m.group, m.before, token{id: border, other: unknownWord})
 		m.before++
 	}
@@ -110,7 +115,7 @@ func (m *matcher) leaveNode() {
 	m.node = n.parent
 	switch {
 	case n.isMerged:
-		m.merged[n.list] = true
+		m.lists[n.list].isMerged = true
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, n.keys...)
 	case n.isPair:
 		for _, key := range n.keys {
@@ -121,7 +126,7 @@ func (m *matcher) leaveNode() {
 			}
 		}
 	default:
-		m.mixed[n.list] = true
+		m.lists[n.list].isMixed = true
 		m.endAt(closed)
 	}
 }
@@ -153,7 +158,7 @@ func (m *matcher) endRecord() {
 	}
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		n.isMerged = n.isMerged && !m.mixed[n.list]
+		n.isMerged = n.isMerged && !m.lists[n.list].isMixed
 		if n.parent < 0 || !n.isMerged && !n.isPair {
 			continue
 		}
