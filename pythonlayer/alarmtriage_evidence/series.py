@@ -134,6 +134,7 @@ def _series(
     # CloudWatch evaluates an expression without a period with the period of its metrics.
     shared = max((q["MetricStat"].get("Period") or 0 for q in wanted if q.get("MetricStat")), default=0) or 60
     found: Dict[Tuple[str, str], Dict[str, Any]] = {}
+    states: Dict[Tuple[str, str], str] = {}  # on the last page that was read
     bounds: Dict[float, List[float]] = {}
     for result in results:
         points = [[t.timestamp(), v] for t, v in zip(result.get("Timestamps", []), result.get("Values", [])) if number(v)]
@@ -149,6 +150,7 @@ def _series(
             "period": stat.get("Period") or query.get("Period") or shared, "points": [],
             "account": query.get("AccountId") if query.get("AccountId") != ctx.own_account else None})
         series["points"] += points
+        states[result["Id"], label] = result.get("StatusCode") or ""
     several: Dict[str, int] = {}
     for series in found.values():
         series["points"] = sorted(series["points"])[-MAX_POINTS:]
@@ -164,7 +166,8 @@ def _series(
     blamed = [series for series in shown if _is_blamed(ctx, series["label"])] if len(shown) > 1 else shown
     ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, s not in blamed, _distance(s, below)))
     for series in ranked:
-        if series in blamed:  # another one can have been in ALARM for hours
+        is_cut = states[series["id"], series["label"]] == "PartialData"  # later pages have its newest datapoints
+        if series in blamed and not is_cut:  # another one can have been in ALARM for hours
             first = onset_of(series, source, ctx.fired_at)
             if first is not None:
                 ctx.onsets.append(Onset(first, timedelta(seconds=series["period"])))

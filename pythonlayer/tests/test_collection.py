@@ -212,10 +212,13 @@ class Partial(unittest.TestCase):
         def answer(request: Dict[str, Any]) -> Dict[str, Any]:
             if "NextToken" in request:
                 raise error("Throttling", "slow down")
-            return {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "PartialData", "Timestamps": [FIRED], "Values": [5.0]}], "NextToken": "2"}
+            earlier = [FIRED - timedelta(minutes=i) for i in (60, 59)]
+            return {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "PartialData", "Timestamps": earlier, "Values": [0.0, 5.0]}], "NextToken": "2"}
 
-        found, _, _ = collected({"cloudwatch.get_metric_data": answer}, account=OTHER, fallback=lambda_alarm())
-        self.assertEqual([[[FIRED.timestamp(), 5.0]]], [one["points"] for one in found["series"]])
+        alarm = {**lambda_alarm(), "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0}
+        found, _, _ = collected({"cloudwatch.get_metric_data": answer}, account=OTHER, fallback=alarm)
+        self.assertEqual([[0.0, 5.0]], [[value for _, value in one["points"]] for one in found["series"]])
+        self.assertIsNone(found.get("onset"), "the page that failed has newer datapoints")
         self.assertTrue(any("a page that failed was read" in problem and "slow down" in problem for problem in found["problems"]), found["problems"])
 
     def test_values_that_are_no_numbers_are_left_out(self) -> None:
