@@ -132,8 +132,8 @@ def _owners(source: str, text: str) -> Iterator[str]:
         yield from _TABLE_OR_STREAM.findall(text)
     elif source == "lambda.amazonaws.com":
         yield from _FUNCTION.findall(text)
-    elif source == "rds.amazonaws.com":
-        yield text.lower()  # the case of its names does not matter
+    elif source in ("rds.amazonaws.com", "elasticache.amazonaws.com"):
+        yield text.lower()  # the case of their names does not matter
 
 
 def texts_of(event: Mapping[str, Any]) -> List[str]:

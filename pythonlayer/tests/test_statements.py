@@ -136,6 +136,8 @@ class Statements(unittest.TestCase):
             ("shop", {"name": "orders", "eventBusName": "shop"}, True), ("shop", {"rule": "orders", "eventBusName": f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/shop"}, True),
             ("shop", {"rule": "orders"}, False), ("shop", {"name": "orders", "eventBusName": "mail"}, False), ("", {"name": "orders"}, True), ("", {"rule": "orders", "eventBusName": "shop"}, False),
             ("shop", {"resourceARN": f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/shop/orders"}, True),
+            *(("aws.partner/shop.example/7", {"rule": "orders", "eventBusName": bus}, is_own) for bus, is_own in (
+                ("aws.partner/shop.example/7", True), (f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/aws.partner/shop.example/7", True), ("aws.partner/mail.example/7", False))),
         ):
             with self.subTest(bus=bus, parameters=parameters):
                 rule = definition("AWS/Events", "FailedInvocations", {"RuleName": "orders", **({"EventBusName": bus} if bus else {})})
@@ -195,6 +197,7 @@ class Statements(unittest.TestCase):
             ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"resourceArn": arn("dynamodb:table/orders/index/by-day")}),
             ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"consumerARN": arn("kinesis:stream/orders/consumer/mail:7")}),
             ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "rds", {"dBInstanceIdentifier": "Orders"}),
+            ("AWS/ElastiCache", {"CacheClusterId": "orders"}, "elasticache", {"cacheClusterId": "Orders"}),
             *(("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": name})
               for name in (arn("lambda:function:orders:live"), f"{ACCOUNT}:function:orders", f"{ACCOUNT}:function:orders:live", "orders:live")),
         ):

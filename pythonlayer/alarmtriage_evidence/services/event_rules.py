@@ -68,7 +68,7 @@ def names(ctx: Context, name: str) -> List[Any]:
 def is_about(parameters: Mapping[str, Any], names: Iterable[str]) -> bool:
     """Reports whether a request is about one of these rules, as far as it names one without its ARN. A rule of another bus can have the same name."""
     rule = str(parameters.get("rule") or parameters.get("name") or "arn:")
-    bus = str(parameters.get("eventBusName") or "default").split("/")[-1]
+    bus = str(parameters.get("eventBusName") or "default").split(":event-bus/")[-1]  # the names of partners' buses contain slashes
     return rule.startswith("arn:") or (bus, rule) in map(_parts, names)
 
 
