@@ -200,7 +200,7 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 	if !unresolved(region) && !models.HasBedrock(region) {
 		remedy := "Deploy to a Region that has Bedrock, and send these alarms to it (AttachEventRule)"
 		partition := alarmevent.PartitionOf(region)
-		if !slices.ContainsFunc(models.BedrockRegions(), func(other string) bool { return alarmevent.PartitionOf(other) == partition }) {
+		if !slices.ContainsFunc(models.Regions(), func(other string) bool { return alarmevent.PartitionOf(other) == partition }) {
 			remedy = "No Region of the partition " + partition + " is known to have it, and events can't be sent to another partition"
 		}
 		t.warn("no-bedrock", "Amazon Bedrock is not known to be available in %s: investigations there would end without a conclusion. %s", region, remedy)

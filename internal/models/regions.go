@@ -35,6 +35,3 @@ func Regions() []string { return slices.Clone(load().BedrockRegions) }
 
 // HasBedrock reports whether a Region is known to have Bedrock.
 func HasBedrock(region string) bool { return slices.Contains(load().BedrockRegions, region) }
-
-// BedrockRegions returns the Regions that are known to have Amazon Bedrock.
-func BedrockRegions() []string { return load().BedrockRegions }
