@@ -770,8 +770,13 @@ alarmtriage: Runbooks.Prefix must not contain *, ?, and ${, which IAM does not t
 		{"ARNs with wildcards of IAM", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Every"), jsii.String("arn:aws:sns:eu-west-1:111122223333:*"))
 			p.TopicEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Keys"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/*"))
-		}), `alarmtriage: NotificationTopic must be one resource, got the ARN "arn:aws:sns:eu-west-1:111122223333:*", whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role
-alarmtriage: TopicEncryptionKey must be one resource, got the ARN "arn:aws:kms:eu-west-1:111122223333:key/*", whose wildcards`},
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketAttributes(stack, jsii.String("Texts"), &awss3.BucketAttributes{
+				BucketName: jsii.String("texts"), EncryptionKey: p.TopicEncryptionKey})}
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:" + *awscdk.Aws_REGION() + ":111122223333:guardrail/*"), GuardrailVersion: jsii.String("1")}
+		}), `:111122223333:guardrail/*", whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role
+alarmtriage: NotificationTopic must be one resource, got the ARN "arn:aws:sns:eu-west-1:111122223333:*", whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role
+alarmtriage: TopicEncryptionKey must be one resource, got the ARN "arn:aws:kms:eu-west-1:111122223333:key/*", whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role
+alarmtriage: the key of Runbooks must be one resource, got the ARN "arn:aws:kms:eu-west-1:111122223333:key/*", whose wildcards`},
 		{"a key with a variable of IAM", instructionsAt("${aws:PrincipalTag/team}.md"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key with a token and a wildcard", instructionsAt(*awscdk.Aws_REGION() + "/*"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
@@ -1105,7 +1110,6 @@ func TestAttachAlarms_AcceptsTheResourceOfAConstruct(t *testing.T) {
 	assert.Equal(t, map[string]int{"One": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
-// Aspects may add alarms, and other aspects run before and after.
 // CDK does not apply the aspects of an app within its Stages.
 func TestAttachAll_OverTheAppOfAStage(t *testing.T) {
 	app := newTestApp()
@@ -1123,6 +1127,7 @@ func TestAttachAll_OverTheAppOfAStage(t *testing.T) {
 	}, messagesOf(shop))
 }
 
+// Aspects may add alarms, and other aspects run before and after.
 func TestAttachAll_AttachesAlarmsThatAspectsAdd(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)

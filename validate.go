@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -421,11 +422,18 @@ func (l *problems) literal(prop, text string) {
 	}
 }
 
+// literalARN checks the ARN of a resource.
+func (l *problems) literalARN(prop, arn string) {
+	if !isLiteral(arn) {
+		l.add("%s must be one resource, got the ARN %q, whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role", prop, arn)
+	}
+}
+
 // literalARNs checks the ARNs of imported resources that the orchestrator's role may use.
 func (l *problems) literalARNs(p *AlarmTriageProps) {
 	check := func(prop string, resource constructs.IConstruct, arn func() *string) {
-		if !isNil(resource) && !isLiteral(*arn()) {
-			l.add("%s must be one resource, got the ARN %q, whose wildcards or variables IAM does not take literally in the policy of the orchestrator's role", prop, *arn())
+		if !isNil(resource) {
+			l.literalARN(prop, *arn())
 		}
 	}
 	check("NotificationTopic", p.NotificationTopic, func() *string { return p.NotificationTopic.TopicArn() })
@@ -436,6 +444,33 @@ func (l *problems) literalARNs(p *AlarmTriageProps) {
 	check("ReportsEncryptionKey", p.ReportsEncryptionKey, func() *string { return p.ReportsEncryptionKey.KeyArn() })
 	check("TableEncryptionKey", p.TableEncryptionKey, func() *string { return p.TableEncryptionKey.KeyArn() })
 	check("TopicEncryptionKey", p.TopicEncryptionKey, func() *string { return p.TopicEncryptionKey.KeyArn() })
+	ofKey := func(prop string, key awskms.IKey) {
+		check("the key of "+prop, key, func() *string { return key.KeyArn() })
+	}
+	ofBucket := func(prop string, bucket awss3.IBucket) {
+		if !isNil(bucket) {
+			check(prop, bucket, func() *string { return bucket.BucketArn() })
+			ofKey(prop, bucket.EncryptionKey())
+		}
+	}
+	ofKey("NotificationTopic", masterKey(p.NotificationTopic))
+	ofKey("ChatCardTopic", masterKey(p.ChatCardTopic))
+	ofBucket("ReportsBucket", p.ReportsBucket)
+	if o := p.InstructionsObject; o != nil {
+		ofBucket("InstructionsObject", o.Bucket)
+	}
+	if p.Runbooks != nil {
+		ofBucket("Runbooks", p.Runbooks.Bucket)
+	}
+	if queue := p.OnFailureQueue; !isNil(queue) {
+		ofKey("OnFailureQueue", queue.EncryptionMasterKey())
+	}
+	if table := p.InvestigationsTable; !isNil(table) {
+		ofKey("InvestigationsTable", table.EncryptionKey())
+	}
+	if g := p.Guardrail; g != nil && g.GuardrailId != nil && unresolved(g.GuardrailId) {
+		l.literalARN("Guardrail.GuardrailId", *g.GuardrailId)
+	}
 }
 
 // isObjectKey reports whether a text looks like the key of an object, not like an address, a path, or a folder.
