@@ -158,7 +158,8 @@ func TestOtherAccount_AllowsOnlyTheKeysThere(t *testing.T) {
 		OnFailureQueue:    awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed"), EncryptionMasterKey: key("b")}),
 		Runbooks: &alarmtriage.Runbooks{Bucket: awss3.NewBucket(central, jsii.String("Texts"), &awss3.BucketProps{
 			BucketName: jsii.String("texts"), EncryptionKey: key("c")})},
-		ResourcePrefix: jsii.String("prod"),
+		TableEncryptionKey: awskms.NewAlias(central, jsii.String("Table"), &awskms.AliasProps{AliasName: jsii.String("alias/table"), TargetKey: key("d")}),
+		ResourcePrefix:     jsii.String("prod"),
 	})
 	uses := 0
 	for _, s := range policies(t, home, "TriageOrchestratorRole") {
@@ -172,7 +173,7 @@ func TestOtherAccount_AllowsOnlyTheKeysThere(t *testing.T) {
 		"Condition", object("ArnEquals", object("aws:PrincipalArn", object("Fn::Join", []any{"", []any{"arn:", object("Ref", "AWS::Partition"),
 			":iam::111122223333:role/prod-triage-role"}}))))
 	template := synth(central)
-	template.ResourceCountIs(jsii.String("AWS::KMS::Key"), jsii.Number(3))
+	template.ResourceCountIs(jsii.String("AWS::KMS::Key"), jsii.Number(4))
 	template.AllResourcesProperties(jsii.String("AWS::KMS::Key"), like("KeyPolicy", like("Statement", assertions.Match_ArrayWith(&[]any{byAccount}))))
 }
 

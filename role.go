@@ -361,7 +361,8 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	}
 	if key := firstKey(p.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
 		// DynamoDB requires it ("Using IAM policies and grants to access a KMS key").
-		t.granted(key, key.GrantEncryptDecrypt(t.orchestratorRole), keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"))
+		t.allowKey(p, key, keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"),
+			"kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
 	}
 }
 
