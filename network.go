@@ -667,6 +667,9 @@ func (t *AlarmTriage) groupResource(group awsec2.ISecurityGroup) awsec2.CfnSecur
 	if resource, isResource := group.Node().DefaultChild().(awsec2.CfnSecurityGroup); isResource {
 		return resource
 	}
+	if !unresolved(group.SecurityGroupId()) { // jsii needs long to translate all constructs of an app
+		return nil
+	}
 	path := t.groupPaths([]*string{group.SecurityGroupId()})[0]
 	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		if resource, isResource := construct.(awsec2.CfnSecurityGroup); isResource && *resource.Node().Path() == path {
