@@ -377,10 +377,11 @@ func TestCollect_InvalidPartDoesNotAffectOthers(t *testing.T) {
 				assert.Equal(t, "b", e.Related[0].Name)
 				assert.Empty(t, e.Definition)
 			}},
-		{"an item of another type among many problems", `{"series": [{"id": "m1", "points": [[60, "nan"]]}], "log_lines": ["", "b", 7], "problems": [` + strings.Repeat(`"a",`, 49) + `"a"]}`,
+		{"an item of another type among many problems", `{"series": [{"id": "m1", "points": [[60, "nan"]]}], "log_lines": ["", "b", 7], "problems": [` + strings.Repeat(`"a",`, 39) + `"2 more"]}`,
 			func(t *testing.T, e investigation.Evidence) {
 				assert.Contains(t, e.Missing, "series: 1 of 1 not understood")
 				assert.Contains(t, e.Missing, "log_lines: 1 of 3 not understood")
+				assert.Equal(t, "2 more", e.Missing[len(e.Missing)-1])
 				assert.Equal(t, []string{"b"}, e.LogLines)
 			}},
 		{"points out of order", `{"series": [{"id": "m1", "points": [[120, 2], [60, 1], [1, 2, 3], [], [1e300, 1]]}]}`,
@@ -388,6 +389,7 @@ func TestCollect_InvalidPartDoesNotAffectOthers(t *testing.T) {
 				require.Len(t, e.Series, 1)
 				assert.Equal(t, []investigation.Point{{Time: time.Unix(60, 0).UTC(), Value: 1}, {Time: time.Unix(120, 0).UTC(), Value: 2}}, e.Series[0].Points)
 			}},
+		{"too many problems", `{"problems": [` + strings.Repeat(`"a",`, 500) + `"a"]}`, func(t *testing.T, e investigation.Evidence) { assert.Len(t, e.Missing, 40) }},
 		{"too many items", `{"related": [` + strings.Repeat(`{"name": "`+strings.Repeat("é", 2000)+`"},`, 500) + `{"name": "last"}]}`,
 			func(t *testing.T, e investigation.Evidence) {
 				assert.Len(t, e.Related, 100)

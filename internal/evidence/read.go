@@ -19,7 +19,7 @@ const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
 	maxText      = 1000  // bytes of one text
-	maxProblems  = 40    // missing parts that are named
+	maxProblems  = 40    // missing parts that the collection names
 	maxDocument  = 65536 // bytes of the definition
 	maxQuery     = 10240 // bytes of the alarm's query: CloudWatch's limit
 	maxResources = 10    // of one change
@@ -36,6 +36,7 @@ type parts struct {
 	Changes    []json.RawMessage `json:"changes"`
 	Seen       []json.RawMessage `json:"observations"`
 	LogLines   []json.RawMessage `json:"log_lines"`
+	unknown    []string          // what was not understood
 }
 
 // read returns the evidence in the answer of the fixed tool call. It skips what it cannot decode, and says so.
@@ -59,7 +60,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 		{"related", &p.Related}, {"changes", &p.Changes}, {"log_lines", &p.LogLines}, {"observations", &p.Seen},
 	} {
 		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil {
-			p.Problems = slices.Insert(p.Problems, 0, field.name+": not understood")
+			p.unknown = append(p.unknown, field.name+": not understood")
 		}
 	}
 	if raw := fields["definition"]; len(raw) <= maxDocument && strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
@@ -73,10 +74,10 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	e.Changes = decode(&p, "changes", p.Changes, change)
 	e.Trail = trail(fields["trail"])
 	e.Seen = decode(&p, "observations", p.Seen, observation)
-	for i, problem := range p.Problems {
-		p.Problems[i] = clip(problem)
+	e.Missing = p.unknown
+	for _, problem := range p.Problems[:min(len(p.Problems), maxProblems)] { // the last one can say how many are left out
+		e.Missing = append(e.Missing, clip(problem))
 	}
-	e.Missing = p.Problems[:min(len(p.Problems), maxProblems)]
 	e.Problem = joinProblems(e.Missing)
 	return e
 }
@@ -91,7 +92,7 @@ func decode[T any](p *parts, part string, list []json.RawMessage, one func(json.
 		}
 	}
 	if left := len(list) - len(out); left > 0 {
-		p.Problems = slices.Insert(p.Problems, 0, fmt.Sprintf("%s: %d of %d not understood", part, left, len(list)))
+		p.unknown = append(p.unknown, fmt.Sprintf("%s: %d of %d not understood", part, left, len(list)))
 	}
 	return out
 }
