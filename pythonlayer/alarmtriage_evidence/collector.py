@@ -18,7 +18,7 @@ SPARE = 3.0  # seconds before the call's own time limit, at which all that was r
 FIRST_SECONDS = 6.0  # to wait for a read that others need: the alarm's definition, and its child alarms
 WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
-_ACCOUNT = re.compile(r"""(?i)\bAWS\.AccountId["']?\s*(?:=|IN\s*\()\s*["']?(\d{12})""")  # the condition of a Metrics Insights query
+_ACCOUNTS = re.compile(r"""(?i)\bAWS\.AccountId["']?\s*(?:=|IN\s*\()((?:["',\s]*\d{12})+)""")  # the condition of a Metrics Insights query
 _T = TypeVar("_T")
 
 
@@ -256,7 +256,7 @@ def _queried_account(source: Mapping[str, Any], own: str) -> str:
     """Returns the account whose metrics the Metrics Insights queries of an alarm find, as far as they name it, or else its own."""
     queries = [q for q in source.get("Metrics") or [] if q.get("Expression")]
     named = [q["AccountId"] for q in queries if q.get("AccountId")]
-    named += [account for q in queries for account in _ACCOUNT.findall(q["Expression"])]
+    named += [account for q in queries for listed in _ACCOUNTS.findall(q["Expression"]) for account in re.findall(r"\d{12}", listed)]
     return own if own in named or not named else str(named[0])
 
 

@@ -94,7 +94,8 @@ class Accounts(unittest.TestCase):
         query = 'SELECT MAX(Errors) FROM SCHEMA("AWS/Lambda", FunctionName) {}GROUP BY FunctionName'
         for condition, more, want in (
             (f"WHERE AWS.AccountId = '{OTHER}' ", {}, True), ("", {"AccountId": OTHER}, True), ("", {}, False),
-            (f"WHERE AWS.AccountId IN ('{OTHER}') ", {}, True), (f"WHERE AWS.AccountId = '{ACCOUNT}' ", {}, False), (f"WHERE AWS.AccountId != '{OTHER}' ", {}, False),
+            (f"WHERE AWS.AccountId IN ('{OTHER}') ", {}, True), (f"WHERE AWS.AccountId IN ('{OTHER}', '{ACCOUNT}') ", {}, False),
+            (f"WHERE AWS.AccountId = '{ACCOUNT}' ", {}, False), (f"WHERE AWS.AccountId != '{OTHER}' ", {}, False),
         ):
             source = {"AlarmName": "a", "Metrics": [{"Id": "q", "Expression": query.format(condition), "Period": 60, **more}]}
             found, _, aws = collected({}, fallback=source, contributor={"FunctionName": "orders"})
