@@ -216,7 +216,7 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
         elif run not in window:
             break  # it and the datapoints after it did not put the alarm into ALARM
     # A metric of errors often has no datapoint before the first error, and missing ones do not breach.
-    is_first = treatment == "notBreaching" and newest - first < PERIODS // 2
+    is_first = treatment == "notBreaching" and newest - first < PERIODS // 2 and len(series["points"]) < MAX_POINTS
     if run is None or run <= first and not is_first:
         return None  # nothing breaches, or everything does since the beginning of the series
     return datetime.fromtimestamp(_excursion(values, run, source) * period, timezone.utc)

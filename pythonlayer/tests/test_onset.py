@@ -63,6 +63,7 @@ class Onset(unittest.TestCase):
             ("breaching since the beginning", [9.0] * 40, 1, {}, None),
             ("the first datapoints, before which missing ones do not breach", [9, None, 9, 9], 1, {"TreatMissingData": "notBreaching"}, 4),
             ("the first datapoint of many periods", [9] * 100, 1, {"TreatMissingData": "notBreaching"}, None),
+            ("the first of the newest datapoints", [9] * series.MAX_POINTS, -180, {"TreatMissingData": "notBreaching"}, None),
             ("nothing breaches", zeros, 1, {}, None),
             ("no data", [], 1, {}, None),
             ("unknown condition", zeros + [9], 1, {"ComparisonOperator": ""}, None),
