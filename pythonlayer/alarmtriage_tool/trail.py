@@ -119,7 +119,7 @@ def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, An
     names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources} | set(_values(parameters))
     names |= {owner for text in list(names) for owner in _owners(str(event.get("EventSource")), text)}
     return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
-            "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode") and str(detail["errorCode"]), "resources": resources[:5],
+            "user": event.get("Username"), "actor": _actor(detail), "error": str(detail.get("errorCode") or "") or None, "resources": resources[:5],
             "parameters": beginning(text, MAX_PARAMETERS) + ("…" if len(text) > MAX_PARAMETERS else ""),
             "own": any(name in names for name in own)}
 
