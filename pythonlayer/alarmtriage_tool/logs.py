@@ -40,12 +40,12 @@ STATUS_FILTER = " ".join(f"?{status}" for status in STATUSES)
 _ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
     r"(?i)\b(?:errors?|exceptions|fatal|critical|panic|traceback|denied|refused|failed|failures?|timed? ?outs?)\b|Error\b|Exception\b|OutOfMemory|out of memory"
-    r"|\b\w*fehler\b|\b(?:fehlgeschlagen|erreurs?|échecs?|échouée?s?|error[ei]|erros?|falhas?|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
+    r"|\b\w*fehlern?\b|\b(?:fehlgeschlagen|erreurs?|échecs?|échouée?s?|error(?:es?|i)|erros?|falhas?|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
 # A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
 _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
 _NO_FOREIGN_ERRORS = re.compile(
-    r"(?i)(?<![\w.,])(?:0|keine?|ohne|aucune?|sans|sin|sem|nessun)\s+(?:\w*fehler|erreurs?|échecs?|errores|error[ei]|erros?|falhas?)\b"
+    r"(?i)(?<![\w.,])(?:0|keine?|ohne|aucune?|sans|sin|sem|nessun)\s+(?:\w*fehlern?|erreurs?|échecs?|error(?:es?|i)|erros?|falhas?)\b"
     r"|(?:エラー|失敗|例外|错误|失败|异常|오류|실패)(?:件数)?[はが]?\s*+[:：=]?\s*+(?:0(?![\d.,])|なし|無し|ありません|无|없음)|(?:没有|无)(?:错误|失败|异常)")
 # A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
 _EMPTY = re.compile(

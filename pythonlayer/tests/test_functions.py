@@ -202,13 +202,13 @@ class LogPatterns(FakeAWS):
         for line in (
             "2026-08-04 FEHLER [Pool] Zeitüberschreitung", "Verbindungsfehler zu orders-db", "Import fehlgeschlagen: sku 7", "ERREUR: connexion perdue",
             "échec de la connexion", "ERRORE di rete", "Falha ao conectar", "la conexión falló", "エラー: 在庫ファイルを読めません", "取り込みに失敗しました",
-            "连接错误", "导入失败", "연결 오류", "3 Fehler in orders", "エラー: 3件", "Erreurs: 3", "3 ERRORI", "Erros ao conectar", "l'écriture a échoué",
+            "连接错误", "导入失败", "연결 오류", "3 Fehler in orders", "エラー: 3件", "Erreurs: 3", "3 ERRORI", "Erros ao conectar", "3 errores en orders", "mit 2 Fehlern beendet", "l'écriture a échoué",
         ):
             with self.subTest(line):
                 self.assertEqual(1, self.grouped(line)["lines"])
                 self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), "CloudWatch Logs must return the line")
         for line in ("0 Fehler", "keine Fehler gefunden", "fertig ohne Fehler", "aucune erreur", "nessun errore", "エラーなし", "失敗: 0件", "エラーはありません",
-                     "没有错误", "Fehlerquote 0", "fehlerfrei", "0 erreurs", "0 errori", "sem erros"):
+                     "没有错误", "Fehlerquote 0", "fehlerfrei", "0 erreurs", "0 errori", "sem erros", "0 errores", "ohne Fehlern"):
             with self.subTest(line):
                 self.assertEqual(0, self.grouped(line)["lines"])
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024, "the most that FilterLogEvents accepts")
