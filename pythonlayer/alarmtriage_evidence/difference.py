@@ -13,7 +13,7 @@ MAX_VARIABLES = 8  # variables that are shown
 # The names of secrets that internal/redact knows, and others.
 _SECRET = re.compile(
     r"(?i)pass|secret|token|key|cred|auth|ps?wd|dsn|cookie|private|salt|pin$|cert|kennwort|senha|contrasena|wachtwoord|parola|haslo|heslo|losenord|hmac|bearer"
-    r"|conn(?:ection)?_?string|(?:pw|psw|psk|pat|jwt|sig|signature|sid|sess|session|otp|webhook(?:s?_?(?:ur[il]|endpoint))?|login|licen[cs]e|sasl?|code|assertion|pem|mnemonic|seed|clave|mdp)s?"
+    r"|conn(?:ection)?_?string|(?:pw|psw|psk|pat|jwt|sig|signature|sid|sess|session|otp|webhook(?:s?_?(?:ur[il]|endpoint))?|login|licen[cs]e|sasl?|code|assertion|pem|mnemonic|seed|phrase|clave|mdp)s?"
     # What can follow the name. No part of it can match a text in two ways.
     r"(?:[0-9_]*(?:value|string|text|plain|base|binary|hash|old|new|current|previous|prev|backup|primary|secondary|production|prod|staging|dev|test"
     r"|confirmation|confirm|repeat|encrypted|encoded|b64|data|content|default))*[0-9_]*$")

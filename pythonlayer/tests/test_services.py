@@ -100,7 +100,7 @@ class Lambda(Looks):
     def test_no_value_of_a_variable_with_the_name_of_a_secret_is_shown(self) -> None:
         names = ("DB_PW", "DBPW2", "MYSQL_PSWD", "APP_PSW", "GITHUB_PAT", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS",
                  "ADMIN_LOGIN", "DB_PW_BACKUP", "dbPwOld", "DB_PW_BASE64", "db_pw2_text_old", "SessionData1", "ALERTS_WEBHOOK_URL", "webhookUrl2", "WEBHOOK_URIS_OLD",
-                 "WEBHOOKS_URL", "SLACK_WEBHOOK_ENDPOINT", "WALLET_MNEMONIC", "OTP_SEED", "CLAVE", "DB_MDP")
+                 "WEBHOOKS_URL", "SLACK_WEBHOOK_ENDPOINT", "WALLET_MNEMONIC", "OTP_SEED", "SEED_PHRASE", "CLAVE", "DB_MDP")
         for name in names:
             self.assertEqual([f"{name} (another value)"], changed_variables({name: "horse"}, {name: "swordfish"}))
         for name in ("MAX_CONNECTIONS", "MAX_SPEED", "SEED_NODES"):
