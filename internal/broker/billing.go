@@ -99,8 +99,9 @@ func listed(name string, least int64) func(*http.Request, []byte) (int64, string
 
 // tariffOf returns how AWS bills an operation.
 func tariffOf(op *operation) (tariff, bool) {
-	if op.level == levelList && (op.service.prefix == "comprehend" || op.service.prefix == "rekognition") {
-		return tariff{}, false // lists of jobs and models are free
+	describes := strings.HasPrefix(op.name, "List") || strings.HasPrefix(op.name, "Describe") // IAM calls most lists reads
+	if describes && (op.service.prefix == "comprehend" || op.service.prefix == "rekognition") {
+		return tariff{}, false // AWS bills what the services analyze
 	}
 	if found, ok := tariffs[op.service.prefix+":"+op.name]; ok {
 		return found, true

@@ -913,10 +913,28 @@ func TestListed_CountsIDs(t *testing.T) {
 	assert.Contains(t, reason, "cannot be counted")
 }
 
-func TestTariffOf_DevOpsGuruIsBilledPerRequest(t *testing.T) {
-	found, ok := tariffOf(theTables().service("devops-guru").operations["ListInsights"])
-	assert.True(t, ok)
-	assert.InDelta(t, 0.00004, found.price, 1e-9)
+func TestTariffOf_ChargesAnalysesButNotTheirDescriptions(t *testing.T) {
+	for _, tt := range []struct {
+		service, operation string
+		price              float64 // 0: free
+	}{
+		{"comprehend", "DetectEntities", 0.125},
+		{"comprehend", "BatchDetectSentiment", 0.125},
+		{"comprehend", "ListEntityRecognizers", 0},
+		{"comprehend", "DescribeEndpoint", 0},
+		{"rekognition", "DetectLabels", 0.001},
+		{"rekognition", "GetCelebrityInfo", 0.001},
+		{"rekognition", "ListCollections", 0},
+		{"rekognition", "DescribeProjects", 0},
+		{"devops-guru", "ListInsights", 0.00004},
+		{"devops-guru", "DescribeInsight", 0.00004},
+	} {
+		op := theTables().service(tt.service).operations[tt.operation]
+		require.NotNil(t, op, tt.operation)
+		found, isBilled := tariffOf(op)
+		assert.Equal(t, tt.price > 0, isBilled, tt.operation)
+		assert.InDelta(t, tt.price, found.price, 1e-9, tt.operation)
+	}
 }
 
 func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {
