@@ -233,7 +233,7 @@ func (j *targetCheck) number(name, number string) {
 func (j *targetCheck) reading(name, value string) {
 	folded := withoutSigns(name)
 	isQueue := folded == "queueurl"
-	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL().MatchString(value) && j.reason == "" {
+	if namesURL(name) && !isQueue && !j.urlsAllowed && remoteURL().MatchString(value) && j.reason == "" {
 		j.reason = fmt.Sprintf("AWS would fetch the URL in %s; pass the content itself or the name of a resource", bounded(name))
 	}
 	if isQueue {
@@ -338,7 +338,7 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 			switch {
 			case !nested || listName().MatchString(name):
 				j.value(first, values[0])
-			case !j.isFreeText(withoutSigns(first)) && (namesARN(last) || j.isOwner(last)):
+			case !j.isFreeText(withoutSigns(first)) && (namesARN(last) || namesURL(last) || j.isOwner(last)):
 				j.value(last, values[0])
 			}
 		}
@@ -403,7 +403,7 @@ func (j *targetCheck) cborValue(name string, value cbor.Value, depth int, free b
 	isOwner := !free && j.isOwner(name)
 	switch value := value.(type) {
 	case cbor.String:
-		if depth <= 1 || isOwner || !free && namesARN(name) {
+		if depth <= 1 || isOwner || !free && (namesARN(name) || namesURL(name)) {
 			j.value(name, string(value))
 		}
 	case cbor.Uint:
@@ -464,7 +464,7 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 			j.number(name, token.String())
 		}
 	case string:
-		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url") || j.isOwner(name)) {
+		if depth <= members || !free && (namesARN(name) || namesURL(name) || j.isOwner(name)) {
 			j.value(name, token)
 		}
 	case json.Delim:
@@ -496,6 +496,9 @@ func namesARN(name string) bool {
 	folded := withoutSigns(name)
 	return strings.HasSuffix(folded, "arn") || strings.HasSuffix(folded, "arns")
 }
+
+// namesURL reports whether a parameter is named as a URL.
+func namesURL(name string) bool { return strings.HasSuffix(withoutSigns(name), "url") }
 
 // Headers by which S3 checks the owner of a bucket and of the bucket that an object is copied from.
 const (
