@@ -622,11 +622,12 @@ const minNumber = 6
 // number redacts a whole number. In JSON, a password can be one, and so can what a pattern of the user describes.
 func (w *walk) number(name string, v json.Number) any {
 	text := v.String()
-	if len(text) < minNumber || !isNumber(text) {
+	digits := strings.TrimPrefix(text, "-")
+	if len(digits) < minNumber || !isNumber(digits) {
 		return v
 	}
 	switch {
-	case isSecret(name, text) && !strings.ContainsAny(name, " /"): // of a message, it is a count
+	case text == digits && isSecret(name, text) && !strings.ContainsAny(name, " /"): // of a message, it is a count
 		w.changes++
 		return replacement("secret")
 	case w.redactor.matchesAlone(text) || w.redactor.matchesMember(name, text, ""):
