@@ -1,12 +1,25 @@
 package alarmevent
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // RunbookTag is the tag of an alarm that names its runbook.
 const RunbookTag = "runbook"
+
+// Tag returns the value of one of the alarm's tags, whose key may be in upper or lower case, or "".
+func (a *Alarm) Tag(key string) string {
+	value := a.Tags[key]
+	for _, name := range slices.Sorted(maps.Keys(a.Tags)) { // every reader must get the same one
+		if value == "" && strings.EqualFold(name, key) {
+			value = a.Tags[name]
+		}
+	}
+	return value
+}
 
 var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t\r]*$`)
 

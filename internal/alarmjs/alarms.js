@@ -322,15 +322,16 @@ function topicPolicyOf(resource) {
   return { topics, statements: JSON.stringify([properties.PolicyDocument?.Statement ?? []].flat()) };
 }
 
-// RUNBOOK is the tag of an alarm that names its runbook, and the beginning of the line of its description that does, as in the
-// package alarmevent.
+// RUNBOOK is the tag of an alarm that names its runbook, and the beginning of the line of its description that does, both in lower
+// case, as in the package alarmevent.
 const RUNBOOK = "runbook";
 
 // runbookOf returns the description of an alarm if it may name a runbook, the tag that names one, and whether events contain the
 // alarm's tags. An intrinsic function may turn the propagation on.
 function runbookOf(resource) {
   const description = `${effectiveText(resource, "alarmDescription", resource.alarmDescription) ?? ""}`;
-  const tag = TagManager.of(resource)?.tagValues()[RUNBOOK] ?? "";
+  const tags = TagManager.of(resource)?.tagValues() ?? {};
+  const tag = tags[RUNBOOK] ?? tags[Object.keys(tags).find((key) => key.toLowerCase() === RUNBOOK)] ?? "";
   const configuration = tag ? identify(effective(resource, "actionConfiguration", resource.actionConfiguration), resource) : undefined;
   const propagates = configuration != null && !/"enabled":"?false/i.test(JSON.stringify(configuration));
   return { description: description.toLowerCase().includes(RUNBOOK) ? description : "", tag, propagates };

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -167,13 +166,7 @@ func stateNow(rec *investigation.Record) string {
 
 // tagged returns the value of one of the alarm's tags. An address in it stays text, so that it shows where it leads.
 func tagged(rec *investigation.Record, key string) string {
-	value := rec.Alarm.Tags[key]
-	for _, name := range slices.Sorted(maps.Keys(rec.Alarm.Tags)) { // every form must show the same one
-		if value == "" && strings.EqualFold(name, key) {
-			value = rec.Alarm.Tags[name]
-		}
-	}
-	return truncate.Runes(strings.TrimSpace(plain(value)), maxTagValue)
+	return truncate.Runes(strings.TrimSpace(plain(rec.Alarm.Tag(key))), maxTagValue)
 }
 
 // authorship returns who wrote the report and its commands. A report without a conclusion can have the prose of a model.

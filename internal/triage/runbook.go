@@ -12,30 +12,37 @@ import (
 )
 
 // runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a
-// line of its description names an object below base. Anybody who may create alarms chooses that text; it
-// never leads outside base.
-func runbookURI(alarm *alarmevent.Alarm, base string) string {
+// line of its description names an object below base. Anybody who may create alarms chooses that text: if it names an object
+// elsewhere, isPermitted is false, and nobody may read it.
+func runbookURI(alarm *alarmevent.Alarm, base string) (uri string, isPermitted bool) {
 	if base == "" {
-		return ""
+		return "", true
 	}
-	name := alarm.Tags[alarmevent.RunbookTag]
+	name := alarm.Tag(alarmevent.RunbookTag)
 	if !alarmevent.NamesRunbook(name) {
 		name = alarmevent.RunbookIn(alarm.Description)
 	}
 	key := strings.TrimPrefix(name, base)
-	if key == "" || strings.Contains(key, "://") {
-		return "" // no runbook, or one in another bucket or with another prefix
+	switch {
+	case key == "":
+		return "", true
+	case strings.Contains(key, "://"):
+		return name, false
 	}
 	_, prefix, _ := strings.Cut(strings.TrimPrefix(base, "s3://"), "/")
 	key = strings.TrimLeft(key, "/")
-	return base + strings.TrimPrefix(key, prefix) // some write the key with the prefix
+	return base + strings.TrimPrefix(key, prefix), true // some write the key with the prefix
 }
 
 // runbook returns the text of the alarm's runbook with its heading, or "".
 func (r *attempt) runbook(ctx context.Context) (text string, unread *investigation.NotSeen) {
-	uri := runbookURI(r.alarm, r.Config.RunbooksURI)
-	if uri == "" {
+	uri, isPermitted := runbookURI(r.alarm, r.Config.RunbooksURI)
+	switch {
+	case uri == "":
 		return "", nil
+	case !isPermitted:
+		r.log.Warn("runbook not read", "uri", uri, "advice", "name an object below "+r.Config.RunbooksURI+", the bucket and prefix of Runbooks")
+		return "", &investigation.NotSeen{What: "the runbook " + uri, Why: "Runbooks only permits objects below " + r.Config.RunbooksURI}
 	}
 	text, unread = r.object(ctx, "runbook", uri)
 	if unread != nil {
