@@ -17,9 +17,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// warnOfClosedTopics adds a warning for each topic of the app that alarms notify and whose policies do not let CloudWatch publish:
-// SelfAlarmTopic, and topics of AttachTopic. SNS gives each topic a policy that lets the services of its account publish. The first
-// statement of the app replaces it, such as that of EnforceSSL.
+// warnOfClosedTopics adds a warning for each topic of the app whose policies do not let CloudWatch publish: SelfAlarmTopic, topics of
+// AttachTopic that alarms of the app notify, and other ones to which no statement lets anybody publish. SNS gives each topic a policy
+// that lets the services of its account publish. The first statement of the app replaces it, such as that of EnforceSSL.
 func (t *AlarmTriage) warnOfClosedTopics() {
 	for _, target := range t.targets {
 		if target.prop == "SelfAlarmTopic" {
@@ -27,6 +27,9 @@ func (t *AlarmTriage) warnOfClosedTopics() {
 		}
 	}
 	for i, alarms := range t.topicAlarms() {
+		if topic := t.alarmTopics[i].topic; len(alarms) == 0 && !slices.ContainsFunc(t.statementsOf(topic), allowsPublish) {
+			t.warnOfClosed(topic, "alarms outside of the app that notify it start no investigation through AttachTopic")
+		}
 		paths := pathsOf(alarms, func(a alarmjs.Notifying) bool { return a.Alarm && !t.isAttached(a.Path) && !t.selectsNotifying(a) })
 		if n := len(paths); n > 0 {
 			t.warnOfClosed(t.alarmTopics[i].topic, counted(n, "alarm")+agreeing(n, " that notifies it starts", " that notify it start")+
@@ -63,19 +66,24 @@ func (t *AlarmTriage) allowSelfAlarms(topic awssns.ITopic) {
 
 // policiesOf reports whether the app has policies of a topic that it defines, and whether one of them may let CloudWatch publish.
 func (t *AlarmTriage) policiesOf(topic awssns.ITopic) (hasPolicy, admits bool) {
+	statements := t.statementsOf(topic)
+	return len(statements) > 0, slices.ContainsFunc(statements, func(statement map[string]any) bool {
+		return mayAdmitCloudWatch(statement, accountOf(awscdk.Stack_Of(topic)))
+	})
+}
+
+// statementsOf returns the statements of the app's policies of a topic that the app defines.
+func (t *AlarmTriage) statementsOf(topic awssns.ITopic) (statements []map[string]any) {
 	if topic.Node().DefaultChild() == nil { // it is imported
-		return false, false
+		return nil
 	}
-	own, account := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0]), accountOf(awscdk.Stack_Of(topic))
+	own := resourceOf(alarmjs.Identify(topic, topic.TopicArn())[0])
 	for _, policy := range alarmjs.TopicPolicies(t) {
 		if slices.ContainsFunc(policy.Topics, func(arn string) bool { return resourceOf(arn) == own }) {
-			hasPolicy = true
-			admits = admits || slices.ContainsFunc(policy.Statements, func(statement map[string]any) bool {
-				return mayAdmitCloudWatch(statement, account)
-			})
+			statements = append(statements, policy.Statements...)
 		}
 	}
-	return hasPolicy, admits
+	return statements
 }
 
 // mayAdmitCloudWatch reports whether a statement of a topic's policy may let CloudWatch publish. account is that of the topic; empty

@@ -92,6 +92,13 @@ func TestTopics_WarnsIfCloudWatchMayNotPublish(t *testing.T) {
 				newAlarm(topic.Stack(), "One").AddAlarmAction(awscloudwatchactions.NewSnsAction(topic))
 			}))
 		})
+		t.Run(name+", of AttachTopic, with alarms outside of the app", func(t *testing.T) {
+			var want []string
+			if name == "EnforceSSL" || name == "CloudWatch may only read" { // otherwise, a publisher may pass the alarms on
+				want = []string{begin + "alarms outside of the app that notify it start no investigation through AttachTopic" + end}
+			}
+			assert.Equal(t, want, found(t, func(topic awssns.Topic) { triageNamed(topic.Stack(), "Triage", nil).AttachTopic(topic, nil) }))
+		})
 		t.Run(name+", of AttachTopic, and AttachAlarms", func(t *testing.T) {
 			assert.Empty(t, found(t, func(topic awssns.Topic) {
 				triage := triageNamed(topic.Stack(), "Triage", nil)
