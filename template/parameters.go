@@ -168,7 +168,7 @@ func triageParameters() []parameter {
 				"separated by a comma. Empty: Claude Sonnet through the inference profile that fits the Region, then a model that needs no subscription."},
 		{name: "Instructions", group: "Model", label: "Instructions", kind: "String", optional: true, maxLength: 2000, pattern: textPattern,
 			hint:        "a text of at most 2,000 characters, of which at most 130 are quotation marks, backslashes, line breaks, or not in ASCII, or of at most 590",
-			description: "Facts that an engineer new to your system needs. The model reads them. At most 2,000 characters, or 590 if more than 130 are not in ASCII.",
+			description: "Facts that an engineer new to your system needs. The model reads them. At most 2,000 characters, or 590 if more than 130 are quotation marks, backslashes, line breaks, or not in ASCII.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.Instructions = value.ValueAsString() }},
 
 		number("Limits", "InvestigationWindowSeconds", "Window in seconds", "One investigation per alarm and window.", "3600", 60, 7*24*3600,
