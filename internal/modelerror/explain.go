@@ -3,6 +3,7 @@ package modelerror
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -68,7 +69,8 @@ var adviceOfCause = map[investigation.ModelCause]string{
 
 // Advice returns what to do about the error of a model.
 func Advice(err error, modelID, region string) string {
-	class, text := Classify(err), strings.ToLower(messageOf(err))
+	class, message := Classify(err), messageOf(err)
+	text := strings.ToLower(message)
 	if class.Cause == investigation.CauseSubscription && strings.Contains(text, "payment") {
 		return "AWS Marketplace does not accept the account's payment method, so the account cannot subscribe to this " +
 			"model. Correct it in the Billing console, and then invoke the model once, for example in the Bedrock " +
@@ -79,7 +81,7 @@ func Advice(err error, modelID, region string) string {
 	}
 	switch {
 	case class.Cause == investigation.CauseDenied:
-		return adviceOfDenial(text, modelID, region)
+		return adviceOfDenial(message, modelID, region)
 	case class.Kind == Throttled:
 		return "The account's quota for this model is temporarily used up, and all retries failed. " +
 			"Request a higher quota in Service Quotas, use a cross-Region inference profile, or lower " +
@@ -98,6 +100,8 @@ func Advice(err error, modelID, region string) string {
 			"model with a larger window."
 	case class.Kind == OutputLimit:
 		return "The model cannot write an answer as long as a report. Use another model."
+	case strings.Contains(text, "guardrail"):
+		return "Check the prop Guardrail: the guardrail and its version must exist in this Region, and the model must support guardrails."
 	case statusOf(err) == 0 && class.Cause == investigation.CauseUnavailable:
 		return "In a VPC without internet access, the orchestrator needs an interface endpoint for " +
 			"bedrock-runtime."
@@ -106,9 +110,19 @@ func Advice(err error, modelID, region string) string {
 		"orchestrator's log."
 }
 
-// adviceOfDenial returns what to do about a denied call. text is Bedrock's message in lower case.
-func adviceOfDenial(text, modelID, region string) string {
-	profile := models.Parse(modelID)
+// deniedAction matches the action that IAM denies. Some calls of a model need another one than bedrock:InvokeModel.
+var deniedAction = regexp.MustCompile(`not authorized to perform: ([\w-]+:\w+)`)
+
+// invokeModel is the action of most calls of a model.
+const invokeModel = "bedrock:InvokeModel"
+
+// adviceOfDenial returns what to do about a denied call. message is Bedrock's.
+func adviceOfDenial(message, modelID, region string) string {
+	text, profile := strings.ToLower(message), models.Parse(modelID)
+	if denied := deniedAction.FindStringSubmatch(message); denied != nil && !strings.HasPrefix(denied[1], invokeModel) {
+		return "The orchestrator's role lacks the grant for " + denied[1] + " on the resource that the message names. Check that the " +
+			"stack was deployed with this model and guardrail, and that no permissions boundary or policy blocks the call."
+	}
 	switch {
 	case strings.Contains(text, "service control policy") && profile.Profile == models.GlobalProfile:
 		return "A service control policy forbids the call. A global inference profile needs " +

@@ -157,8 +157,10 @@ func causeOfText(code, text string) (investigation.ModelCause, bool) {
 		return investigation.CauseForm, true
 	case has(text, "marketplace"):
 		return investigation.CauseSubscription, true
-	case has(text, "not authorized to perform"):
+	case has(text, "not authorized to perform", "operation not allowed", "not allowed from unsupported"):
 		return investigation.CauseDenied, true
+	case has(text, "guardrail"): // it applies to each model
+		return investigation.CauseOther, true
 	case has(text, "model identifier", "on-demand throughput", "resolve the foundation model"),
 		has(text, "region") && has(text, "not supported", "isn't supported", "not available", "isn't available", "doesn't support", "does not support"):
 		return investigation.CauseNotInRegion, true

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -206,6 +207,20 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 			cause: investigation.CauseDenied, want: "playground", not: "Model access"},
 		{name: "account", answer: denied("Your account is not authorized to invoke this API operation."),
 			cause: investigation.CauseDenied, want: "Check that the account may use the model", not: "role lacks the grant"},
+		{name: "account without Bedrock", answer: validation("Operation not allowed"),
+			cause: investigation.CauseDenied, want: "Check that the account may use the model", not: "report this"},
+		{name: "country", answer: validation("Access to Anthropic models is not allowed from unsupported countries, regions, or territories."),
+			cause: investigation.CauseDenied, want: "Check that the account may use the model", not: "report this"},
+		{name: "guardrail that does not exist", answer: validation("The guardrail identifier or version provided in the request does not exist."),
+			cause: investigation.CauseOther, want: "Check the prop Guardrail", not: "BedrockModelId"},
+		{name: "guardrail that is not found", answer: notFound("The guardrail abc does not exist."),
+			cause: investigation.CauseOther, want: "Check the prop Guardrail", not: "BedrockModelId"},
+		{name: "grant of a guardrail", answer: denied(strings.Replace(unauthorized, "bedrock:InvokeModel", "bedrock:ApplyGuardrail", 1) + "because no identity-based policy allows it"),
+			cause: investigation.CauseDenied, want: "role lacks the grant for bedrock:ApplyGuardrail on", not: "bedrock:InvokeModel"},
+		{name: "grant of a key", answer: denied(strings.Replace(unauthorized, "bedrock:InvokeModel", "kms:Decrypt", 1) + "with an explicit deny in a service control policy"),
+			cause: investigation.CauseDenied, want: "role lacks the grant for kms:Decrypt on", not: "bedrock:InvokeModel"},
+		{name: "grant of streaming", answer: denied(strings.Replace(unauthorized, "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", 1)),
+			cause: investigation.CauseDenied, want: "Check that the stack was deployed with this model", not: "guardrail"},
 		{name: "no access in GovCloud", region: "us-gov-west-1", answer: denied("You don't have access to the model with the specified model ID."),
 			cause: investigation.CauseDenied, want: "page \"Model access\""},
 		{name: "untyped 503", answer: answer{status: 503, body: "<html>"},
