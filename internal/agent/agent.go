@@ -408,12 +408,12 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 		r.state.Talk.Say(r.task.retryPrompt(reason))
 		return false
 	}
-	why := explainWithheld(reason)
+	why := explainWithheld(r.modelID(), reason)
 	if isFiltered && r.nextModel(investigation.CauseRefused, why) { // a guardrail applies to every model
 		r.state.Strikes = 0
 		return false
 	}
-	r.endWithoutReport(why)
+	r.endWithoutReport(why + " The evidence below was collected without the model.")
 	return true
 }
 
@@ -423,10 +423,9 @@ func explainEmpty(modelID string, reason types.StopReason) string {
 		"or report this to the alarmtriage project.", modelID, reason)
 }
 
-// explainWithheld returns why a withheld answer ended the investigation, for the reader.
-func explainWithheld(reason types.StopReason) string {
-	return fmt.Sprintf("The model's answer was withheld (%s). Check the content policy of the guardrail or the model. "+
-		"The evidence below was collected without the model.", reason)
+// explainWithheld returns why a model was given up whose answer was withheld, for the reader.
+func explainWithheld(modelID string, reason types.StopReason) string {
+	return fmt.Sprintf("The answer of model %s was withheld (%s). Check the content policy of the guardrail or the model.", modelID, reason)
 }
 
 // handleProse handles an answer that has text but calls no tool.

@@ -70,21 +70,35 @@ func TestFallback_PermanentErrorIsNotRetried(t *testing.T) {
 	}
 }
 
-// A model that answers without content is asked again. After the third answer without progress, the next model is asked.
+// A model that answers without content is asked again. After the third answer without progress, the next model is asked. After an
+// answer that the content filter withheld, that is the second one.
 func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 	empty, unknown := model.Step{StopReason: "end_turn"}, model.Step{Tools: []model.ToolUse{{Name: "launch", Input: map[string]any{}}}}
 	cut := model.Step{Text: "The disk", StopReason: "max_tokens"}
+	filtered := model.Step{StopReason: "content_filtered", Text: "Blocked."}
 	found := []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}
+	const unavailable, refused = investigation.CauseUnavailable, investigation.CauseRefused
+	const empties = "answered without content (end_turn), after other answers without progress"
+	const withheld = "The answer of model " + sonnet + " was withheld (content_filtered). Check the content policy of the guardrail or the model."
 	tests := []struct {
 		name  string
 		steps []model.Step
 		want  []string
+		cause investigation.ModelCause
+		why   string
 	}{
-		{"from the beginning", append([]model.Step{empty, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
-		{"after a call", []model.Step{found[0], empty, empty, empty, found[1]}, []string{sonnet, sonnet, sonnet, sonnet, novaLite}},
-		{"after a tool that does not exist", append([]model.Step{unknown, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
-		{"after incomplete answers", append([]model.Step{cut, cut, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite}},
-		{"twice", append([]model.Step{empty, empty}, found...), []string{sonnet, sonnet, sonnet, sonnet}},
+		{"from the beginning", append([]model.Step{empty, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
+			unavailable, empties},
+		{"after a call", []model.Step{found[0], empty, empty, empty, found[1]}, []string{sonnet, sonnet, sonnet, sonnet, novaLite},
+			unavailable, empties},
+		{"after a tool that does not exist", append([]model.Step{unknown, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
+			unavailable, empties},
+		{"after incomplete answers", append([]model.Step{cut, cut, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
+			unavailable, empties},
+		{"withheld", append([]model.Step{filtered, filtered}, found...), []string{sonnet, sonnet, novaLite, novaLite}, refused, withheld},
+		{"withheld after a call", []model.Step{found[0], filtered, filtered, found[1]}, []string{sonnet, sonnet, sonnet, novaLite}, refused, withheld},
+		{"withheld after an empty one", append([]model.Step{empty, filtered}, found...), []string{sonnet, sonnet, novaLite, novaLite}, refused, withheld},
+		{name: "twice", steps: append([]model.Step{empty, empty}, found...), want: []string{sonnet, sonnet, sonnet, sonnet}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,8 +112,9 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 				return
 			}
 			require.Len(t, rec.Fallbacks, 1)
-			assert.Equal(t, investigation.CauseUnavailable, rec.Fallbacks[0].Cause)
-			assert.Contains(t, rec.Fallbacks[0].Why, "answered without content (end_turn), after other answers without progress")
+			assert.Equal(t, tt.cause, rec.Fallbacks[0].Cause)
+			assert.Contains(t, rec.Fallbacks[0].Why, tt.why)
+			assert.NotContains(t, rec.Fallbacks[0].Why, "evidence below", "the next model concluded")
 		})
 	}
 }
