@@ -167,6 +167,20 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 				assert.Equal(t, []alarmevent.Metric{{ID: "e1", Expression: "m1*2", ReturnData: true}}, a.Metrics)
 				assert.Equal(t, []string{`metrics: "x" is not a metric query`}, a.NotUnderstood)
 			}},
+		{"dimensions without names", fmt.Sprintf(sns, fmt.Sprintf(trigger, `["f",{"name":"Port","value":443},""]`, "1"), ""),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, map[string]string{"Port": "443"}, a.Metrics[0].Dimensions)
+				assert.Equal(t, []string{`Trigger.Dimensions: "f" has no name`}, a.NotUnderstood)
+			}},
+		{"texts instead of objects", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "null",
+			`{"alarmTags":"team=a","metrics":[{"id":"m1","metricStat":"x"},{"id":"m2","metricStat":{"metric":"Errors"}},{"id":"m3","metricStat":{"metric":{"name":"n","dimensions":7}}}]},`+
+				`"previousState":"OK","alarmContributor":"c"`),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, []string{
+					`previousState: "OK" is not an object`, `tags: "team=a" has no name`, `metric m1 metricStat: "x" is not an object`,
+					`metric m2 metricStat.metric: "Errors" is not an object`, `metric m3 dimensions: "7" has no name`, `alarmContributor: "c" is not an object`,
+				}, a.NotUnderstood)
+			}},
 		{"only invalid metrics", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.KindUnknown, a.Kind)

@@ -240,6 +240,27 @@ func (r *reader) note(field, format string, args ...any) {
 	r.notUnderstood = append(r.notUnderstood, field+": "+fmt.Sprintf(format, args...))
 }
 
+// object is like the function [object], and records a value that is none.
+func (r *reader) object(field string, v any) members {
+	o := object(v)
+	if text := textOf(v); o == nil && text != "" {
+		r.note(field, "%.60q is not an object", text)
+	}
+	return o
+}
+
+// pairs is like the function [pairs], and records what has no name.
+func (r *reader) pairs(field string, v any) map[string]string {
+	if _, isObject := unwrapped(v).(map[string]any); !isObject {
+		for _, element := range list(v) {
+			if text := textOf(element); text != "" && object(element).text("key", "name") == "" {
+				r.note(field, "%.60q has no name", text)
+			}
+		}
+	}
+	return pairs(v)
+}
+
 // number reads a number, which may be encoded as text.
 func (r *reader) number(field string, v any) (float64, bool) {
 	if v == nil {

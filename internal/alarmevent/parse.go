@@ -218,7 +218,7 @@ var (
 // same fields.
 func parseState(e, body members, via delivery) (Alarm, error) {
 	r := reader{redact: via.redact}
-	state, previous := object(body.get("state")), object(body.get("previousState"))
+	state, previous := object(body.get("state")), r.object("previousState", body.get("previousState"))
 	configuration := object(body.get("configuration"))
 	a := Alarm{
 		Name:          body.text("alarmName"),
@@ -237,7 +237,7 @@ func parseState(e, body members, via delivery) (Alarm, error) {
 		ReasonData:    state.text("reasonData"),
 	}
 	for _, tags := range []any{e.get("alarmTags"), body.get("alarmTags"), configuration.get("alarmTags")} {
-		if a.Tags = pairs(tags); len(a.Tags) > 0 {
+		if a.Tags = r.pairs("tags", tags); len(a.Tags) > 0 {
 			break
 		}
 	}
@@ -248,8 +248,8 @@ func parseState(e, body members, via delivery) (Alarm, error) {
 		}
 	}
 	if given := body.get("alarmContributor"); given != nil || e.text("detail-type") == DetailTypeContributorStateChange {
-		c := object(given) // may be nil: the event is about a contributor, even if it does not describe it
-		a.Contributor = contributor(c.text("id"), pairs(c.get("attributes")))
+		c := r.object("alarmContributor", given) // may be nil: the event is about a contributor, even if it does not describe it
+		a.Contributor = contributor(c.text("id"), r.pairs("alarmContributor.attributes", c.get("attributes")))
 	}
 	rest := unrecognized(body, bodyMembers)
 	if inState := unrecognized(state, stateMembers); len(inState) > 0 {
@@ -290,10 +290,10 @@ func (r *reader) metric(m members) Metric {
 	if returned := m.text("returnData"); strings.EqualFold(returned, "false") {
 		out.ReturnData = false
 	}
-	if stat := object(m.get("metricStat")); stat != nil {
-		of := object(stat.get("metric"))
+	if stat := r.object(field+" metricStat", m.get("metricStat")); stat != nil {
+		of := r.object(field+" metricStat.metric", stat.get("metric"))
 		out.Namespace, out.Name = of.text("namespace"), of.text("name", "metricName")
-		out.Dimensions = pairs(of.get("dimensions"))
+		out.Dimensions = r.pairs(field+" dimensions", of.get("dimensions"))
 		out.Period = r.whole(field+" period", stat.get("period"))
 		out.Stat, out.Unit = stat.text("stat"), stat.text("unit")
 	}
@@ -317,9 +317,9 @@ func parseNotification(n members, via delivery) (Alarm, error) {
 		ReasonData:    n.text("NewStateReasonData"),
 		Time:          r.firstTime("StateChangeTime", n.get("StateChangeTime")),
 		Rule:          n.text("AlarmRule"),
-		Tags:          pairs(n.get("AlarmTags")),
+		Tags:          r.pairs("AlarmTags", n.get("AlarmTags")),
 	}
-	if id, attributes := n.text("AlarmContributorId"), pairs(n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
+	if id, attributes := n.text("AlarmContributorId"), r.pairs("AlarmContributorAttributes", n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
 		a.Contributor = contributor(id, attributes)
 	}
 	a.Children = childrenInAlarm(n.get("TriggeringChildren"))
@@ -343,7 +343,7 @@ func (r *reader) describe(a *Alarm, trigger members) {
 	a.Metrics = r.metrics(trigger.get("Metrics"))
 	if trigger.text("MetricName") != "" {
 		a.Metrics = append(a.Metrics, Metric{
-			ID: "m1", Namespace: trigger.text("Namespace"), Name: trigger.text("MetricName"), Dimensions: pairs(trigger.get("Dimensions")),
+			ID: "m1", Namespace: trigger.text("Namespace"), Name: trigger.text("MetricName"), Dimensions: r.pairs("Trigger.Dimensions", trigger.get("Dimensions")),
 			Period: r.whole("Trigger.Period", trigger.get("Period")), Stat: statOf(trigger), Unit: trigger.text("Unit"), ReturnData: true,
 		})
 	}
