@@ -36,7 +36,7 @@ func (t *AlarmTriage) MetricFallbacks(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Fallback, "Sum", props)
 }
 
-// MetricCompleted counts investigations whose report the model submitted by itself, whatever it found. Together with
+// MetricCompleted counts investigations that the model ended by itself, with a report or in prose, whatever it found. Together with
 // [AlarmTriage.MetricConcluded] and [AlarmTriage.MetricFallbacks], it adds up to [AlarmTriage.MetricInvestigations]. Default: Sum over 5 minutes;
 // props may be nil.
 func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
