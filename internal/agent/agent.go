@@ -413,7 +413,7 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 		r.state.Strikes = 0
 		return false
 	}
-	r.endWithoutReport(why + " The evidence below was collected without the model.")
+	r.endWithoutReport(why)
 	return true
 }
 

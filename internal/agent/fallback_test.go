@@ -119,6 +119,18 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 	}
 }
 
+// A guardrail applies to every model, so the next one is not asked. The reason names the model that was asked last.
+func TestFallback_WithheldAnswersEndWithTheLastModel(t *testing.T) {
+	for reason, last := range map[string]string{"guardrail_intervened": sonnet, "content_filtered": novaLite} {
+		withheld := model.Step{StopReason: reason, Text: "Blocked."}
+		rec := record("{}")
+		_, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), withheld}, Loop: new(1)}, &fakeTool{}, rec, nil, twoModels)
+		require.NoError(t, err)
+		assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
+		assert.Equal(t, "The answer of model "+last+" was withheld ("+reason+"). Check the content policy of the guardrail or the model.", rec.OutcomeWhy)
+	}
+}
+
 func TestFallback_RecordsWhyEachModelFailed(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{
