@@ -137,6 +137,8 @@ func classifyText(status int, code, text string) Class {
 		return Class{Kind: kind, Cause: investigation.CauseOther, Limit: limitIn(kind, text)}
 	}
 	switch {
+	case has(text, "guardrail") && code != "AccessDeniedException": // it is missing, not the model
+		return Class{Kind: Fatal, Cause: investigation.CauseOther}
 	case code == "ResourceNotFoundException", status == http.StatusNotFound:
 		return Class{Kind: Fatal, Cause: investigation.CauseNotInRegion}
 	case code == "AccessDeniedException", status == http.StatusForbidden, status == http.StatusUnauthorized:
@@ -157,10 +159,8 @@ func causeOfText(code, text string) (investigation.ModelCause, bool) {
 		return investigation.CauseForm, true
 	case has(text, "marketplace"):
 		return investigation.CauseSubscription, true
-	case has(text, "not authorized to perform", "operation not allowed", "not allowed from unsupported"):
+	case has(text, "not authorized to perform", "not allowed from unsupported"), strings.HasPrefix(text, "operation not allowed"):
 		return investigation.CauseDenied, true
-	case has(text, "guardrail"): // it applies to each model
-		return investigation.CauseOther, true
 	case has(text, "model identifier", "on-demand throughput", "resolve the foundation model"),
 		has(text, "region") && has(text, "not supported", "isn't supported", "not available", "isn't available", "doesn't support", "does not support"):
 		return investigation.CauseNotInRegion, true

@@ -155,6 +155,9 @@ func TestClassify_RecognizesRefusedPartsOfARequest(t *testing.T) {
 		{"effort", validation("output_config: Extra inputs are not permitted"), modelerror.EffortRefused},
 		{"effort by name", validation("Malformed input request: extraneous key [effort] is not permitted"), modelerror.EffortRefused},
 		{"temperature", validation("`temperature` is deprecated for this model."), modelerror.TemperatureRefused},
+		{"cache with a guardrail", validation("Guardrails do not support prompt caching for this model. Remove the cachePoint."), modelerror.CacheRefused},
+		{"length for a guardrail", validation("The guardrail's input exceeds the maximum allowed number of text units."), modelerror.TooLong},
+		{"guardrail itself", validation("The guardrail identifier is invalid."), modelerror.Fatal},
 		{"something else", validation("The moon is in the wrong phase."), modelerror.Fatal},
 	}
 	for _, tt := range tests {
