@@ -19,6 +19,8 @@ func TestParseAction_CommandsCanBeCopied(t *testing.T) {
 		{"plain", "aws s3 ls", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
 		{"in backticks, which a shell would run", "`aws s3 ls`", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
 		{"in a fence", "```bash\naws s3 ls \\\n  s3://b\n```", investigation.Action{Text: "Look.", Command: "aws s3 ls \\\n  s3://b"}},
+		{"with odd characters, which the report shows", "aws s3 rm s3://b/pre\bfix \u202e", investigation.Action{Text: "Look.", Command: "aws s3 rm s3://b/pre\bfix \u202e"}},
+		{"with blanks around it", " \r\naws s3 ls\r\n", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
 		{"with a substitution", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
 		{"a substitution at each end", "`which aws` s3 ls `cat b`", investigation.Action{Text: "Look.", Command: "`which aws` s3 ls `cat b`"}},
 		{"longer than a quote", strings.Repeat("y", 3*maxQuote), investigation.Action{Text: "Look.", Command: strings.Repeat("y", 3*maxQuote)}},

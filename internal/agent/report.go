@@ -145,11 +145,13 @@ func parseAction(entry any) (investigation.Action, bool) {
 // fencedCommand matches a command in Markdown's marks for code. A shell would run the text between backticks.
 var fencedCommand = regexp.MustCompile("(?s)^(?:```+[a-z]*\\n(.*?)\\n?```+|`([^`]+)`)$")
 
-// bareCommand returns a command that can be copied: without Markdown's marks, and never truncated.
+// bareCommand returns a command that can be copied: without Markdown's marks, and never truncated. It keeps every character: without
+// one, the command could do something else, and package command states which are odd.
 func bareCommand(text string) string {
-	text = tidy(text)
+	const blanks = " \t\r\n"
+	text = strings.Trim(strings.ReplaceAll(text, "\r\n", "\n"), blanks)
 	if found := fencedCommand.FindStringSubmatch(text); found != nil {
-		text = strings.TrimSpace(found[1] + found[2])
+		text = strings.Trim(found[1]+found[2], blanks)
 	}
 	return text
 }
