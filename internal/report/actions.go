@@ -28,19 +28,22 @@ const (
 	byCode       = "A general step, not run."
 )
 
-// actionsFor returns the model's actions, or steps that always help if there are none. Each command is labeled by code.
-func actionsFor(rec *investigation.Record) []action {
+// actionsFor returns the model's actions, or steps that always help if there are none. Each command is labeled by code. recorded is
+// the record with its texts as they were recorded.
+func actionsFor(rec, recorded *investigation.Record) []action {
 	var list []action
 	if len(rec.Report.Actions) == 0 {
-		for _, step := range manualSteps(rec) {
-			if hasEscape(step.Command) { // it would be about another alarm: the record has the name with escapes
-				step.Command = ""
+		for _, step := range manualSteps(recorded) {
+			effect := command.Classify(step.Command)
+			isASCII := effect&command.Disguised == 0 // as the alarm's name
+			if effect &^= command.Disguised; !isClean(step.Command) || effect.Warns() {
+				step.Command = "" // the forms would show another name, or the AWS CLI would read a file that the name names
 			}
-			effect, lines := command.Classify(step.Command), []string{step.Command}
-			if effect&command.Disguised == 0 { // else the alarm's name is not ASCII
+			lines := []string{step.Command}
+			if isASCII {
 				lines = command.Fold(step.Command, commandWidth)
 			}
-			list = append(list, newAction(step.Text, effect&^command.Disguised, byCode, lines, step.Command))
+			list = append(list, newAction(step.Text, effect, byCode, lines, step.Command))
 		}
 		return list
 	}
@@ -165,5 +168,5 @@ func shellQuote(text string) string {
 	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !safe(r) }) < 0 {
 		return text
 	}
-	return "'" + strings.ReplaceAll(plain(text), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

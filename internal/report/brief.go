@@ -150,7 +150,7 @@ func stateNow(rec *investigation.Record) string {
 	}
 	asked := clock(now.At, rec.Alarm.Time)
 	switch {
-	case now.State == alarmevent.StateAlarm && now.Since.Sub(rec.Alarm.Time) > time.Minute:
+	case now.State == alarmevent.StateAlarm && !rec.Alarm.Time.IsZero() && now.Since.Sub(rec.Alarm.Time) > time.Minute:
 		return "in ALARM at " + asked + ", again since " + clock(now.Since, rec.Alarm.Time)
 	case now.State == alarmevent.StateAlarm:
 		return "still in ALARM at " + asked

@@ -146,6 +146,9 @@ func TestState_IsThatAtDelivery(t *testing.T) {
 		assert.Contains(t, string(page), ": "+want)
 		assert.Contains(t, strings.ReplaceAll(card.Content.Description, "`", ""), "*State:* "+want)
 	}
+	rec.AtDelivery = &investigation.AtDelivery{State: "ALARM", Since: at.Add(2 * time.Minute), At: at.Add(4 * time.Minute)}
+	rec.Alarm.Time = time.Time{}
+	assert.Regexp(t, `(?m)^State: still in ALARM at .*03:16 UTC$`, report.Notification(rec, linksOf(rec), 1<<20), "the time of the event is not known")
 }
 
 func TestForms_OwnerAndRunbookComeFromTags(t *testing.T) {

@@ -68,10 +68,11 @@ type cardMetadata struct {
 // Card returns the investigation as a card for a chat channel. All cards of an alarm share a thread.
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation) // with the alarm's own ARN, which the cards of follow-ups have for their thread
+	recorded := rec
 	rec = inZone(rec, links.Zone)
 	title := tag(rec) + accountInTitle(rec) + nameInTitle(rec.Alarm.Name) + ": " + verdict(rec)
 	var b cardBuilder
-	for _, p := range parts(inCard, rec, links) {
+	for _, p := range parts(inCard, rec, recorded, links) {
 		heading := p.title
 		if p.remark != "" {
 			heading += " (" + p.remark + ")"

@@ -34,6 +34,9 @@ func inZone(rec *investigation.Record, zone *time.Location) *investigation.Recor
 	return copied
 }
 
+// isClean reports whether [plain] changes nothing in a text.
+func isClean(text string) bool { return plain(text) == text }
+
 // Limits of characters that are harmless in small numbers.
 const (
 	maxMarksOnLetter = 4 // combining marks on one letter; Vietnamese has two, Hebrew and Tibetan have more

@@ -112,7 +112,9 @@ func impactOf(rec *investigation.Record, _ Links) content { return prose{body: r
 
 func freeTextOf(rec *investigation.Record, _ Links) content { return prose{body: rec.Report.FreeText} }
 
-func actionsOf(rec *investigation.Record, _ Links) content { return steps{actionsFor(rec)} }
+func actionsOf(rec *investigation.Record, links Links) content {
+	return steps{actionsFor(rec, links.recorded)}
+}
 
 func linksOf(_ *investigation.Record, links Links) content { return linkList{links: links} }
 

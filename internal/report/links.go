@@ -24,6 +24,8 @@ type Links struct {
 	Logs       string // the orchestrator's log group
 	home       Home   // for links to earlier reports
 
+	recorded *investigation.Record // with its texts as they were recorded, for commands
+
 	Zone *time.Location // of the times in all forms but the JSON; nil: UTC
 }
 

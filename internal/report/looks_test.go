@@ -77,16 +77,28 @@ func TestSeen_ReportWithConclusionHasFirstLooksInItsLongForms(t *testing.T) {
 	assert.Contains(t, text, "timeout 3 s")
 }
 
-func TestActions_AGeneralStepHasNoCommandForANameThatIsShownWithEscapes(t *testing.T) {
+func TestActions_AGeneralStepHasNoCommandForANameThatWouldNotArrive(t *testing.T) {
 	for name, hasCommand := range map[string]bool{
-		"orders": true, "Bestellungen – Fehler über 5 %": true, "注文エラー🚨": true, `C:\new\users`: true,
-		"🔺 orders": false, "orders \u202e": false, "\u043erders": false,
+		"orders": true, "Bestellungen – Fehler über 5 %": true, "注文エラー🚨": true, `C:\new\users`: true, "orders ": true, "注文\u3000エラー": true,
+		`a\u043e`:  true,
+		"🔺 orders": false, "orders \u202e": false, "\u043erders": false, // shown with escapes
+		"orders\u00a0down": false, "orders\u2009p99": false, "orders\tdown": false, // shown with blanks
+		"https://orders@example.com down": false, "x\u0301\u0301\u0301\u0301\u0301\u0301": false, // shown changed
+		"file:///etc/passwd": false, "http://example.com": false, // replaced by the AWS CLI
 	} {
 		rec := unanswered(t)
 		rec.Alarm.Name = name
-		text := report.Text(rec, linksOf(rec))
-		assert.Equal(t, hasCommand, strings.Contains(text, "aws cloudwatch describe-alarm-history"), name)
-		assert.Contains(t, text, "Look at the alarm and its history.", name)
-		assert.Contains(t, text, "aws cloudtrail lookup-events", name)
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		raw, err := report.Card(rec, linksOf(rec))
+		require.NoError(t, err)
+		if !hasCommand {
+			assert.NotContains(t, string(raw), "aws cloudwatch describe-alarm-history", "%q", name)
+		}
+		for _, text := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20), string(page)} {
+			assert.Equal(t, hasCommand, strings.Contains(text, "aws cloudwatch describe-alarm-history"), "%q", name)
+			assert.Contains(t, text, "Look at the alarm and its history.", "%q", name)
+			assert.Contains(t, text, "aws cloudtrail lookup-events", "%q", name)
+		}
 	}
 }

@@ -132,7 +132,7 @@ func (p noticePart) String() string { return textSection(p.title, p.remark, p.bo
 // dropped, and where the full report is.
 func Notification(rec *investigation.Record, links Links, maxBytes int) string {
 	var all []noticePart
-	for _, p := range parts(inNotification, inZone(rec, links.Zone), links) {
+	for _, p := range parts(inNotification, inZone(rec, links.Zone), rec, links) {
 		if body := inside(p.content.text()); body != "" {
 			all = append(all, noticePart{p.title, p.remark, body, p.required})
 		}

@@ -160,8 +160,9 @@ type part struct {
 	content content
 }
 
-// parts returns the sections that a form shows, in order.
-func parts(f form, rec *investigation.Record, links Links) []part {
+// parts returns the sections that a form shows, in order. rec is the cleaned copy of the recorded one.
+func parts(f form, rec, recorded *investigation.Record, links Links) []part {
+	links.recorded = recorded
 	var list []part
 	for _, s := range outline {
 		if s.forms&f == 0 {

@@ -31,10 +31,11 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"thousands"
 
 // HTML returns the report as one page without scripts and without external resources.
 func HTML(rec *investigation.Record, links Links) ([]byte, error) {
+	recorded := rec
 	rec = inZone(rec, links.Zone)
 	p := &pageForm{rec: rec, links: links, cited: citations(rec)}
 	p.execute("top", pageName(rec))
-	for _, box := range p.boxes(parts(inPage, rec, links)) {
+	for _, box := range p.boxes(parts(inPage, rec, recorded, links)) {
 		p.execute("open", box)
 		for _, s := range box.Sections {
 			p.execute("heading", s)

@@ -34,7 +34,7 @@ func Verdict(rec *investigation.Record, links Links) string { return textOf(inCa
 
 func textOf(f form, rec *investigation.Record, links Links) string {
 	var b strings.Builder
-	for _, p := range parts(f, inZone(rec, links.Zone), links) {
+	for _, p := range parts(f, inZone(rec, links.Zone), rec, links) {
 		b.WriteString(textSection(p.title, p.remark, inside(p.content.text())))
 	}
 	return b.String()
