@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func TestAsk_AnswersAboutALocalReport(t *testing.T) {
 		require.Equal(t, 0, ran.code, ran.stderr)
 		assert.Contains(t, ran.stdout, "■ ANSWER (confirmed)\n  Only the table of orders.")
 		assert.Contains(t, ran.stdout, "▌ tool call 2: \"not authorized to perform: dynamodb:GetItem\"")
-		for _, want := range []string{"Report: " + alarmName, "Round 1: count the errors again", "Used: 2 rounds"} {
+		for _, want := range []string{"Report: " + alarmName, "Round 1: count the errors again", "Round 2: asking the model", "Used: 2 rounds"} {
 			assert.Contains(t, ran.stderr, want)
 		}
 		assert.NotContains(t, ran.stderr, "ollecting evidence")
@@ -68,6 +69,14 @@ func TestAsk_AnswersAboutALocalReport(t *testing.T) {
 	first, err = json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
 	require.NoError(t, err)
 	assert.Contains(t, string(first), "Earlier questions about this investigation", "the second one is still there")
+
+	for number := 1; number <= store.MaxAnswers; number++ {
+		require.NoError(t, os.WriteFile(filepath.Join(b.folder(), "answers", fmt.Sprintf("%d.json", number)), []byte("{}"), 0o600))
+	}
+	ran := b.run("ask", b.folder(), "And one more?")
+	assert.Equal(t, 1, ran.code)
+	assert.Contains(t, ran.stdout, "■ ANSWER")
+	assert.Contains(t, ran.stderr, "remove answers that you no longer need from the folder ")
 }
 
 func TestAsk_AnswersAboutAReportInABucket(t *testing.T) {
@@ -216,6 +225,15 @@ func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "mine", string(kept), "links are not followed")
 	assert.Contains(t, b.file("report.html"), "dynamodb:GetItem is denied.")
+
+	path := filepath.Join(b.folder(), "report.json")
+	newer := strings.Replace(b.file("report.json"), `"report": {`, `"report": {"owner": "payments", `, 1)
+	require.NoError(t, os.WriteFile(path, []byte(newer), 0o600))
+	ran = b.run("replay", "--render", b.folder())
+	assert.Equal(t, 1, ran.code)
+	assert.Contains(t, ran.stderr, "report.json has fields that this version does not know")
+	assert.Equal(t, newer, b.file("report.json"))
+	assert.Equal(t, 0, b.run("replay", "--render", b.folder(), "--out", "rendered").code)
 }
 
 func TestReplay_AsksAnotherModelAndShowsWhatDiffers(t *testing.T) {

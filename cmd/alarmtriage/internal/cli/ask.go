@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -19,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
 // askFlags are the flags of ask.
@@ -116,7 +119,11 @@ func (a *App) ask(ctx context.Context, name, question string, flags askFlags) er
 		return err
 	}
 	if saveErr != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the answer is not stored (%v)", saveErr), Remedy: "check that you may write to the folder of the report", Err: saveErr}
+		remedy := "check that you may write to the folder of the report"
+		if errors.Is(saveErr, store.ErrFull) {
+			remedy = "remove answers that you no longer need from the folder " + filepath.Join(r.localFolder(), answersFolder)
+		}
+		return &Problem{Code: Failed, What: fmt.Sprintf("the answer is not stored (%v)", saveErr), Remedy: oneLine(remedy), Err: saveErr}
 	}
 	s.screen.line("Answer with its evidence: %s", path)
 	return notAnswered(answer.Text, answer.OutcomeWhy)
@@ -202,7 +209,7 @@ func (p *questionProgress) Converse(
 	ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
 ) (*bedrockruntime.ConverseOutput, error) {
 	p.mu.Lock()
-	p.round = p.asked
+	p.ended = p.asked
 	p.mu.Unlock()
 	out, err := p.progress.Converse(ctx, in, opts...)
 	p.mu.Lock()

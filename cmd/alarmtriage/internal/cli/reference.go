@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,6 +104,18 @@ func readRecord(path string) (*investigation.Record, error) {
 	return &rec, nil
 }
 
+// hasUnknownFields reports whether a file is a record with fields that only another version knows.
+func hasUnknownFields(path string) bool {
+	raw, err := readFile(path, maxRecord)
+	if err != nil {
+		return false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&investigation.Record{})
+	return err != nil && strings.Contains(err.Error(), "unknown field")
+}
+
 // openStored reads the record of a report in a bucket.
 func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
 	bucket, _, found := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
@@ -184,5 +197,5 @@ func (r *reference) saveAnswer(answer *investigation.Answer, text func() string)
 		path = filepath.Join(folder, fmt.Sprintf("%d.txt", number))
 		return path, replaceFile(path, []byte(text()))
 	}
-	return "", fmt.Errorf("the report has %d answers, the most that it may have", store.MaxAnswers)
+	return "", store.ErrFull
 }
