@@ -117,7 +117,7 @@ func pageName(rec *investigation.Record) string {
 type headlineView struct {
 	Name, Where, Verdict     string
 	Before                   []fact // what the reader should know before the result
-	Severity, Confidence     string
+	Severity, Class          string // Class is the color of the verdict
 	State, Since, Triggering string
 	Note                     string
 }
@@ -126,7 +126,7 @@ func (h headline) view(*pageForm) (string, any) {
 	alarm := h.rec.Alarm
 	return "headline", headlineView{
 		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + wholePlace(h.rec),
-		Severity: string(severity(h.rec)), Confidence: string(confidence(h.rec)),
+		Severity: string(severity(h.rec)), Class: verdictClass(h.rec),
 		State: string(alarm.State), Since: moment(alarm.Time), Triggering: contributor(alarm),
 		Note: plain(strings.Join(notes(h.rec), " ")),
 		Before: []fact{
@@ -134,6 +134,14 @@ func (h headline) view(*pageForm) (string, any) {
 			{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
 		},
 	}
+}
+
+// verdictClass returns the class of the verdict on the page. A cause of an event that may be forged is not shown as confirmed.
+func verdictClass(rec *investigation.Record) string {
+	if rec.Alarm.Unconfirmed != "" {
+		return "warn"
+	}
+	return string(confidence(rec))
 }
 
 type proseView struct {

@@ -474,6 +474,7 @@ func TestUnconfirmedEvent_IsInEveryForm(t *testing.T) {
 		assert.Contains(t, flat, "CloudWatch did not confirm this event: CloudWatch has no alarm of this name in this account and Region.", name)
 	}
 	assert.Contains(t, report.Subject(rec), ": event not confirmed, cause ")
+	assert.Contains(t, string(page), `<span class="badge warn">event not confirmed, cause `)
 	rec.Alarm.Unconfirmed = ""
 	assert.NotContains(t, report.Text(rec, linksOf(rec)), "did not confirm this event")
 }
