@@ -142,6 +142,8 @@ print(attempt(lambda: open("/var/tmp/alarmtriage-left", "w").close()))
 if %FULL% is False and os.path.exists("/var/tmp/alarmtriage-left"): os.unlink("/var/tmp/alarmtriage-left")`},
 	{name: "disk: devices and kernel files", full: "PermissionError", code: `
 for path in ("/dev/mem", "/dev/kmsg", "/sys/kernel/debug", "/proc/1/environ"): print(attempt(lambda: open(path, "rb").read(1)))`},
+	{name: "disk: a device that is opened neither to read nor to write", full: "PermissionError: [Errno 1]", code: `
+print(attempt(os.open, "/dev/zero", 3))`},
 	{name: "disk: mounts", full: refusedByKernel, degraded: refusedByKernel, code: `
 print(native("mount", b"none", b"/tmp", b"tmpfs", 0, None))`},
 

@@ -204,13 +204,13 @@ func onlyConnectedPairs() *program {
 	return p
 }
 
-// onlyHonestOpens returns a rule that refuses to empty a file that is not opened for writing. Landlock takes that for reading,
-// and the access mode 3, with which only ioctl works, for no access.
+// onlyHonestOpens returns a rule that refuses the access mode 3, with which only ioctl works, and to empty a file that is not opened
+// for writing. Landlock takes the first for no access, and the second for reading.
 func onlyHonestOpens(flags uint32) *program {
 	p := &program{}
 	p.load(offsetArg0 + 8*flags)
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: unix.O_TRUNC | unix.O_ACCMODE})
-	p.refuse(answerEPERM, unix.O_TRUNC|unix.O_RDONLY, unix.O_TRUNC|unix.O_ACCMODE)
+	p.refuse(answerEPERM, unix.O_ACCMODE, unix.O_TRUNC|unix.O_RDONLY, unix.O_TRUNC|unix.O_ACCMODE)
 	p.answer(answerAllow)
 	return p
 }

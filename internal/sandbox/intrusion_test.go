@@ -611,6 +611,7 @@ func TestChildFilter_AllowsOnlyListedCalls(t *testing.T) {
 		for _, c := range []struct{ flags, want uint32 }{
 			{unix.O_RDONLY, answerAllow}, {unix.O_WRONLY | unix.O_TRUNC | unix.O_CREAT, answerAllow}, {unix.O_RDWR | unix.O_TRUNC, answerAllow},
 			{unix.O_RDONLY | unix.O_TRUNC, answerEPERM}, {unix.O_RDONLY | unix.O_TRUNC | unix.O_CLOEXEC, answerEPERM}, {unix.O_ACCMODE | unix.O_TRUNC, answerEPERM},
+			{unix.O_ACCMODE, answerEPERM}, {unix.O_ACCMODE | unix.O_CREAT | unix.O_CLOEXEC, answerEPERM},
 		} {
 			arguments := make([]uint32, flags+1)
 			arguments[flags] = c.flags
