@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-from alarmtriage_tool import place
+from alarmtriage_tool import place, queries
 from alarmtriage_tool.trail import stamp
 from alarmtriage_tool.words import beginning
 
@@ -109,6 +109,7 @@ class Context:
         self.reads_all = True  # False: what the alarm is about is partly in another account
         self.knows_names = True  # False: events may name the alarm's resources in a way that is not known
         self.changes_from = ""  # start of the period of which all changes were read
+        self.step = 60  # seconds of the datapoints that are compared, which `windows` finds: CloudWatch keeps those of a minute for 15 days
         self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
         self._pacers: Dict[str, _Pacer] = {}
@@ -254,13 +255,13 @@ class Context:
         ends with the last datapoint of these metrics, because metrics arrive late.
         """
         start, middle, end = self.windows()
-        queries = [
+        asked = [
             {"Id": f"q{i}", "ReturnData": True, **({"AccountId": account} if account else {}), "MetricStat": {
-                "Period": 60, "Stat": stat, "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": [
+                "Period": self.step, "Stat": stat, "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": [
                     {"Name": name, "Value": value} for name, value in dimensions.items()]}}}
             for i, (metric, stat) in enumerate(wanted.values())
         ]
-        results, states = self.metric_data(f"metrics of {namespace}", MetricDataQueries=queries, StartTime=start, EndTime=end)
+        results, states = self.metric_data(f"metrics of {namespace}", MetricDataQueries=asked, StartTime=start, EndTime=end)
         found = {}
         for i, (name, (metric, stat)) in enumerate(wanted.items()):
             if f"q{i}" in states:
@@ -274,7 +275,7 @@ class Context:
                         halves[at >= middle].append(value)
             total = sum if stat in ("Sum", "SampleCount") else min if stat == "Minimum" else max
             found[name] = tuple(total(half) if half else None for half in halves)
-        minute = timedelta(minutes=1)
+        minute = timedelta(seconds=self.step)
         times = sorted({at for result in results for at in result.get("Timestamps", [])})
         # A datapoint covers the time to the next one: five minutes of an EC2 instance without detailed monitoring.
         step = min((b - a for a, b in zip(times, times[1:])), default=minute) if namespace == "AWS/EC2" else minute
@@ -309,7 +310,11 @@ class Context:
                 onset = self.onset.at if self.onset else self.fired_at - self.evaluation() - self.period()
                 onset = max(onset, self.fired_at - MAX_ONSET).replace(second=0, microsecond=0)
                 end = min(self.now, self.fired_at + AROUND)
-                self._windows = onset - max(AROUND, end - onset), onset, end
+                start = onset - max(AROUND, end - onset)
+                self.step = queries.available(60, start.timestamp(), self.now.timestamp())
+                if self.step > 60:  # no datapoint covers both periods
+                    start, onset, end = (datetime.fromtimestamp(at.timestamp() // self.step * self.step, timezone.utc) for at in (start, onset, end))
+                self._windows = start, onset, end
             return self._windows
 
     def period(self) -> timedelta:

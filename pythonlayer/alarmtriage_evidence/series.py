@@ -16,7 +16,8 @@ MAX_POINTS = 240  # of one series
 MAX_SERIES = 12  # that are shown
 MAX_QUERIES = 20  # of one alarm, which is CloudWatch's limit; any of them can be what another one needs
 MAX_PAGES = 5  # of GetMetricData
-FINE = timedelta(hours=3)  # for which CloudWatch keeps datapoints of less than a minute
+# Seconds, for how long CloudWatch keeps datapoints of shorter periods, and that in words.
+KEPT = ((60, timedelta(hours=3), "a minute for 3 hours"), (300, timedelta(days=15), "five minutes for 15 days"))
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
 LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not have evaluated yet
@@ -81,12 +82,14 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     span = min(max(step * PERIODS, timedelta(hours=1)), timedelta(days=14))
     start = _aligned(ctx.fired_at - span, step)
     end = min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))
-    oldest = ctx.now - FINE + timedelta(minutes=1)  # still within these hours when CloudWatch gets the request
-    if min(periods) < 60 and start < oldest:
-        start = _aligned(oldest, step) + step
-        ctx.note(f"series: datapoints before {stamp(start)} were not read, because CloudWatch keeps those of less than a minute for 3 hours")
-        if start >= end:
-            return []
+    shortest = min([period for period in (q.get("MetricStat", {}).get("Period") or q.get("Period") for q in wanted) if period], default=60)
+    for seconds, kept, words in KEPT:
+        oldest = ctx.now - kept + timedelta(minutes=1)  # still within this time when CloudWatch gets the request
+        if shortest < seconds and start < oldest:
+            start = _aligned(oldest, step) + step
+            ctx.note(f"series: datapoints before {stamp(start)} were not read, because CloudWatch keeps those of less than {words}")
+            if start >= end:
+                return []
     request: Dict[str, Any] = {"MetricDataQueries": wanted, "StartTime": start, "ScanBy": "TimestampAscending", "EndTime": end}
     results: List[Dict[str, Any]] = []
     states: Dict[Tuple[str, str], str] = {}

@@ -72,12 +72,13 @@ def metric(
     """
     import boto3
 
+    account = f"{account:012d}" if isinstance(account, int) else account
     is_read = place.reads(account)
     if dimensions is not None and not isinstance(dimensions, Mapping):
         dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
     until = epoch(end or time.time())
     since = epoch(start) if start is not None else until - 3 * 3600
-    period = _available(period, since)
+    period = available(period, since)
     query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}
     if account and not is_read:
         query["AccountId"] = account
@@ -138,9 +139,9 @@ def _continues(points: List[Any], series: Optional[Mapping[str, Any]]) -> bool:
     return not series or not points or not series["points"] or series["points"][-1][0] < points[0][0]
 
 
-def _available(period: float, since: float) -> int:
+def available(period: float, since: float, now: Optional[float] = None) -> int:
     """Returns the period, or the next longer one for which CloudWatch has points since a time."""
-    age = time.time() - since
+    age = (time.time() if now is None else now) - since
     step = next((step for oldest, step in _COARSER if age > oldest), 1)
     return -(-int(period) // step) * step
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, Tuple
 from unittest import mock
 
 from alarmtriage_evidence import alarms, bounds, collect, collector, queries, series
-from alarmtriage_evidence.context import MAX_NOTES, Observation
+from alarmtriage_evidence.context import MAX_NOTES, Context, Observation, Onset
 from alarmtriage_evidence.services import api_gateway, lambda_functions, load_balancers, log_metric_filters
 
 from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, error, look, metric
@@ -25,11 +25,15 @@ def tearDownModule() -> None:
 
 
 def collected(answers: Dict[str, Any], **alarm: Any) -> Tuple[Dict[str, Any], str, FakeAWS]:
-    """Returns the result of a collection, its text, and the requests."""
+    """Returns the result of a collection, its text, and the requests. It runs hours after the transition, or now if the alarm has another time."""
     aws = FakeAWS(answers)
     context(aws)
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+
+    def later(alarm_input: Dict[str, Any], now: datetime, seconds: float) -> Context:
+        return Context(alarm_input, now if "time" in alarm else FIRED + timedelta(hours=12), seconds)
+
+    with contextlib.redirect_stdout(printed), mock.patch.object(collector, "Context", later):
         found = collect({
             "name": "a", "arn": f"arn:aws:cloudwatch:eu-west-1:{alarm.get('account', ACCOUNT)}:alarm:a", "kind": "metric", "region": "eu-west-1",
             "partition": "aws", "account": ACCOUNT, "own_account": ACCOUNT, "own_names": [], "time": FIRED.timestamp(), "seconds": 10,
@@ -230,17 +234,19 @@ class Partial(unittest.TestCase):
 
     def test_datapoints_that_cloudwatch_keeps_no_longer_are_not_called_absent(self) -> None:
         query = lambda_alarm()["Metrics"][0]
-        for hours, asked in ((1, True), (2.5, True), (4, False)):
-            with self.subTest(hours):
+        for period, hours, asked, kept in ((10, 1, True, ""), (10, 2.5, True, "for 3 hours"), (10, 4, False, "for 3 hours"), (60, 4, True, ""),
+                                           (60, 24 * 15 + 1, False, "for 15 days"), (60, 24 * 15 - 1, True, "for 15 days"), (300, 24 * 20, True, "")):
+            with self.subTest(period=period, hours=hours):
                 ago = datetime.now(timezone.utc) - timedelta(hours=hours)
                 answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete"}]}}
-                fallback = {"AlarmName": "a", "Metrics": [{**query, "MetricStat": {**query["MetricStat"], "Period": 10}}]}
+                fallback = {"AlarmName": "a", "Metrics": [{**query, "MetricStat": {**query["MetricStat"], "Period": period}}]}
                 found, text, aws = collected(answers, fallback=fallback, time=ago.timestamp())
                 starts = [request["StartTime"] for name, request in aws.requests if name == "cloudwatch.get_metric_data" and request["MetricDataQueries"][0]["Id"] == "m1"]
                 self.assertEqual((asked, asked), (bool(starts), "no data points" in text))
                 latest = datetime.now(timezone.utc) + timedelta(seconds=collector.SECONDS)  # when the request can be sent
-                self.assertTrue(all(start > latest - timedelta(hours=3) and start.timestamp() % 10 == 0 for start in starts))
-                self.assertEqual(hours > 1, any("for 3 hours" in problem for problem in found["problems"]))
+                oldest = latest - (timedelta(hours=3) if period < 60 else timedelta(days=15) if period < 300 else timedelta(days=63))
+                self.assertTrue(all(start > oldest and start.timestamp() % period == 0 for start in starts))
+                self.assertEqual(bool(kept), any("keeps those of less than" in problem and problem.endswith(kept) for problem in found["problems"]))
 
     def test_the_evaluated_expression_of_many_queries_is_read(self) -> None:
         def read(request: Dict[str, Any]) -> Dict[str, Any]:
@@ -573,6 +579,21 @@ class Numbers(unittest.TestCase):
         result = {"Id": "q0", "Timestamps": [FIRED - timedelta(minutes=20), FIRED, FIRED + timedelta(minutes=1)], "Values": [100.0, 90.0, 0.0]}
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [result]}}))
         self.assertEqual({"free": (100, 0)}, ctx.compare("AWS/RDS", {"free": ("FreeStorageSpace", "Minimum")}, {"DBInstanceIdentifier": "db"})[0])
+
+    def test_datapoints_that_cloudwatch_still_has_are_compared(self) -> None:
+        for days, period in ((1, 60), (14, 60), (16, 300), (70, 3600)):
+            with self.subTest(days):
+                aws = FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [
+                    {"Id": "q0", "Timestamps": [FIRED - timedelta(hours=1, minutes=36), FIRED - timedelta(minutes=6)], "Values": [2.0, 9.0]}]}})
+                ctx = context(aws)
+                ctx.now, ctx.onsets = FIRED + timedelta(days=days), [Onset(FIRED - timedelta(minutes=8), timedelta(minutes=1))]
+                self.assertEqual((2, 9), ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})[0]["sent"])
+                request = aws.requests[0][1]
+                self.assertEqual(period, request["MetricDataQueries"][0]["MetricStat"]["Period"])
+                times = [request["StartTime"], ctx.windows()[1], request["EndTime"]]
+                self.assertTrue(all(at.timestamp() % period == 0 for at in times), times)
+                self.assertLess(times[0], times[1])
+                self.assertLess(times[1], times[2])
 
     def test_an_unused_target_is_not_healthy(self) -> None:
         aws = FakeAWS({

@@ -80,7 +80,8 @@ class Places(unittest.TestCase):
         place.enter(MEMBER, CENTRAL, "", "")
         asked: List[Dict[str, Any]] = []
         client = mock.Mock(get_metric_data=lambda **request: asked.append(request) or {})
-        for account, wanted in ((None, (None, None)), (MEMBER, (MEMBER, None)), (CENTRAL, (CENTRAL, None)), ("777788889999", (None, "777788889999"))):
+        for account, wanted in ((None, (None, None)), (MEMBER, (MEMBER, None)), (CENTRAL, (CENTRAL, None)), ("777788889999", (None, "777788889999")),
+                                (int(MEMBER), (MEMBER, None)), (777788889999, (None, "777788889999"))):
             with self.subTest(account), mock.patch("boto3.client", return_value=client) as made:
                 queries.metric("AWS/Lambda", "Errors", {}, account=account)
                 self.assertEqual(wanted, (made.call_args.kwargs.get("account"), asked.pop()["MetricDataQueries"][0].get("AccountId")))
