@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, Dict, List, Mapping
 
 from alarmtriage_tool import cloudwatch
@@ -48,12 +49,14 @@ def definition(ctx: Context) -> Dict[str, Any]:
 
 
 def history(ctx: Context) -> List[Dict[str, Any]]:
-    """Returns the alarm's history, newest first."""
+    """Returns the alarm's history, newest first. That of a past transition ends a day after it."""
     kinds = {"log": [["LogAlarm"]], "unknown": [_TYPES, ["LogAlarm"]]}
+    until = ctx.fired_at + timedelta(days=1)
+    end = {"EndDate": until} if until < ctx.now else {}
     items: List[Any] = []
     for types in kinds.get(ctx.alarm["kind"], [_TYPES]):
         items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
-                           newest_first="Timestamp", AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY)
+                           newest_first="Timestamp", AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY, **end)
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
              "summary": beginning(i.get("HistorySummary") or "", 300)} for i in items]
 
@@ -100,7 +103,13 @@ def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:
 
 
 def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Returns the metric alarms below a composite alarm, those first that triggered it."""
+    """Returns the metric alarms below a composite alarm: first those that triggered it, then others in ALARM, because not all are looked at."""
+    triggered = {_name(text) for text in ctx.alarm.get("children") or []}
+    return sorted(_below(ctx, composite), key=lambda alarm: (alarm["AlarmName"] not in triggered, alarm.get("StateValue") != "ALARM"))
+
+
+def _below(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Returns the metric alarms below a composite alarm, in the order in which rules name them."""
     rule = composite.get("AlarmRule") or ""
     in_rule = _in_rule(rule)
     if not in_rule and rule.strip(" ()").upper() not in ("", "TRUE", "FALSE"):

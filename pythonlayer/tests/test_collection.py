@@ -546,6 +546,27 @@ class Texts(unittest.TestCase):
         aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": found}})
         self.assertEqual(["x", "y", "z"], [a["AlarmName"] for a in alarms.children(context(aws), {"AlarmRule": "AT_LEAST(2, ALARM, (x, y, z))"})])
 
+    def test_children_in_alarm_are_looked_at_before_others(self) -> None:
+        inner = [f"orders-{n}" for n in range(14)]
+        states = {**dict.fromkeys(inner, "OK"), "orders-13": "ALARM", "inner": "ALARM", "recovered": "OK"}
+
+        def read(request: Dict[str, Any]) -> Dict[str, Any]:
+            found = [{"AlarmName": name, "StateValue": states[name], **({"AlarmRule": " OR ".join(f"ALARM({one})" for one in inner)} if name == "inner" else {})}
+                     for name in request["AlarmNames"]]
+            return {"CompositeAlarms": [one for one in found if "AlarmRule" in one], "MetricAlarms": [one for one in found if "AlarmRule" not in one]}
+
+        ctx = context(FakeAWS({"cloudwatch.describe_alarms": read}), children=["inner", "recovered"])
+        found = [one["AlarmName"] for one in alarms.children(ctx, {"AlarmRule": "ALARM(inner) OR ALARM(recovered)"})]
+        self.assertEqual(["recovered", "orders-13", *inner[:13]], found)
+
+    def test_the_history_of_a_past_transition_is_not_that_of_later_ones(self) -> None:
+        for hours, end in ((12, None), (48, FIRED + timedelta(days=1))):
+            aws = FakeAWS({"cloudwatch.describe_alarm_history": {"AlarmHistoryItems": []}})
+            ctx = context(aws, kind="metric")
+            ctx.now = FIRED + timedelta(hours=hours)
+            alarms.history(ctx)
+            self.assertEqual(end, aws.requests[0][1].get("EndDate"))
+
     def test_a_child_alarm_that_could_not_be_read_is_not_called_missing(self) -> None:
         for answer, want in (({"return_value": {"LogAlarms": []}}, "child alarms: 1 were not found in this account, such as slow"),
                              ({"side_effect": error("Throttling", operation="DescribeAlarms")}, "child alarms: 1 were not read, because they may be log alarms")):
