@@ -13,6 +13,7 @@ MAX_PATTERNS = 5  # of one log group
 EARLY = timedelta(minutes=30)  # a change that is longer before the onset counts less
 LONG_BEFORE = 70  # most weight of such a change
 AFTER_ONSET = 50  # most weight of a change after the onset, which did not cause it
+MAX_ENDED = 2  # patterns of errors of one log group that ended before the onset
 MAX_WARNINGS = 2  # patterns of new warnings of one log group
 FREQUENT = 5  # warnings of a pattern that are more than chance
 MAX_KEYS = 2  # KMS keys that the errors of one log group name
@@ -63,6 +64,11 @@ def log_errors(
         yield Observation(about, "errors",
                           f"{counted(found['count'], after)} log lines in {where()} from {found['first']} to {found['last']}, {counted(count, before)} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
+    if not after["patterns"]:  # a program that ended writes no more, and its last errors say why
+        for found in sorted(before["patterns"], key=lambda found: str(found["last"]), reverse=True)[:MAX_ENDED]:
+            yield Observation(about, "errors",
+                              f"{counted(found['count'], before)} log lines in {where()} from {found['first']} to {found['last']}, {counted(0, after)} from "
+                              f"{stamp(since)} on: {found['example']}", 35)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
         yield Observation(about, "errors", f"no lines that look like errors in {where()} around the transition, by words such as error, failed, and denied", 15)
     yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])

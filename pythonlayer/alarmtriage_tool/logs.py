@@ -46,6 +46,7 @@ _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
 _NO_FOREIGN_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|keine?|ohne|aucune?|sans|sin|sem|nessun)\s+(?:\w*fehlern?|erreurs?|échecs?|error(?:es?|i)|erros?|falhas?)\b"
+    r"|\b(?:\w*fehlern?|erreurs|échecs|errores|errori|erros|falhas)\s*+[:=]\s*+0(?![\w%]|[.,]\d)"
     r"|(?:エラー|失敗|例外|错误|失败|异常|오류|실패)(?:件数)?[はが]?\s*+[:：=]?\s*+(?:0(?![\d.,])|なし|無し|ありません|无|없음)|(?:没有|无)(?:错误|失败|异常)")
 # A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
 _EMPTY = re.compile(

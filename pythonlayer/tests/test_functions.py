@@ -207,8 +207,9 @@ class LogPatterns(FakeAWS):
             with self.subTest(line):
                 self.assertEqual(1, self.grouped(line)["lines"])
                 self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), "CloudWatch Logs must return the line")
-        for line in ("0 Fehler", "keine Fehler gefunden", "fertig ohne Fehler", "aucune erreur", "nessun errore", "エラーなし", "失敗: 0件", "エラーはありません",
-                     "没有错误", "Fehlerquote 0", "fehlerfrei", "0 erreurs", "0 errori", "sem erros", "0 errores", "ohne Fehlern"):
+        for line in ("0 Fehler", "Fehler: 0", "errores=0", "falhas: 0, tempo: 3", "sin errores", "keine Fehler gefunden", "fertig ohne Fehler",
+                     "aucune erreur", "nessun errore", "エラーなし", "失敗: 0件", "エラーはありません", "没有错误", "Fehlerquote 0", "fehlerfrei",
+                     "0 erreurs", "0 errori", "sem erros", "0 errores", "ohne Fehlern"):
             with self.subTest(line):
                 self.assertEqual(0, self.grouped(line)["lines"])
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024, "the most that FilterLogEvents accepts")

@@ -112,7 +112,7 @@ class Statements(unittest.TestCase):
         terms = re.findall(r'(?<=\?)[^\s"]+|(?<=\?")[^"]+', logs.ERROR_FILTER)  # CloudWatch distinguishes upper and lower case
         for line in ("Communications link failure", "Failure of the upstream", '{"level":"critical"}', "CONNECTION REFUSED", "ACCESS DENIED", "TIMEOUT",
                      "Out of memory: Killed process 1234 (java)", "OUT OF MEMORY", "Request Timed Out", "CONNECTION TIMED OUT", "Time out", "TimedOut",
-                     "EXCEPTION in a worker", "Panic: index out of range", "Fehlgeschlagen", "ÉCHEC", "batch ended with 37 errors", "1,000 failures", "3 timeouts", "Falló la conexión", "FALHA", "Falhou"):
+                     "EXCEPTION in a worker", "Panic: index out of range", "Fehlgeschlagen", "ÉCHEC", "batch ended with 37 errors", "1,000 failures", "3 timeouts", "Falló la conexión", "FALHA", "Falhou", "Se produjeron errores"):
             self.assertTrue(logs.is_error(line), line)
             self.assertTrue(any(term in line for term in terms), line)
         self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024)
@@ -209,6 +209,16 @@ class Statements(unittest.TestCase):
         ctx = context(logs=client)
         ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=1))]
         self.assertIn("1 log lines in g from 2026-01-15T12:05:00Z to 2026-01-15T12:05:00Z, none in the 30 minutes before", texts(looks.log_errors(ctx, "x", "g"))[0])
+
+    def test_last_errors_of_a_program_that_ended_are_seen(self):
+        lines = [{"timestamp": int(NOW.replace(minute=minute).timestamp() * 1000), "message": text}
+                 for minute, text in ((1, "ERROR: retry"), (3, "ERROR: late"), (4, "FATAL: disk is full"), (4, "FATAL: disk is full"))]
+        client = SimpleNamespace(filter_log_events=lambda **k: {"events": [one for one in lines if k["startTime"] <= one["timestamp"] <= k["endTime"]]})
+        ctx = context(logs=client)
+        ctx.onsets = [Onset(NOW.replace(minute=5), timedelta(minutes=1))]
+        self.assertEqual(texts(looks.log_errors(ctx, "x", "g")), [
+            "2 log lines in g from 2026-01-15T12:04:00Z to 2026-01-15T12:04:00Z, none from 2026-01-15T12:05:00Z on: FATAL: disk is full",
+            "1 log lines in g from 2026-01-15T12:03:00Z to 2026-01-15T12:03:00Z, none from 2026-01-15T12:05:00Z on: ERROR: late"])
 
     def test_lines_after_the_onset_are_seen_if_those_before_it_cannot_be_read(self):
         def read(**request):
