@@ -210,6 +210,12 @@ func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(b.dir, "replayed", "report.txt"))
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "■ ROOT CAUSE (confirmed)\n  dynamodb:GetItem is denied.")
+	reports := filepath.Dir(b.folder())
+	counted := b.run("reports", "stats", "--folder", reports).stdout
+	again := filepath.Join(reports, "replayed")
+	require.Equal(t, 0, b.run("replay", b.folder(), "--out", again).code)
+	assert.Equal(t, counted, b.run("reports", "stats", "--folder", reports).stdout, "a replay is no investigation")
+	require.NoError(t, os.RemoveAll(again))
 
 	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
 	victim := filepath.Join(b.dir, "victim")

@@ -67,7 +67,7 @@ func decode(where string, body []byte) (Report, error) {
 }
 
 func newestFirst(found []Report) {
-	slices.SortFunc(found, func(a, b Report) int { return b.Record.StartedAt.Compare(a.Record.StartedAt) })
+	slices.SortStableFunc(found, func(a, b Report) int { return b.Record.StartedAt.Compare(a.Record.StartedAt) })
 }
 
 // Bucket is a [Source]: the reports bucket of a deployed AlarmTriage.

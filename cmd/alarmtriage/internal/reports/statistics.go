@@ -48,8 +48,9 @@ type Day struct {
 	CostUSD        float64 `json:"cost_usd"`
 }
 
-// Summarize computes the statistics of reports of a period.
+// Summarize computes the statistics of reports of a period. A replay, which has the ID of its investigation, does not count again.
 func Summarize(found []Report, period Period) Statistics {
+	found = withoutReplays(found)
 	s := Statistics{From: period.From.UTC(), To: period.To.UTC(), Investigations: len(found), Outcomes: map[string]int{}, Confidence: map[string]int{},
 		Severity: map[string]int{}, Models: map[string]int{}, Offenders: []Offender{}}
 	offenders, days := map[string]*Offender{}, map[string]*Day{}
@@ -91,6 +92,16 @@ func Summarize(found []Report, period Period) Statistics {
 		return cmp.Or(cmp.Compare(b.Investigations+b.Repeats, a.Investigations+a.Repeats), cmp.Compare(a.Alarm, b.Alarm), cmp.Compare(a.ARN, b.ARN))
 	})
 	return s
+}
+
+// withoutReplays returns the first report of each investigation.
+func withoutReplays(found []Report) []Report {
+	known := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(found), func(one Report) bool {
+		isKnown := known[one.Record.ID]
+		known[one.Record.ID] = true
+		return isKnown
+	})
 }
 
 // costOf returns the estimated cost of an investigation in US dollars, without a model whose price is not known.
