@@ -95,6 +95,8 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "pip install boto3", "install Docker, Finch, or Podman", "--tool-function"}},
 		"no container engine": {[]string{"investigate", alarmName, "--container"}, model.Script{}, []string{"PATH=/nonexistent"}, 6, []string{"install Docker, Finch, or Podman", "--tool-function"}},
 		"no conclusion":       {[]string{"investigate", alarmName}, model.Script{Steps: []model.Step{denied}, Loop: new(int)}, nil, 3, []string{"the model came to no conclusion"}},
+		"a request that the model refuses": {[]string{"investigate", alarmName}, model.Script{Steps: []model.Step{{Error: &model.Error{Type: "ValidationException", Message: "odd"}}}, Loop: new(int)},
+			nil, 3, []string{"Set --model to another model, or report this to the alarmtriage project."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

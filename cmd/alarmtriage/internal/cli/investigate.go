@@ -321,13 +321,17 @@ var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelI
 
 // ofCaller replaces what the advice about a model says about the role of a deployment.
 var ofCaller = strings.NewReplacer("The orchestrator's role lacks the grant", "These credentials lack the grant",
-	"Check that the stack was deployed with this model and that no permissions", "Check that no permissions")
+	"Check that the stack was deployed with this model and that no permissions", "Check that no permissions",
+	", and deploy.", ".", " with the orchestrator's log.", ".", ", or set the prop AllowModelSubscriptions.", ".",
+	", use a cross-Region inference profile, or lower MaxConcurrentInvestigations", ", or use a cross-Region inference profile",
+	"the orchestrator needs an interface endpoint", "this machine needs an interface endpoint")
 
-// ownWords changes the reasons of an outcome to what holds for the user's own credentials.
+// ownWords changes the reasons of an outcome to what holds for the user's own credentials, and for the command's flags.
 func ownWords(why *string, fallbacks []investigation.Fallback) {
-	*why = ofCaller.Replace(*why)
+	own := func(text string) string { return flagNames.Replace(ofCaller.Replace(text)) }
+	*why = own(*why)
 	for i := range fallbacks {
-		fallbacks[i].Why = ofCaller.Replace(fallbacks[i].Why)
+		fallbacks[i].Why = own(fallbacks[i].Why)
 	}
 }
 
