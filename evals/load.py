@@ -68,6 +68,20 @@ def package(version: str) -> bytes:
     return packed.getvalue()
 
 
+def as_json(value: Any, shape: Any) -> Any:
+    """Returns a value of a request, in which a mapping is JSON where AWS takes a text, such as a policy."""
+    kind = shape.type_name if shape is not None else ""
+    if kind == "string" and isinstance(value, dict):
+        return json.dumps(value)
+    if kind == "structure" and isinstance(value, dict):
+        return {name: as_json(one, shape.members.get(name)) for name, one in value.items()}
+    if kind == "map" and isinstance(value, dict):
+        return {name: as_json(one, shape.value) for name, one in value.items()}
+    if kind == "list" and isinstance(value, list):
+        return [as_json(one, shape.member) for one in value]
+    return value
+
+
 class World:
     def __init__(self, url: str, directory: pathlib.Path, at: datetime) -> None:
         self.url, self.at = url, at
@@ -167,10 +181,11 @@ class World:
     def _key(self, user: str) -> Tuple[str, str]:
         if user not in self._keys:
             iam = self.client("iam")
-            stamp, self._stamp, self._silent = self._stamp, str(self.time(LONG_AGO).timestamp()), True
+            before = self._stamp, self._silent
+            self._stamp, self._silent = str(self.time(LONG_AGO).timestamp()), True
             iam.create_user(UserName=user)
             made = iam.create_access_key(UserName=user)["AccessKey"]
-            self._stamp, self._silent = stamp, False
+            self._stamp, self._silent = before
             self._keys[user] = (made["AccessKeyId"], made["SecretAccessKey"])
         return self._keys[user]
 
@@ -211,11 +226,10 @@ class World:
             request["Code"] = {"ZipFile": package(method)}
         if service == "lambda" and method == "update_function_code" and not {"ZipFile", "ImageUri", "S3Key"} & set(request):
             request["ZipFile"] = package(f"{method} {entry.get('at')}")
-        for key in ("PolicyDocument", "AssumeRolePolicyDocument", "Policy", "definition"):
-            if isinstance(request.get(key), dict):
-                request[key] = json.dumps(request[key])
         self._silent = bool(entry.get("silent"))
         try:
+            meta = self.client(service, entry.get("by", "")).meta
+            request = as_json(request, meta.service_model.operation_model(meta.method_to_api_mapping[method]).input_shape)
             self._answers[entry.get("as", "")] = self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
         except Exception as problem:
             raise Wrong(f"setup {entry['call']}: {problem}") from problem
