@@ -31,7 +31,8 @@ def collected(answers: Dict[str, Any], **alarm: Any) -> Tuple[Dict[str, Any], st
     printed = io.StringIO()
 
     def later(alarm_input: Dict[str, Any], now: datetime, seconds: float) -> Context:
-        return Context(alarm_input, now if "time" in alarm else FIRED + timedelta(hours=12), seconds)
+        is_old = "time" not in alarm and now > FIRED + timedelta(days=1)
+        return Context(alarm_input, FIRED + timedelta(hours=12) if is_old else now, seconds)
 
     with contextlib.redirect_stdout(printed), mock.patch.object(collector, "Context", later):
         found = collect({
