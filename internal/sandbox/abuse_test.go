@@ -287,7 +287,7 @@ result = "written"`},
     os.makedirs(f"d{i}/e/f")
     for j in range(50):
         open(f"d{i}/e/f/{j}", "w").write("x" * 100)
-print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, output: "2000"},
+print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, output: "2000", seconds: 15},
 	{name: "disk: directory without permissions", code: `os.makedirs("a/b"); open("a/b/c", "w"); os.chmod("a/b", 0); os.chmod("a", 0)`, success: true},
 	{name: "disk: overwriting the harness", code: `import alarmtriage_tool.runner as r
 open(r.__file__, "a")`},
