@@ -312,10 +312,15 @@ class Context:
                 end = min(self.now, self.fired_at + AROUND)
                 start = onset - max(AROUND, end - onset)
                 self.step = queries.available(60, start.timestamp(), self.now.timestamp())
-                if self.step > 60:  # no datapoint covers both periods
-                    start, onset, end = (datetime.fromtimestamp(at.timestamp() // self.step * self.step, timezone.utc) for at in (start, onset, end))
+                if self.step > 60:  # no datapoint covers both periods, and each has one
+                    onset, end = self._aligned(onset), self._aligned(end + timedelta(seconds=self.step - 1))
+                    start = self._aligned(onset - max(AROUND, end - onset))
                 self._windows = start, onset, end
             return self._windows
+
+    def _aligned(self, at: datetime) -> datetime:
+        """Returns the start of the datapoint that covers a time."""
+        return datetime.fromtimestamp(at.timestamp() // self.step * self.step, timezone.utc)
 
     def period(self) -> timedelta:
         """Returns the alarm's period, at most 2 hours. That of a log or PromQL alarm is the time between two evaluations of its query."""
