@@ -17,7 +17,7 @@ MAX_SERIES = 12  # that are shown
 MAX_QUERIES = 20  # of one alarm, which is CloudWatch's limit; any of them can be what another one needs
 MAX_PAGES = 5  # of GetMetricData
 # Seconds, for how long CloudWatch keeps datapoints of shorter periods, and that in words.
-KEPT = ((60, timedelta(hours=3), "a minute for 3 hours"), (300, timedelta(days=15), "five minutes for 15 days"))
+KEPT = ((60, timedelta(hours=3), "a minute for 3 hours"), (300, timedelta(days=15), "five minutes for 15 days"), (3600, timedelta(days=63), "an hour for 63 days"))
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
 LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not have evaluated yet
@@ -35,14 +35,14 @@ def of_metrics(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
     if not wanted:
         return []
     try:
-        results = _fetch(ctx, wanted)
+        results, cut = _fetch(ctx, wanted)
     except Exception as error:
         plain = [q for q in wanted if q.get("MetricStat")]
         if not plain or len(plain) == len(wanted):
             raise
         ctx.note(f"expressions of the metric: {str(error)[:300]}")
-        results = _fetch(ctx, plain)
-    return _series(ctx, source, wanted, results)
+        results, cut = _fetch(ctx, plain)
+    return _series(ctx, source, wanted, results, cut)
 
 
 def _queries(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
@@ -75,21 +75,22 @@ def _queries(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
     return wanted
 
 
-def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Returns the results of the queries. Notes what the service could not read."""
+def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], Optional[datetime]]:
+    """Returns the results of the queries, and their start if CloudWatch no longer has the datapoints before it. Notes what the service could not read."""
     periods = [q.get("MetricStat", {}).get("Period") or q.get("Period") or 60 for q in wanted]
     step = timedelta(seconds=max(periods + [1]))
     span = min(max(step * PERIODS, timedelta(hours=1)), timedelta(days=14))
     start = _aligned(ctx.fired_at - span, step)
     end = min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))
     shortest = min([period for period in (q.get("MetricStat", {}).get("Period") or q.get("Period") for q in wanted) if period], default=60)
+    cut: Optional[datetime] = None
     for seconds, kept, words in KEPT:
         oldest = ctx.now - kept + timedelta(minutes=1)  # still within this time when CloudWatch gets the request
         if shortest < seconds and start < oldest:
-            start = _aligned(oldest, step) + step
+            start = cut = _aligned(oldest, step) + step
             ctx.note(f"series: datapoints before {stamp(start)} were not read, because CloudWatch keeps those of less than {words}")
             if start >= end:
-                return []
+                return [], cut
     request: Dict[str, Any] = {"MetricDataQueries": wanted, "StartTime": start, "ScanBy": "TimestampAscending", "EndTime": end}
     results: List[Dict[str, Any]] = []
     states: Dict[Tuple[str, str], str] = {}
@@ -120,7 +121,7 @@ def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         more = f" and {len(labels) - 1} more are" if len(labels) > 1 else " is"
         ctx.note(f"series: {labels[0]}{more} incomplete ({state})")
     # A result without data because CloudWatch could not read it, such as that of a metric of another account, is no series without data.
-    return [r for r in results if r.get("Timestamps") or states[(r["Id"], r.get("Label") or "")].startswith("Complete")]
+    return [r for r in results if r.get("Timestamps") or states[(r["Id"], r.get("Label") or "")].startswith("Complete")], cut
 
 
 def _aligned(at: datetime, step: timedelta) -> datetime:
@@ -129,7 +130,7 @@ def _aligned(at: datetime, step: timedelta) -> datetime:
 
 
 def _series(
-    ctx: Context, source: Mapping[str, Any], wanted: List[Dict[str, Any]], results: List[Dict[str, Any]]
+    ctx: Context, source: Mapping[str, Any], wanted: List[Dict[str, Any]], results: List[Dict[str, Any]], cut: Optional[datetime]
 ) -> List[Dict[str, Any]]:
     band = source.get("ThresholdMetricId")
     evaluated = next((q["Id"] for q in (source.get("Metrics") or []) if q.get("ReturnData", True) and q["Id"] != band), "m1")
@@ -169,9 +170,9 @@ def _series(
     blamed = [series for series in shown if _is_blamed(ctx, series["label"])] if len(shown) > 1 else shown
     ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, s not in blamed, _distance(s, below)))
     for series in ranked:
-        is_cut = states[series["id"], series["label"]] == "PartialData"  # later pages have its newest datapoints
-        if series in blamed and not is_cut:  # another one can have been in ALARM for hours
-            first = onset_of(series, source, ctx.fired_at)
+        has_newest = states[series["id"], series["label"]] in ("", "Complete")  # else later pages have them
+        if series in blamed and has_newest:  # another one can have been in ALARM for hours
+            first = onset_of(series, source, ctx.fired_at, cut)
             if first is not None:
                 ctx.onsets.append(Onset(first, timedelta(seconds=series["period"])))
     for series in ranked:  # a query with GROUP BY or SEARCH has several series
@@ -181,8 +182,8 @@ def _series(
     return ranked
 
 
-def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: datetime) -> Optional[datetime]:
-    """Returns when the alarm's condition began, or None if the series does not show it.
+def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: datetime, cut: Optional[datetime] = None) -> Optional[datetime]:
+    """Returns when the alarm's condition began, or None if the series does not show it. CloudWatch no longer has the datapoints before `cut`.
 
     This is the first breaching datapoint of the run that led to the transition, or an earlier one, if the series left its range
     of the time before already then: a queue's age rises for a while until it exceeds the threshold.
@@ -219,7 +220,8 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
         elif run not in window:
             break  # it and the datapoints after it did not put the alarm into ALARM
     # A metric of errors often has no datapoint before the first error, and missing ones do not breach.
-    is_first = treatment == "notBreaching" and newest - first < PERIODS // 2 and len(series["points"]) < MAX_POINTS
+    is_first = treatment == "notBreaching" and newest - first < PERIODS // 2 and len(series["points"]) < MAX_POINTS and (
+        cut is None or first - int(cut.timestamp() // period) > count)
     if run is None or run <= first and not is_first:
         return None  # nothing breaches, or everything does since the beginning of the series
     return datetime.fromtimestamp(_excursion(values, run, source) * period, timezone.utc)

@@ -216,16 +216,20 @@ class Partial(unittest.TestCase):
 
     def test_datapoints_before_a_page_that_fails_are_kept(self) -> None:
         def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+            if "NextToken" in request and last:
+                return {"MetricDataResults": [last]}
             if "NextToken" in request:
                 raise error("Throttling", "slow down")
             earlier = [FIRED - timedelta(minutes=i) for i in (60, 59)]
             return {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "PartialData", "Timestamps": earlier, "Values": [0.0, 5.0]}], "NextToken": "2"}
 
         alarm = {**lambda_alarm(), "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0}
-        found, _, _ = collected({"cloudwatch.get_metric_data": answer}, account=OTHER, fallback=alarm)
-        self.assertEqual([[0.0, 5.0]], [[value for _, value in one["points"]] for one in found["series"]])
-        self.assertIsNone(found.get("onset"), "the page that failed has newer datapoints")
-        self.assertTrue(any("a page that failed was read" in problem and "slow down" in problem for problem in found["problems"]), found["problems"])
+        end = {"Id": "m1", "Label": "Errors", "StatusCode": "InternalError", "Timestamps": [FIRED - timedelta(minutes=58)], "Values": [5.0]}
+        for last, values, words in (({}, [0.0, 5.0], ("a page that failed was read", "slow down")), (end, [0.0, 5.0, 5.0], ("Errors is incomplete", "InternalError"))):
+            found, _, _ = collected({"cloudwatch.get_metric_data": answer}, account=OTHER, fallback=alarm)
+            self.assertEqual([values], [[value for _, value in one["points"]] for one in found["series"]])
+            self.assertIsNone(found.get("onset"), "the page that failed has newer datapoints")
+            self.assertTrue(any(all(word in problem for word in words) for problem in found["problems"]), found["problems"])
 
     def test_values_that_are_no_numbers_are_left_out(self) -> None:
         answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete", "Timestamps": [FIRED] * 3,
@@ -236,7 +240,8 @@ class Partial(unittest.TestCase):
     def test_datapoints_that_cloudwatch_keeps_no_longer_are_not_called_absent(self) -> None:
         query = lambda_alarm()["Metrics"][0]
         for period, hours, asked, kept in ((10, 1, True, ""), (10, 2.5, True, "for 3 hours"), (10, 4, False, "for 3 hours"), (60, 4, True, ""),
-                                           (60, 24 * 15 + 1, False, "for 15 days"), (60, 24 * 15 - 1, True, "for 15 days"), (300, 24 * 20, True, "")):
+                                           (60, 24 * 15 + 1, False, "for 15 days"), (60, 24 * 15 - 1, True, "for 15 days"), (300, 24 * 20, True, ""),
+                                           (300, 24 * 63 + 1, False, "for 63 days"), (3600, 24 * 70, True, "")):
             with self.subTest(period=period, hours=hours):
                 ago = datetime.now(timezone.utc) - timedelta(hours=hours)
                 answers = {"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "m1", "Label": "Errors", "StatusCode": "Complete"}]}}
@@ -245,7 +250,7 @@ class Partial(unittest.TestCase):
                 starts = [request["StartTime"] for name, request in aws.requests if name == "cloudwatch.get_metric_data" and request["MetricDataQueries"][0]["Id"] == "m1"]
                 self.assertEqual((asked, asked), (bool(starts), "no data points" in text))
                 latest = datetime.now(timezone.utc) + timedelta(seconds=collector.SECONDS)  # when the request can be sent
-                oldest = latest - (timedelta(hours=3) if period < 60 else timedelta(days=15) if period < 300 else timedelta(days=63))
+                oldest = latest - (timedelta(hours=3) if period < 60 else timedelta(days=15) if period < 300 else timedelta(days=63) if period < 3600 else timedelta(days=455))
                 self.assertTrue(all(start > oldest and start.timestamp() % period == 0 for start in starts))
                 self.assertEqual(bool(kept), any("keeps those of less than" in problem and problem.endswith(kept) for problem in found["problems"]))
 
@@ -603,12 +608,13 @@ class Numbers(unittest.TestCase):
         self.assertEqual({"free": (100, 0)}, ctx.compare("AWS/RDS", {"free": ("FreeStorageSpace", "Minimum")}, {"DBInstanceIdentifier": "db"})[0])
 
     def test_datapoints_that_cloudwatch_still_has_are_compared(self) -> None:
-        for days, period in ((1, 60), (14, 60), (16, 300), (70, 3600)):
-            with self.subTest(days):
-                aws = FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [
-                    {"Id": "q0", "Timestamps": [FIRED - timedelta(hours=1, minutes=36), FIRED - timedelta(minutes=6)], "Values": [2.0, 9.0]}]}})
+        for days, period, minute, late in ((1, 60, 36, 8), (14, 60, 36, 8), (16, 300, 36, 8), (16, 300, 59, 0), (70, 3600, 36, 8), (70, 3600, 5, 4), (70, 3600, 55, 3), (70, 3600, 0, 0)):
+            with self.subTest(days=days, minute=minute):
+                aws = FakeAWS({"cloudwatch.get_metric_data": lambda request: {"MetricDataResults": [
+                    {"Id": "q0", "Timestamps": [request["StartTime"], request["EndTime"] - timedelta(seconds=period)], "Values": [2.0, 9.0]}]}})
                 ctx = context(aws)
-                ctx.now, ctx.onsets = FIRED + timedelta(days=days), [Onset(FIRED - timedelta(minutes=8), timedelta(minutes=1))]
+                ctx.fired_at = FIRED.replace(minute=minute)
+                ctx.now, ctx.onsets = FIRED + timedelta(days=days), [Onset(ctx.fired_at - timedelta(minutes=late), timedelta(minutes=1))]
                 self.assertEqual((2, 9), ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})[0]["sent"])
                 request = aws.requests[0][1]
                 self.assertEqual(period, request["MetricDataQueries"][0]["MetricStat"]["Period"])
@@ -616,6 +622,7 @@ class Numbers(unittest.TestCase):
                 self.assertTrue(all(at.timestamp() % period == 0 for at in times), times)
                 self.assertLess(times[0], times[1])
                 self.assertLess(times[1], times[2])
+                self.assertLessEqual(ctx.fired_at + timedelta(minutes=30), times[2], "the half hour after the transition")
 
     def test_an_unused_target_is_not_healthy(self) -> None:
         aws = FakeAWS({

@@ -81,6 +81,24 @@ class Onset(unittest.TestCase):
                                ("LessThanLowerThreshold", None)):
             self.assertEqual(want, series.onset_of(band, {"ComparisonOperator": operator}, FIRED), operator)
 
+    def test_a_series_whose_beginning_cloudwatch_no_longer_has(self) -> None:
+        source = {"AlarmName": "a", "EvaluationPeriods": 3, "Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching",
+                  "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum"}
+        for period, age in ((10, timedelta(hours=2, minutes=50)), (60, timedelta(days=15) - 20 * MINUTE), (300, timedelta(days=63) - 60 * MINUTE)):
+            for missing, want in ((0, None), (3, None), (7, 7)):  # periods without data before the first datapoint that CloudWatch has
+                def answer(request: Dict[str, Any]) -> Dict[str, Any]:
+                    at, step = request["StartTime"] + timedelta(seconds=period * missing), timedelta(seconds=period)
+                    times = [at + i * step for i in range(400) if at + i * step <= FIRED]
+                    return {"MetricDataResults": [{"Id": "m1", "Timestamps": times, "Values": [9.0] * len(times)}]}
+
+                with self.subTest(period=period, missing=missing):
+                    aws = FakeAWS({"cloudwatch.get_metric_data": answer})
+                    ctx = context(aws)
+                    ctx.now = FIRED + age
+                    series.of_metrics(ctx, {**source, "Period": period})
+                    start = aws.requests[0][1]["StartTime"]
+                    self.assertEqual([] if want is None else [start + timedelta(seconds=period * want)], [at for at, _ in ctx.onsets])
+
     def test_the_series_of_the_event_decides_if_there_are_several(self) -> None:
         def answer(labels: List[str]) -> Dict[str, Any]:
             results = []
