@@ -235,10 +235,12 @@ func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	path := filepath.Join(b.folder(), "report.json")
 	newer := strings.Replace(b.file("report.json"), `"report": {`, `"report": {"owner": "payments", `, 1)
 	require.NoError(t, os.WriteFile(path, []byte(newer), 0o600))
-	ran = b.run("replay", "--render", b.folder())
-	assert.Equal(t, 1, ran.code)
-	assert.Contains(t, ran.stderr, "report.json has fields that this version does not know")
-	assert.Equal(t, newer, b.file("report.json"))
+	for _, arguments := range [][]string{{"replay", "--render", b.folder()}, {"replay", "--render", b.folder(), "--out", b.folder()}} {
+		ran = b.run(arguments...)
+		assert.Equal(t, 1, ran.code)
+		assert.Contains(t, ran.stderr, "report.json has fields that this version does not know")
+		assert.Equal(t, newer, b.file("report.json"))
+	}
 	assert.Equal(t, 0, b.run("replay", "--render", b.folder(), "--out", "rendered").code)
 }
 

@@ -322,6 +322,8 @@ var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelI
 // ofCaller replaces what the advice about a model says about the role of a deployment.
 var ofCaller = strings.NewReplacer("The orchestrator's role lacks the grant", "These credentials lack the grant",
 	"Check that the stack was deployed with this model and that no permissions", "Check that no permissions",
+	"Check that the stack was deployed with this model and guardrail, and that no permissions", "Check that no permissions",
+	"Check the prop Guardrail: the guardrail and", "Check the guardrail that the account or the organization enforces: it and",
 	", and deploy.", ".", " with the orchestrator's log.", ".", ", or set the prop AllowModelSubscriptions.", ".",
 	", use a cross-Region inference profile, or lower MaxConcurrentInvestigations", ", or use a cross-Region inference profile",
 	"the orchestrator needs an interface endpoint", "this machine needs an interface endpoint")

@@ -152,10 +152,10 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 func (a *App) render(r *reference, out string) error {
 	if out == "" {
 		out = r.localFolder()
-		if path := filepath.Join(out, jsonFile); hasUnknownFields(path) {
-			return &Problem{Code: Failed, What: oneLine(path) + " has fields that this version does not know, and would lose them",
-				Remedy: "choose another folder with --out, or use a newer version"}
-		}
+	}
+	if path := filepath.Join(out, jsonFile); hasUnknownFields(path) {
+		return &Problem{Code: Failed, What: oneLine(path) + " has fields that this version does not know, and would lose them",
+			Remedy: "choose another folder with --out, or use a newer version"}
 	}
 	if err := writeForms(out, r.rec); err != nil {
 		return err
