@@ -212,10 +212,17 @@ func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	assert.Contains(t, string(text), "■ ROOT CAUSE (confirmed)\n  dynamodb:GetItem is denied.")
 	reports := filepath.Dir(b.folder())
 	counted := b.run("reports", "stats", "--folder", reports).stdout
-	again := filepath.Join(reports, "replayed")
-	require.Equal(t, 0, b.run("replay", b.folder(), "--out", again).code)
-	assert.Equal(t, counted, b.run("reports", "stats", "--folder", reports).stdout, "a replay is no investigation")
-	require.NoError(t, os.RemoveAll(again))
+	for _, name := range []string{"0", "replayed"} {
+		again := filepath.Join(reports, name)
+		require.Equal(t, 0, b.run("replay", b.folder(), "--out", again).code)
+		record, err := os.ReadFile(filepath.Join(again, "report.json"))
+		require.NoError(t, err)
+		other := bytes.Replace(record, []byte(`"outcome": "`), []byte(`"outcome": "other`), 1)
+		require.NotEqual(t, record, other)
+		require.NoError(t, os.WriteFile(filepath.Join(again, "report.json"), other, 0o600))
+		assert.Equal(t, counted, b.run("reports", "stats", "--folder", reports).stdout, "a replay is no investigation")
+		require.NoError(t, os.RemoveAll(again))
+	}
 
 	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
 	victim := filepath.Join(b.dir, "victim")

@@ -3,7 +3,9 @@ package reports
 import (
 	"cmp"
 	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -94,14 +96,26 @@ func Summarize(found []Report, period Period) Statistics {
 	return s
 }
 
-// withoutReplays returns the first report of each investigation.
+// withoutReplays returns one report of each investigation: the one in the folder with the date of the investigation, or else the first.
 func withoutReplays(found []Report) []Report {
-	known := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(found), func(one Report) bool {
-		isKnown := known[one.Record.ID]
-		known[one.Record.ID] = true
-		return isKnown
-	})
+	known := map[string]int{}
+	var left []Report
+	for _, one := range found {
+		at, isKnown := known[one.Record.ID]
+		switch {
+		case !isKnown:
+			known[one.Record.ID] = len(left)
+			left = append(left, one)
+		case !hasOwnFolder(left[at]) && hasOwnFolder(one):
+			left[at] = one
+		}
+	}
+	return left
+}
+
+// hasOwnFolder reports whether a report is in a folder with a name that the command gives to the folder of an investigation.
+func hasOwnFolder(one Report) bool {
+	return strings.HasPrefix(filepath.Base(filepath.Dir(one.Where)), one.Record.StartedAt.UTC().Format("20060102-"))
 }
 
 // costOf returns the estimated cost of an investigation in US dollars, without a model whose price is not known.
