@@ -73,7 +73,7 @@ _VARIABLE = (
 # The status of a request: in the common log format after the quoted request, in CSV after the protocol, in XML an element, in JSON
 # and in pairs such as status=502 a field.
 _STATUS_IN_TEXT = re.compile(r'(?:HTTP/\d(?:\.\d)?(?:"? |"?,"?)|<status>'
-                             r'|\b(?:(?:elb|http|upstream|response|integration)_?)?[Ss]tatus(?:_?[Cc]ode)?[=:] ?"?)(5\d\d)(?=[\s,;"<)\]}]|$)')
+                             r"""|\b(?!(?i:exit))\w*(?i:status(?:_?code)?)[=:] ?["']?)(5\d\d)(?=[\s,;|"'<)\]}]|\.?(?:\s|$))""")
 _STATUS_KEYS = ("status", "statusCode", "status_code", "responseStatus", "http.status_code", "elb_status_code", "integrationStatus")
 _REQUEST_KEYS = ("httpMethod", "method", "routeKey", "resourcePath", "path", "uri")
 # A level below that of errors, at the beginning of a line or after the time and the ID that Lambda writes, and its names in JSON.

@@ -120,7 +120,7 @@ class LogPatterns(FakeAWS):
                 '10.0.0.7,-,-,04/Aug/2026:12:36:01 +0000,GET,/orders,HTTP/1.1,503,41',
                 '<request> <ip>10.0.0.7</ip> <httpMethod>GET</httpMethod> <resourcePath>/orders</resourcePath> <status>502</status> <protocol>HTTP/1.1</protocol> </request>')),
             *((line, line) for line in (
-                "method=GET path=/orders status=502 took=7", "path: /orders, statusCode: 503", "elb_status_code=502; took=7", "[upstream_status: 504]", "path=/orders\tresponseStatus=500\ttook=7", "10.0.0.7 GET /orders HTTP/1.1 502")),
+                "method=GET path=/orders status=502 took=7", "path: /orders, statusCode: 503", "elb_status_code=502; took=7", "[upstream_status: 504]", "path=/orders\tresponseStatus=500\ttook=7", "target_status_code=502|took=7", "GET /orders HTTP_STATUS: 503.", "originStatus='504'", "10.0.0.7 GET /orders HTTP/1.1 502")),
         ):
             with self.subTest(line):
                 self.assertEqual([want], [p["example"] for p in self.grouped(line)["patterns"]])
