@@ -201,7 +201,7 @@ func (c *counter) replaceInContexts(text string) string {
 		text = c.replaceContext(s.shape, s.isSecret, text)
 	}
 	if isJoined {
-		text = strings.ReplaceAll(strings.ReplaceAll(text, joinedInString, continuedInString), joinedLine, continuedLine)
+		text = splitJoined.Replace(text)
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
@@ -373,12 +373,14 @@ func closingQuote(line string, from int, quote byte, escapes int) (end int, isCl
 }
 
 // A command line that goes on after a backslash is one line for contexts, with blanks in the place of the backslash and the line break,
-// which can be those of a string in JSON or Python. No text has a form feed (see package terminal), and few have a carriage return.
+// which can be those of a string in JSON or Python, or of JSON in such a string. No text has a form feed (see package terminal).
 const (
 	continuedLine     = "\\\n"
 	joinedLine        = "\f\f"
 	continuedInString = `\\\n`
 	joinedInString    = "\f\r\r\f"
+	continuedInNested = `\\\\\\n`
+	joinedInNested    = "\f\r\r\r\r\r\f"
 )
 
 func joinContinued(text string) (joined string, isJoined bool) {
@@ -386,10 +388,7 @@ func joinContinued(text string) (joined string, isJoined bool) {
 	if !isContinued || strings.Contains(text, joinedLine[1:]) {
 		return text, false
 	}
-	if !strings.Contains(text, "\r") {
-		text = joinInStrings(text)
-	}
-	return strings.ReplaceAll(text, continuedLine, joinedLine), true
+	return strings.ReplaceAll(joinInStrings(text), continuedLine, joinedLine), true
 }
 
 // joinInStrings joins the lines that go on in strings. After another backslash, the n is the beginning of a name, as in "\\\\nas".
@@ -402,14 +401,21 @@ func joinInStrings(text string) string {
 			return b.String()
 		}
 		end := at + len(continuedInString)
-		if at > 0 && text[at-1] == '\\' {
+		start := len(strings.TrimRight(text[:at], `\`))
+		switch text[start:end] {
+		case continuedInString:
+			b.WriteString(text[:start] + joinedInString)
+		case continuedInNested:
+			b.WriteString(text[:start] + joinedInNested)
+		default:
 			b.WriteString(text[:end])
-		} else {
-			b.WriteString(text[:at] + joinedInString)
 		}
 		text = text[end:]
 	}
 }
+
+// splitJoined undoes joinContinued. A joined line break begins with a form feed, so the text is read from its beginning.
+var splitJoined = strings.NewReplacer(joinedInNested, continuedInNested, joinedInString, continuedInString, joinedLine, continuedLine)
 
 // maxDocument is the number of lines of a script that are passwords.
 const maxDocument = 20
