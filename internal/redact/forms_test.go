@@ -155,6 +155,7 @@ var forms = map[string][]string{
 		"password：¤", "token：¤", "password＝¤", `password = r"""¤"""`, "env.password[i] := ¤",
 		`ENV["DB_PASSWORD"] ||= "¤"`, "password ||= '¤'", `passwords["app"] ??= "¤"`, "DB_PASSWORD ?= ¤\nX = 1",
 		"password = \\\n    \"¤\"", "DB_PASSWORD=\\\n¤\nX=1", "PASSWORD = \\\n  ¤", "ENV DB_PASSWORD=\\\n  ¤ X=1", "app --password=\\\n  ¤",
+		"DB_PASSWORD=\\\n  ¤=; run", "DB_PASSWORD=\\\n  ¤=7tLm", "export API_SECRET=\\\n  ¤=\nrun",
 	},
 }
 
@@ -181,9 +182,12 @@ func TestText_FindsSecretsInEveryForm(t *testing.T) {
 				assert.NotContains(t, document, first[:8], filled)
 				assert.NotContains(t, document, second[8:], filled)
 				if strings.Contains(text, continuedLine) {
-					inString, _ := r.Text(`{"command": "` + inJSON(filled) + `"}`)
-					assert.NotContains(t, inString, first[:8], filled)
-					assert.NotContains(t, inString, second[8:], filled)
+					inString := `{"command": "` + inJSON(filled) + `"}` + "\r"
+					for _, text := range []string{inString, `{"message": "` + inJSON(inString) + `"}`} {
+						clean, _ := r.Text(text)
+						assert.NotContains(t, clean, first[:8], text)
+						assert.NotContains(t, clean, second[8:], text)
+					}
 				}
 			}
 		})
@@ -198,7 +202,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
 		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "password = \\\n    config.get('x')", "PASSWORD=\\\n  --verbose", "ENV DB_PASSWORD= \\\n  DB_USER=orders1app",
-		`{"script":"env DB_PASSWORD= \\\n  LOG_LEVEL=debug9 run"}`, "TOKEN =\\\n\nX = 1", "mysql -u app -p \\\n  -h db",
+		`{"script":"env DB_PASSWORD= \\\n  LOG_LEVEL=debug9 run"}`, "TOKEN =\\\n\nX = 1", "DB_PASSWORD= \\\n  NAME='orders1 app'", "docker login \\\n\r\r\\\n x",
+		"mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,

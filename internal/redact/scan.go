@@ -367,7 +367,7 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	}
 	op.value = skipBlanks(text, skipColors(text, skipBlanks(text, skipColors(text, i))))
-	if next := skipContinued(text, op.value); next > op.value && !op.loose && !op.encoded && !nextArgument().MatchString(text[next:min(len(text), next+maxName)]) {
+	if next := skipContinued(text, op.value); next > op.value && !op.loose && !op.encoded && !beginsArgument(text[next:min(len(text), next+maxName)]) {
 		op.value = next
 	}
 	if after := skipSpace(text, op.value); after > op.value && strings.HasPrefix(strings.TrimLeft(text[op.value:after], "\r"), "\n") {
@@ -376,12 +376,18 @@ func assignment(text string, at int) (operator, bool) {
 	return op, op.value < len(text)
 }
 
-// nextArgument matches the beginning of an option or of another assignment, which is not the value of the assignment before it.
-var nextArgument = lazy.Regexp(`^(?:-|[A-Za-z_][\w.]*=[^\s=])`)
+// beginsArgument reports whether a text begins with an option or with another assignment, which is not the value of the assignment before
+// it. A password can have an equals sign, and one in base64 can end with it.
+func beginsArgument(text string) bool {
+	found := nextArgument().FindStringSubmatch(text)
+	return found != nil && !isMixed(found[1])
+}
+
+var nextArgument = lazy.Regexp(`^(?:-|([A-Za-z_][\w.]*)=(?:\\*["'])?[^\s='"\\;,)\]}&|])`)
 
 // skipContinued returns where the next line begins if the line ends with a backslash at a position. Otherwise it returns the position.
 func skipContinued(text string, at int) int {
-	for _, continued := range []string{continuedLine, continuedInString} {
+	for _, continued := range []string{continuedLine, continuedInString, continuedInNested} {
 		if strings.HasPrefix(text[at:], continued) {
 			return skipBlanks(text, at+len(continued))
 		}
