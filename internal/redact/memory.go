@@ -249,7 +249,8 @@ const maxNamespace = 1000
 // isAnswerOfAPI reports whether a document in XML is the answer of an operation, which has no attributes, and no text beside elements. A
 // document of somebody else, such as an object of S3, can have them.
 func isAnswerOfAPI(body []byte) bool {
-	return bytes.Contains(body[:min(len(body), maxNamespace)], []byte("amazonaws.com/doc")) // of Elastic Beanstalk: docs
+	head := body[:min(len(body), maxNamespace)]
+	return bytes.Contains(head, []byte("amazonaws.com/doc/")) || bytes.Contains(head, []byte("amazonaws.com/docs/")) // of Elastic Beanstalk
 }
 
 // elements converts the content of an XML element to the form of decoded JSON: a text, or the children by

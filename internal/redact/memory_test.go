@@ -80,6 +80,7 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
 		{"attributes of XML", `<configuration><add key="DbPassword" value="` + randomA + `"/><db user="app" password="hunter2hunter2"/></configuration>`, []string{randomA, "hunter2hunter2"}},
 		{"a comment in XML", `<?xml version="1.0"?><c><!-- password=` + randomA + ` --><name>orders</name></c>`, []string{randomA}},
+		{"a comment in XML with an address", `<c xmlns="https://a.s3.amazonaws.com/documents/c"><!-- password=` + randomA + ` --></c>`, []string{randomA}},
 		{"a property list", `<plist><dict><key>password</key><string>` + randomA + `</string></dict></plist>`, []string{randomA}},
 		{"text beside elements", `<p>password=` + randomA + ` <b>12</b></p>`, []string{randomA}},
 		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
