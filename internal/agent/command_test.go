@@ -33,3 +33,11 @@ func TestParseAction_CommandsCanBeCopied(t *testing.T) {
 		})
 	}
 }
+
+func TestParseAction_CommandWithoutTextIsTheText(t *testing.T) {
+	action, ok := parseAction(map[string]any{"command": "aws s3 rm s3://b/pre\bfix \u202e"})
+	require.True(t, ok)
+	assert.Equal(t, investigation.Action{Text: "aws s3 rm s3://b/prefix", Command: "aws s3 rm s3://b/pre\bfix \u202e"}, action)
+	_, ok = parseAction(map[string]any{"command": "\u202e"})
+	assert.False(t, ok)
+}

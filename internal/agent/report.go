@@ -137,7 +137,7 @@ func parseAction(entry any) (investigation.Action, bool) {
 		action.Text, action.Command = strings.TrimSpace(action.Text+" (The command is too long for a report.)"), ""
 	}
 	if action.Text == "" {
-		action.Text = action.Command
+		action.Text = tidy(action.Command)
 	}
 	return action, action.Text != ""
 }
