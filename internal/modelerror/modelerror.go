@@ -162,7 +162,7 @@ func causeOfText(code, text string) (investigation.ModelCause, bool) {
 	case has(text, "not authorized to perform", "not allowed from unsupported"), strings.HasPrefix(text, "operation not allowed"):
 		return investigation.CauseDenied, true
 	case has(text, "model identifier", "on-demand throughput", "resolve the foundation model"),
-		has(text, "region") && has(text, "not supported", "isn't supported", "not available", "isn't available", "doesn't support", "does not support"):
+		has(text, "region") && !has(text, "guardrail") && has(text, "not supported", "isn't supported", "not available", "isn't available", "doesn't support", "does not support"):
 		return investigation.CauseNotInRegion, true
 	}
 	return "", false

@@ -218,6 +218,8 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 			cause: investigation.CauseOther, want: "Check the prop Guardrail", not: "BedrockModelId"},
 		{name: "guardrail that is not found", answer: notFound("The guardrail abc does not exist."),
 			cause: investigation.CauseOther, want: "Check the prop Guardrail", not: "BedrockModelId"},
+		{name: "guardrail in another Region", answer: validation("Guardrails are not supported in this Region."),
+			cause: investigation.CauseOther, want: "Check the prop Guardrail", not: "BedrockModelId"},
 		{name: "grant of a guardrail", answer: denied(strings.Replace(unauthorized, "bedrock:InvokeModel", "bedrock:ApplyGuardrail", 1) + "because no identity-based policy allows it"),
 			cause: investigation.CauseDenied, want: "role lacks the grant for bedrock:ApplyGuardrail on", not: "bedrock:InvokeModel"},
 		{name: "grant of a key", answer: denied(strings.Replace(unauthorized, "bedrock:InvokeModel", "kms:Decrypt", 1) + "with an explicit deny in a service control policy"),
