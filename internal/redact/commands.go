@@ -373,49 +373,61 @@ func closingQuote(line string, from int, quote byte, escapes int) (end int, isCl
 }
 
 // A command line that goes on after a backslash is one line for contexts, with blanks in the place of the backslash and the line break,
-// which can be those of a string in JSON or Python, or of JSON in such a string. No text has a form feed (see package terminal).
+// which can be those of a string in JSON or Python. No text has a form feed (see package terminal).
 const (
-	continuedLine     = "\\\n"
-	joinedLine        = "\f\f"
-	continuedInString = `\\\n`
-	joinedInString    = "\f\r\r\f"
-	continuedInNested = `\\\\\\n`
-	joinedInNested    = "\f\r\r\r\r\r\f"
+	continuedLine = "\\\n"
+	joinedLine    = "\f\f"
 )
 
+// inStrings are the forms of a continued line in a string, in a string of a document that is a string, and so on, each with a text of
+// equal length for the joined line.
+var inStrings = func() (list []struct{ continued, joined string }) {
+	for _, backslashes := range []int{3, 6, 12, 24, 48} {
+		list = append(list, struct{ continued, joined string }{
+			strings.Repeat(`\`, backslashes) + "n", "\f" + strings.Repeat("\r", backslashes-1) + "\f"})
+	}
+	return list
+}()
+
 func joinContinued(text string) (joined string, isJoined bool) {
-	isContinued := strings.Contains(text, continuedLine) || strings.Contains(text, continuedInString)
+	isContinued := strings.Contains(text, continuedLine) || strings.Contains(text, inStrings[0].continued)
 	if !isContinued || strings.Contains(text, joinedLine[1:]) {
 		return text, false
 	}
 	return strings.ReplaceAll(joinInStrings(text), continuedLine, joinedLine), true
 }
 
-// joinInStrings joins the lines that go on in strings. After another backslash, the n is the beginning of a name, as in "\\\\nas".
+// joinInStrings joins the lines that go on in strings. After other numbers of backslashes, the n is the beginning of a name, as in
+// "\\\\nas".
 func joinInStrings(text string) string {
 	var b strings.Builder
 	for {
-		at := strings.Index(text, continuedInString)
+		at := strings.Index(text, inStrings[0].continued)
 		if at < 0 {
 			b.WriteString(text)
 			return b.String()
 		}
-		end := at + len(continuedInString)
+		end := at + len(inStrings[0].continued)
 		start := len(strings.TrimRight(text[:at], `\`))
-		switch text[start:end] {
-		case continuedInString:
-			b.WriteString(text[:start] + joinedInString)
-		case continuedInNested:
-			b.WriteString(text[:start] + joinedInNested)
-		default:
-			b.WriteString(text[:end])
+		joined := text[start:end]
+		for _, form := range inStrings {
+			if joined == form.continued {
+				joined = form.joined
+			}
 		}
+		b.WriteString(text[:start] + joined)
 		text = text[end:]
 	}
 }
 
 // splitJoined undoes joinContinued. A joined line break begins with a form feed, so the text is read from its beginning.
-var splitJoined = strings.NewReplacer(joinedInNested, continuedInNested, joinedInString, continuedInString, joinedLine, continuedLine)
+var splitJoined = func() *strings.Replacer {
+	pairs := []string{joinedLine, continuedLine}
+	for _, form := range inStrings {
+		pairs = append(pairs, form.joined, form.continued)
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // maxDocument is the number of lines of a script that are passwords.
 const maxDocument = 20

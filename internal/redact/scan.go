@@ -387,9 +387,12 @@ var nextArgument = lazy.Regexp(`^(?:-|([A-Za-z_][\w.]*)=(?:\\*["'])?[^\s='"\\;,)
 
 // skipContinued returns where the next line begins if the line ends with a backslash at a position. Otherwise it returns the position.
 func skipContinued(text string, at int) int {
-	for _, continued := range []string{continuedLine, continuedInString, continuedInNested} {
-		if strings.HasPrefix(text[at:], continued) {
-			return skipBlanks(text, at+len(continued))
+	if strings.HasPrefix(text[at:], continuedLine) {
+		return skipBlanks(text, at+len(continuedLine))
+	}
+	for _, form := range inStrings {
+		if strings.HasPrefix(text[at:], form.continued) {
+			return skipBlanks(text, at+len(form.continued))
 		}
 	}
 	return at
