@@ -517,9 +517,6 @@ func isName(text string) bool {
 	return true
 }
 
-// continuation matches the end of a line after which a command goes on, and the blanks of the next line.
-var continuation = lazy.Regexp(`^\\\r?\n[ \t]*`)
-
 // argument looks at the value of a flag of a command line: --password value, or "--password", "value" in a list. A text that only ends
 // with a flag, and a long one with blanks, are messages in a list.
 func (s *scanner) argument(flag, at int) {
@@ -542,8 +539,8 @@ func (s *scanner) argument(flag, at int) {
 		return
 	}
 	value := skipBlanks(text, at)
-	if next := continuation().FindString(text[value:min(len(text), value+maxName)]); value > at {
-		value += len(next)
+	if value > at {
+		value = skipContinued(text, value)
 	}
 	if value == at || value >= len(text) || strings.IndexByte("-$", text[value]) >= 0 {
 		return

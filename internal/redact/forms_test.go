@@ -156,6 +156,7 @@ var forms = map[string][]string{
 		`ENV["DB_PASSWORD"] ||= "¤"`, "password ||= '¤'", `passwords["app"] ??= "¤"`, "DB_PASSWORD ?= ¤\nX = 1",
 		"password = \\\n    \"¤\"", "DB_PASSWORD=\\\n¤\nX=1", "PASSWORD = \\\n  ¤", "ENV DB_PASSWORD=\\\n  ¤ X=1", "app --password=\\\n  ¤",
 		"DB_PASSWORD=\\\n  ¤=; run", "DB_PASSWORD=\\\n  ¤=7tLm", "export API_SECRET=\\\n  ¤=\nrun",
+		"app run \\\n  --password \\\n  ¤ -v", "app --secret-string \\\n ¤", "DB_PASSWORD=\\\r\n  ¤",
 	},
 }
 
@@ -204,6 +205,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
 		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "password = \\\n    config.get('x')", "PASSWORD=\\\n  --verbose", "ENV DB_PASSWORD= \\\n  DB_USER=orders1app",
 		`{"script":"env DB_PASSWORD= \\\n  LOG_LEVEL=debug9 run"}`, "TOKEN =\\\n\nX = 1", "DB_PASSWORD= \\\n  NAME='orders1 app'", "docker login \\\n\r\r\\\n x",
+		`{"cmd":"app --password \\\n  --verbose with 12 processes"}`,
 		"mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",

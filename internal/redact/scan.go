@@ -387,8 +387,10 @@ var nextArgument = lazy.Regexp(`^(?:-|([A-Za-z_][\w.]*)=(?:\\*["'])?[^\s='"\\;,)
 
 // skipContinued returns where the next line begins if the line ends with a backslash at a position. Otherwise it returns the position.
 func skipContinued(text string, at int) int {
-	if strings.HasPrefix(text[at:], continuedLine) {
-		return skipBlanks(text, at+len(continuedLine))
+	for _, continued := range []string{continuedLine, "\\\r\n"} {
+		if strings.HasPrefix(text[at:], continued) {
+			return skipBlanks(text, at+len(continued))
+		}
 	}
 	for _, form := range inStrings {
 		if strings.HasPrefix(text[at:], form.continued) {
