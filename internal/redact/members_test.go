@@ -81,7 +81,7 @@ func TestAnswer_ResultHasNoNumberThatAPatternDescribes(t *testing.T) {
 	for _, tt := range []struct{ name, result, want string }{
 		{"a number", `{"card":4111111111111111}`, `{"card":"[redacted: custom pattern]"}`},
 		{"a number that is all that a pattern describes", `{"id":123456789,"ids":[123456789,1234567]}`, `{"id":"[redacted: custom pattern]","ids":["[redacted: custom pattern]",1234567]}`},
-		{"a number below zero", `{"card":-4111111111111111,"id":-1234567}`, `{"card":"[redacted: custom pattern]","id":-1234567}`},
+		{"a number below zero", `{"card":-4111111111111111,"id":-1234567,"password":-83746529}`, `{"card":"[redacted: custom pattern]","id":-1234567,"password":"[redacted: secret]"}`},
 		{"a number in a row", `[[7,4111111111111111]]`, `[[7,"[redacted: custom pattern]"]]`},
 		{"a number after a time", `[[1768446720,4111111111111111]]`, `[[1768446720,"[redacted: custom pattern]"]]`},
 		{"a value with its name", `{"ssn":"123-45-6789"}`, `{"ssn":"[redacted: custom pattern]"}`},

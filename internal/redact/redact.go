@@ -627,7 +627,7 @@ func (w *walk) number(name string, v json.Number) any {
 		return v
 	}
 	switch {
-	case text == digits && isSecret(name, text) && !strings.ContainsAny(name, " /"): // of a message, it is a count
+	case isSecret(name, digits) && !strings.ContainsAny(name, " /"): // of a message, it is a count
 		w.changes++
 		return replacement("secret")
 	case w.redactor.matchesAlone(text) || w.redactor.matchesMember(name, text, ""):
