@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -122,6 +123,9 @@ func waiting() model.Script {
 
 func TestInterrupt_WritesAPartialReport(t *testing.T) {
 	t.Parallel()
+	hangups := make(chan os.Signal, 1) // A program inherits that a signal is ignored, for example below nohup, but not that it is caught.
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	for name, interrupt := range map[string]func(c *console){
 		"Ctrl-C": func(c *console) {
 			_, err := c.tty.WriteString("\x03") // which the terminal turns into a signal
