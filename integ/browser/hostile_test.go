@@ -51,7 +51,8 @@ var hostile = []struct {
 	{name: "foreign object", text: `<svg><foreignObject><iframe src="https://evil.example/"></iframe></foreignObject></svg>`},
 	{name: "MathML", text: `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">`},
 	{name: "javascript URL", text: `javascript:` + payload},
-	{name: "javascript URL in disguise", text: `<a href="jav&#x09;ascript:alert(1)">` + "java\tscript:alert(1)</a>"},
+	{name: "javascript URL in disguise", text: `<a href="jav&#x09;ascript:alert(1)">` + "java\tscript:alert(1)</a>",
+		shown: []string{`<a href="jav&#x09;ascript:alert(1)">java\u0009script:alert(1)</a>`}}, // in a command
 	{name: "data URL", text: `data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==`},
 	{name: "vbscript URL", text: `vbscript:msgbox(1)`},
 	{name: "link", text: `<a href="https://evil.example/console.aws.amazon.com" target=_blank>Alarm in the console</a>`},
@@ -93,7 +94,8 @@ var hostile = []struct {
 	{name: "bidi override", text: "safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy", shown: []string{`safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy`}},
 	{name: "invisible characters", text: "ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041", shown: []string{`ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041`}},
 	{name: "line separators", text: "one\u2028<script>alert(1)</script>\u2029three", shown: []string{`one\u2028<script>alert(1)</script>\u2029three`}},
-	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree", shown: []string{`one <img src=x onerror=alert(1)>\u000D three`}},
+	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree", shown: []string{
+		`one <img src=x onerror=alert(1)>\u000D three`, `one <img src=x onerror=alert(1)>\u000D\u0009three`}}, // the last in a command
 	{name: "a long word", text: strings.Repeat("A", 3000)},
 	{name: "long markup", text: strings.Repeat("<b><i>", 500)},
 	{name: "combining marks", text: "Z" + strings.Repeat("\u0321\u0334\u0346", 60),
