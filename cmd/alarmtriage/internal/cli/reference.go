@@ -110,10 +110,9 @@ func hasUnknownFields(path string) bool {
 	if err != nil {
 		return false
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	err = decoder.Decode(&investigation.Record{})
-	return err != nil && strings.Contains(err.Error(), "unknown field")
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	return strict.Decode(&investigation.Record{}) != nil && json.Unmarshal(raw, &investigation.Record{}) == nil
 }
 
 // openStored reads the record of a report in a bucket.
