@@ -118,7 +118,9 @@ func (c simple) ownEffect() Effect {
 		return effect
 	case isInterpreter(program):
 		effect |= NotAWS | RunsCode
-		if slices.ContainsFunc(args, func(w word) bool { return endingWords[program][w.text] }) {
+		if slices.ContainsFunc(args, func(w word) bool {
+			return endingWords[program][w.text] || program == "crontab" && removesTable.MatchString(w.text)
+		}) {
 			effect |= Deletes
 		}
 		if program == "find" {
@@ -245,9 +247,12 @@ var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish"
 
 // endingWords are arguments with which an interpreter deletes or stops something, whichever code it executes.
 var endingWords = map[string]map[string]bool{
-	"crontab": set("-r", "-ir", "-ri"), "at": set("-r", "-d"), "find": set("-delete"), "tar": set("--remove-files", "--delete"),
+	"at": set("-r", "-d"), "find": set("-delete"), "tar": set("--remove-files", "--delete"),
 	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
 }
+
+// removesTable matches a group of options of crontab with -r. The value of -u can follow in the same word.
+var removesTable = regexp.MustCompile(`^-[a-tv-z]*r`)
 
 // executing are options of find that execute the words after them, up to ; or {} +.
 var executing = set("-exec", "-execdir", "-ok", "-okdir")

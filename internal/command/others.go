@@ -33,7 +33,7 @@ var kubernetes = &other{
 	secrets: []string{"describe *"},
 	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
 	grants: regexp.MustCompile(`(?i)(?:^|[ ,])(?:cluster)?role(?:binding)?s?(?:[ ,./]|$)|(?:^| )(?:auth reconcile|set subject|certificate (?:approve|deny)|` +
-		`policy (?:add|remove)-\S+)(?: |$)`),
+		`policy (?:add|remove)-\S+)(?: |$)`), // without names of objects: kubectl delete pod role
 	files: regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
 	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
 		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout=",
@@ -53,6 +53,12 @@ var containers = &other{
 }
 
 var filesOfContainers = regexp.MustCompile(`^--(?:env-file|label-file|file)(?:=|$)`)
+
+var compose = &other{
+	reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
+	files:   filesOfContainers,
+	options: "-f= -q --quiet -a --all --tail= --follow --no-color " + composeOptions,
+}
 
 // composeOptions may stand before the command of Docker Compose.
 const composeOptions = "--file= -p= --project-name= --project-directory= --profile= --env-file= --ansi= --progress= --parallel="
@@ -91,15 +97,13 @@ var others = map[string]*other{
 	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}, secrets: []string{"printenv *"}},
 	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, runs: set("up", "update", "destroy", "refresh", "import", "watch"), secrets: []string{"stack output *"}},
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
-	"git": repository,
-	"docker-compose": {reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
-		files:   filesOfContainers,
-		options: "-f= -q --quiet -a --all --tail= --follow --no-color " + composeOptions},
-	"gh":        {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
-	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
-	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
-	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
-	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
+	"git":            repository,
+	"docker-compose": compose,
+	"gh":             {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
+	"npm":            {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
+	"pip":            {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
+	"systemctl":      {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
+	"cqlsh":          nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
@@ -204,7 +208,8 @@ func (o *other) effect(args []word) Effect {
 		if runningOptions.MatchString(arg.text) {
 			effect |= RunsCode
 		}
-		if o.files != nil && o.files.MatchString(arg.text) && !(o == kubernetes && len(words) > 0 && words[0] == "logs") {
+		if o.files != nil && o.files.MatchString(arg.text) && !(o == kubernetes && len(words) > 0 && words[0] == "logs") ||
+			o.composes(words) && fileOfCompose.MatchString(arg.text) {
 			effect |= ReadsFile
 		}
 		name, _, hasValue := strings.Cut(arg.text, "=")
@@ -248,14 +253,70 @@ func (o *other) effect(args []word) Effect {
 	case listed(o.code, command):
 		return effect | unknown | RunsCode
 	}
+	if o == repository && len(words) == 1 && words[0] == "clean" && !effect.has(NotUnderstood) && isDryRun(args) {
+		return effect &^ (Deletes | ChangesState)
+	}
+	if o == kubernetes && len(words) > 0 && (effect|unknown)&NotUnderstood == 0 {
+		command = strings.Join(withoutNames(words), " ")
+	}
 	if o.grants != nil && o.grants.MatchString(command) {
 		effect |= ChangesPermissions
+	}
+	if o == repository && discards.MatchString(command) {
+		effect |= Deletes | ChangesState
 	}
 	if effect.has(Deletes) {
 		return effect
 	}
 	return effect | ChangesState
 }
+
+// composes reports whether the next option after these words is one of Docker Compose, before its command.
+func (o *other) composes(words []string) bool {
+	return o == compose && len(words) == 0 || o == containers && len(words) == 1 && words[0] == "compose"
+}
+
+// fileOfCompose matches the short option of Docker Compose that names its file. Other commands of Docker have others: docker ps -f.
+var fileOfCompose = regexp.MustCompile(`^-f`)
+
+// withoutNames returns the words of a command of kubectl without names of objects, as far as they look like neither a kind with a
+// name, such as role/x, nor a file.
+func withoutNames(words []string) []string {
+	kind := kindAfter[words[0]]
+	if kind == 0 || len(words) <= kind {
+		return words
+	}
+	isName := func(word string) bool { return !strings.ContainsAny(word, "/.,") }
+	return append(slices.Clone(words[:kind]), slices.DeleteFunc(slices.Clone(words[kind:]), isName)...)
+}
+
+// kindAfter has the commands of kubectl that change objects of a kind, and the number of words up to the kind. Names follow.
+var kindAfter = map[string]int{"create": 2, "delete": 2, "edit": 2, "patch": 2, "label": 2, "annotate": 2, "scale": 2, "expose": 2, "autoscale": 2,
+	"rollout": 3, "set": 3}
+
+// discards matches commands of git that delete what no other commit has, without a word that deletes elsewhere.
+var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deinit|push (?:.* )?\+?:\S+)(?: |$)`)
+
+// isDryRun reports whether the arguments of "git clean" have the option for a dry run, which wins over --force.
+func isDryRun(args []word) bool {
+	dry := false
+	for i := 0; i < len(args) && args[i].text != "--"; i++ {
+		switch text := args[i].text; {
+		case text == "--no-dry-run":
+			return false
+		case valueOfClean.MatchString(text):
+			i++
+		case dryRun.MatchString(text):
+			dry = true
+		}
+	}
+	return dry
+}
+
+var (
+	valueOfClean = regexp.MustCompile(`^(?:-[a-df-zA-Z]*e|--e[^=]*)$`) // a pattern follows
+	dryRun       = regexp.MustCompile(`^(?:--dry-run|-[a-df-zA-Z]*n[a-zA-Z]*)$`)
+)
 
 // copiesFile matches commands that copy a file from a container to this machine or back.
 var copiesFile = regexp.MustCompile(`^(?:(?:container|compose) )?cp(?: |$)`)
