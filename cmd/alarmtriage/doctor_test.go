@@ -132,8 +132,8 @@ c.put_metric_alarm(**{key: old[key] for key in keys}, ActionsEnabled=True)  # mo
 	for _, want := range []string{
 		"shop-orchestrator in account " + moto.Account + ", eu-west-1",
 		"ok      model eu.amazon.nova-2-lite-v1:0", "ok      table shop-investigations", "ok      bucket shop-reports", "ok      sandbox",
-		"6 of 8 alarms start investigations: 3 by their action, 2 through a topic, 1 through a rule.",
-		"2 alarms start no investigation: dev-errors, mail-errors.",
+		"6 of 9 alarms start investigations: 3 by their action, 2 through a topic, 1 through a rule.",
+		"3 alarms start no investigation: dev-errors, mail-errors, orders-lag.",
 		"1 confirmed subscription: sqs arn:aws:sqs:", "The account may run 1000 functions at the same time", "1 role or policy is as deployed.",
 		"The key is enabled. It encrypts the reports bucket.",
 		"Cross-region model inference tokens per minute for Amazon Nova 2 Lite: 4000000.", "None of the 1 quota is zero.",
@@ -160,7 +160,8 @@ c.put_metric_alarm(**{key: old[key] for key in keys}, ActionsEnabled=True)  # mo
 	}
 	require.NoError(t, json.Unmarshal([]byte(broken.stdout), &report))
 	assert.Equal(t, []string{"it's-quiet", "orders-errors", "orders-latency"}, report.Alarms.ByAction)
-	assert.Equal(t, []string{"dev-errors", "mail-errors"}, report.Alarms.Without, "the topic of dev-errors is filtered by name")
+	assert.Equal(t, []string{"dev-errors", "mail-errors", "orders-lag"}, report.Alarms.Without,
+		"the topic of dev-errors is filtered by name, and the alias of orders-lag does not exist")
 	found := map[string][3]string{}
 	for _, check := range report.Checks {
 		found[strings.Fields(check.Part)[0]+" "+check.State] = [3]string{check.Part, check.Detail, check.Remedy}

@@ -37,6 +37,7 @@ template = {"Resources": {
     "Other": function(stack + "-other", {"TABLE": "orders"}),
 }}
 boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+boto3.client("lambda").create_alias(FunctionName=stack + "-orchestrator", Name="live", FunctionVersion="$LATEST")
 
 sns = boto3.client("sns")
 sns.create_topic(Name=stack + "-oncall")
@@ -57,7 +58,8 @@ events.put_targets(Rule=stack, Targets=[{"Id": "1", "Arn": orchestrator}])
 
 cloudwatch = boto3.client("cloudwatch")
 for name, actions, enabled in [
-    ("orders-errors", [orchestrator], True), ("orders-latency", [orchestrator + ":live"], True), ("stock-errors", [alarms], True),
+    ("orders-errors", [orchestrator], True), ("orders-latency", [orchestrator + ":live"], True),
+    ("orders-lag", [orchestrator + ":gone"], True), ("stock-errors", [alarms], True),
     ("payments-errors", [other], True), ("mail-errors", [other], True), ("it's-quiet", [orchestrator], False),
     ("prod-errors", [filtered], True), ("dev-errors", [filtered], True),
     ("alarmtriage-self-failures", [other], True),

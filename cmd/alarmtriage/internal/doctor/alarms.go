@@ -16,6 +16,7 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"golang.org/x/sync/errgroup"
 
@@ -99,7 +100,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, unread("EventBridge cannot compare the rules and the filters with the alarms", err)
+		return nil, unread("The ways from the alarms to the orchestrator cannot be read", err)
 	}
 	for i, one := range all {
 		if one.onlyScales() {
@@ -118,7 +119,14 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 
 // listOf returns the list to which an alarm belongs.
 func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics map[string][]string, routes []route) (*[]string, error) {
-	direct := slices.ContainsFunc(one.actions, d.isOrchestrator)
+	direct := false
+	for _, action := range one.actions {
+		is, err := d.isOrchestrator(ctx, action)
+		if err != nil {
+			return nil, err
+		}
+		direct = direct || is
+	}
 	if direct && one.enabled {
 		return &sorted.ByAction, nil
 	}
@@ -318,9 +326,23 @@ func listTypes(ctx context.Context, client cloudwatch.DescribeAlarmsAPIClient, k
 	return all, nil
 }
 
-// isOrchestrator reports whether an action is the orchestrator, or a version or an alias of it.
-func (d *Doctor) isOrchestrator(action string) bool {
-	return action == d.found.ARN || strings.HasPrefix(action, d.found.ARN+":")
+// isOrchestrator reports whether an action is the orchestrator, or a version or an alias of it that exists.
+func (d *Doctor) isOrchestrator(ctx context.Context, action string) (bool, error) {
+	qualifier, isQualified := strings.CutPrefix(action, d.found.ARN+":")
+	if !isQualified {
+		return action == d.found.ARN, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if exists, known := d.qualifiers[qualifier]; known {
+		return exists, nil
+	}
+	_, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &d.found.ARN, Qualifier: &qualifier})
+	if err != nil && !isNotFound(err) && awsapi.Classify(err) != awsapi.ClassInvalid { // a qualifier that no version can have
+		return false, err
+	}
+	d.qualifiers[qualifier] = err == nil
+	return err == nil, nil
 }
 
 // noFilter is the filter policy of a subscription that has none.
@@ -344,7 +366,13 @@ func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (found map[s
 			}
 			found[action] = nil
 			for _, s := range subscriptions {
-				if s.pending || !d.isOrchestrator(s.endpoint) {
+				if s.pending {
+					continue
+				}
+				switch is, err := d.isOrchestrator(ctx, s.endpoint); {
+				case err != nil:
+					return nil, nil, err
+				case !is:
 					continue
 				}
 				filter, err := d.filterOf(ctx, s.arn)
