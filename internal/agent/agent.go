@@ -41,12 +41,13 @@ type Options struct {
 	investigation.Limits
 	Model            Model
 	Tool             Tool
-	Models           []string // IDs or ARNs, in the order in which they are asked; at least one
-	Region           string   // in which the models are asked; the report's advice depends on it
-	MaxRounds        int      // requests to the model
-	MaxTokens        int      // tokens of all kinds in the whole investigation; 0: unlimited
-	MaxCostUSD       float64  // of the whole investigation; 0: unlimited
-	MaxQueryCostUSD  float64  // what AWS may charge for the queries of the whole investigation
+	Models           []string          // IDs or ARNs, in the order in which they are asked; at least one
+	Region           string            // in which the models are asked; the report's advice depends on it
+	Caller           modelerror.Caller // whose settings the report's advice names
+	MaxRounds        int               // requests to the model
+	MaxTokens        int               // tokens of all kinds in the whole investigation; 0: unlimited
+	MaxCostUSD       float64           // of the whole investigation; 0: unlimited
+	MaxQueryCostUSD  float64           // what AWS may charge for the queries of the whole investigation
 	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string
@@ -305,7 +306,7 @@ const stopRefusal types.StopReason = "refusal"
 // handleRefusal handles a model that refuses to answer. It asks the next model. If there is none, the
 // investigation ends.
 func (r *run) handleRefusal(round *investigation.Round) (done bool) {
-	why := explainRefusal(r.modelID())
+	why := r.explainRefusal()
 	round.Note = "the model declined to answer"
 	if r.nextModel(investigation.CauseRefused, why) {
 		return false
@@ -401,7 +402,7 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	isWithheld := isFiltered || reason == types.StopReasonGuardrailIntervened
 	if !isWithheld || r.state.Strikes == 1 {
 		round.Note = "the answer had no usable content (" + round.StopReason + ")"
-		if r.state.Strikes >= maxStrikes && r.state.Concluding == "" && r.nextModel(investigation.CauseUnavailable, explainEmpty(r.modelID(), reason)) {
+		if r.state.Strikes >= maxStrikes && r.state.Concluding == "" && r.nextModel(investigation.CauseUnavailable, r.explainEmpty(reason)) {
 			r.state.Strikes = 0
 			return false
 		}
@@ -418,9 +419,9 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 }
 
 // explainEmpty returns why a model was given up whose last answer was empty, for the reader.
-func explainEmpty(modelID string, reason types.StopReason) string {
-	return fmt.Sprintf("Model %s answered without content (%s), after other answers without progress. Set BedrockModelId to another model, "+
-		"or report this to the alarmtriage project.", modelID, reason)
+func (r *run) explainEmpty(reason types.StopReason) string {
+	return fmt.Sprintf("Model %s answered without content (%s), after other answers without progress. Set %s to another model, "+
+		"or report this to the alarmtriage project.", r.modelID(), reason, r.Caller.ModelSetting())
 }
 
 // explainWithheld returns why a model was given up whose answer was withheld, for the reader.
@@ -520,6 +521,6 @@ func (r *run) fail(ctx context.Context, err error) error {
 		return cause
 	}
 	r.Log.Error("no model is left to ask", "error", err)
-	r.endWithoutReport(modelerror.Explain(err, r.modelID(), r.Region))
+	r.endWithoutReport(r.explain(err))
 	return nil
 }

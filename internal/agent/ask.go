@@ -53,7 +53,7 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		r.Log.Warn("model call failed", "error", err, "model", r.modelID(), "attempt", tries[class.Kind])
 		again, wait := r.remedy(class, tries[class.Kind])
 		switch {
-		case again && r.isTooSlow(ctx) && r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)):
+		case again && r.isTooSlow(ctx) && r.nextModel(class.Cause, r.explain(err)):
 			clear(tries)
 		case again && wait > r.timeLeft(ctx):
 			return nil, r.outOfTime(ctx, err)
@@ -61,12 +61,17 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 			if err := r.pause(ctx, wait); err != nil {
 				return nil, r.outOfTime(ctx, err)
 			}
-		case r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)):
+		case r.nextModel(class.Cause, r.explain(err)):
 			clear(tries)
 		default:
 			return nil, err
 		}
 	}
+}
+
+// explain returns why the model failed, and what to do, for the reader.
+func (r *run) explain(err error) string {
+	return modelerror.Explain(err, r.modelID(), r.Region, r.Caller)
 }
 
 // isTooSlow reports whether the last request had all the time that a request may take, and another one would not have it.
@@ -83,7 +88,7 @@ func (r *run) outOfTime(ctx context.Context, err error) error {
 	}
 	if r.resumed && !r.isAnswered {
 		class := modelerror.Classify(err)
-		if r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)) {
+		if r.nextModel(class.Cause, r.explain(err)) {
 			return investigation.ErrHandOver
 		}
 	}

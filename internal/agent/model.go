@@ -111,8 +111,8 @@ func nested(path []string, value any) any {
 }
 
 // explainRefusal returns why a model was given up after it declined to answer, for the reader.
-func explainRefusal(modelID string) string {
+func (r *run) explainRefusal() string {
 	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions "+
 		"about security, such as alarms of a firewall or threat detection. Add a model of another provider to "+
-		"FallbackModelIds.", modelID)
+		"%s.", r.modelID(), r.Caller.FallbackSetting())
 }

@@ -420,8 +420,8 @@ func (r *run) handleProseRefusal(round *investigation.Round) (done bool) {
 	round.Note = "the model refused to help"
 	if r.state.Strikes > 1 {
 		why := fmt.Sprintf("Model %s refused to investigate this alarm (%q). Investigate it by hand, "+
-			"or add a model of another provider to FallbackModelIds.",
-			r.modelID(), truncate.Bytes(round.Text, 200))
+			"or add a model of another provider to %s.",
+			r.modelID(), truncate.Bytes(round.Text, 200), r.Caller.FallbackSetting())
 		if r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
 			r.state.Talk.Say(r.task.retryPrompt(""))

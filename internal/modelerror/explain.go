@@ -16,11 +16,34 @@ import (
 // maxMessage limits the part of Bedrock's message that a report quotes, in bytes.
 const maxMessage = 500
 
-// Explain returns a few sentences for the report: which model failed, what Bedrock answered, and what to do
+// Caller is who asks the models. Advice names its settings.
+type Caller int
+
+// The callers.
+const (
+	Orchestrator Caller = iota // of a deployment: its settings are props of the construct
+	Command                    // on a user's machine: its settings are flags
+)
+
+// pick returns the words for the caller.
+func (c Caller) pick(orchestrator, command string) string {
+	if c == Command {
+		return command
+	}
+	return orchestrator
+}
+
+// ModelSetting returns the name of the setting with the model that is asked first.
+func (c Caller) ModelSetting() string { return c.pick("BedrockModelId", "--model") }
+
+// FallbackSetting returns the name of the setting with the models that are asked after it.
+func (c Caller) FallbackSetting() string { return c.pick("FallbackModelIds", "--model") }
+
+// Explain returns a few sentences for the report: which model failed, what Bedrock answered, and what the caller can do
 // about it. region is where the model was asked.
-func Explain(err error, modelID, region string) string {
+func Explain(err error, modelID, region string, caller Caller) string {
 	class := Classify(err)
-	advice := Advice(err, modelID, region)
+	advice := Advice(err, modelID, region, caller)
 	var api smithy.APIError
 	status := statusOf(err)
 	switch {
@@ -44,31 +67,36 @@ func isUntyped(api smithy.APIError) bool {
 	return api.ErrorCode() == "" || api.ErrorCode() == "UnknownError"
 }
 
-// adviceOfCause holds the advice for causes that need no more detail.
-var adviceOfCause = map[investigation.ModelCause]string{
-	investigation.CauseRetired: "Bedrock no longer serves this model version. Set BedrockModelId to a " +
-		"current model, or update alarmtriage, whose default models follow Bedrock's, and deploy.",
-	investigation.CauseLegacy: "The model is close to its end of life, and accounts that have not used " +
-		"it recently cannot start to. Set BedrockModelId to a current model, or update alarmtriage, and " +
-		"deploy.",
-	investigation.CauseForm: "Anthropic requires a use case form once per account: open the model in " +
-		"the Bedrock console's model catalog and submit the form, or call " +
-		"bedrock:PutUseCaseForModelAccess. In an organization, the management account can do it for all " +
-		"accounts. It takes effect after about 15 minutes.",
-	investigation.CauseSubscription: "The account has no AWS Marketplace subscription to this model. " +
-		"Invoke the model once as a principal with aws-marketplace:Subscribe, " +
-		"aws-marketplace:Unsubscribe, and aws-marketplace:ViewSubscriptions, for example in the Bedrock " +
-		"console's playground, or set the prop AllowModelSubscriptions. Once per account is enough.",
-	investigation.CauseNotInRegion: "The model is not offered under this ID in this Region. Set " +
-		"BedrockModelId to an ID that the Bedrock console's model catalog shows for this Region, often " +
-		"with the prefix of an inference profile such as us., eu., or global.",
-	investigation.CauseDailyQuota: "The account's daily quota for this model is used up, or is zero, as " +
-		"in some new accounts. Request a higher quota in Service Quotas (Amazon Bedrock), or add " +
-		"another model to FallbackModelIds.",
+// adviceOfCause returns the advice for causes that need no more detail, or "".
+func adviceOfCause(cause investigation.ModelCause, caller Caller) string {
+	deploy := caller.pick(", and deploy.", ".")
+	switch cause {
+	case investigation.CauseRetired:
+		return "Bedrock no longer serves this model version. Set " + caller.ModelSetting() + " to a current model, or update " +
+			"alarmtriage, whose default models follow Bedrock's" + deploy
+	case investigation.CauseLegacy:
+		return "The model is close to its end of life, and accounts that have not used it recently cannot start to. Set " +
+			caller.ModelSetting() + " to a current model, or update alarmtriage" + deploy
+	case investigation.CauseForm:
+		return "Anthropic requires a use case form once per account: open the model in the Bedrock console's model catalog and " +
+			"submit the form, or call bedrock:PutUseCaseForModelAccess. In an organization, the management account can do it for " +
+			"all accounts. It takes effect after about 15 minutes."
+	case investigation.CauseSubscription:
+		return "The account has no AWS Marketplace subscription to this model. Invoke the model once as a principal with " +
+			"aws-marketplace:Subscribe, aws-marketplace:Unsubscribe, and aws-marketplace:ViewSubscriptions, for example in the " +
+			"Bedrock console's playground" + caller.pick(", or set the prop AllowModelSubscriptions", "") + ". Once per account is enough."
+	case investigation.CauseNotInRegion:
+		return "The model is not offered under this ID in this Region. Set " + caller.ModelSetting() + " to an ID that the Bedrock " +
+			"console's model catalog shows for this Region, often with the prefix of an inference profile such as us., eu., or global."
+	case investigation.CauseDailyQuota:
+		return "The account's daily quota for this model is used up, or is zero, as in some new accounts. Request a higher quota " +
+			"in Service Quotas (Amazon Bedrock), or add another model to " + caller.FallbackSetting() + "."
+	}
+	return ""
 }
 
-// Advice returns what to do about the error of a model.
-func Advice(err error, modelID, region string) string {
+// Advice returns what the caller can do about the error of a model.
+func Advice(err error, modelID, region string, caller Caller) string {
 	class, message := Classify(err), messageOf(err)
 	text := strings.ToLower(message)
 	if class.Cause == investigation.CauseSubscription && strings.Contains(text, "payment") {
@@ -76,22 +104,23 @@ func Advice(err error, modelID, region string) string {
 			"model. Correct it in the Billing console, and then invoke the model once, for example in the Bedrock " +
 			"console's playground."
 	}
-	if advice, ok := adviceOfCause[class.Cause]; ok {
+	if advice := adviceOfCause(class.Cause, caller); advice != "" {
 		return advice
 	}
+	place := caller.pick("the orchestrator", "this machine")
 	switch {
 	case class.Cause == investigation.CauseDenied:
-		return adviceOfDenial(message, modelID, region)
+		return adviceOfDenial(message, modelID, region, caller)
 	case class.Kind == Throttled:
 		return "The account's quota for this model is temporarily used up, and all retries failed. " +
-			"Request a higher quota in Service Quotas, use a cross-Region inference profile, or lower " +
-			"MaxConcurrentInvestigations."
+			"Request a higher quota in Service Quotas" +
+			caller.pick(", use a cross-Region inference profile, or lower MaxConcurrentInvestigations.", ", or use a cross-Region inference profile.")
 	case class.Kind == Timeout && statusOf(err) == 0:
-		return "Try a smaller or less busy model, raise OrchestratorTimeout, or check Bedrock in the " +
-			"AWS Health Dashboard."
+		return "Try a smaller or less busy model, raise " + caller.pick("OrchestratorTimeout", "--timeout") + ", or check Bedrock in " +
+			"the AWS Health Dashboard."
 	case class.Kind == Fault && statusOf(err) == 0:
-		return "Check Bedrock in the AWS Health Dashboard. In a VPC without internet access, the " +
-			"orchestrator needs an interface endpoint for bedrock-runtime."
+		return "Check Bedrock in the AWS Health Dashboard. In a VPC without internet access, " + place +
+			" needs an interface endpoint for bedrock-runtime."
 	case class.Kind == Fault, class.Kind == Timeout, class.Kind == Model:
 		return "This is a fault of the service, and all retries failed. Check Bedrock in the AWS Health " +
 			"Dashboard."
@@ -101,13 +130,13 @@ func Advice(err error, modelID, region string) string {
 	case class.Kind == OutputLimit:
 		return "The model cannot write an answer as long as a report. Use another model."
 	case strings.Contains(text, "guardrail"):
-		return "Check the prop Guardrail: the guardrail and its version must exist in this Region, and the model must support guardrails."
+		return caller.pick("Check the prop Guardrail: the guardrail and", "Check the guardrail that the account or the organization enforces: it and") +
+			" its version must exist in this Region, and the model must support guardrails."
 	case statusOf(err) == 0 && class.Cause == investigation.CauseUnavailable:
-		return "In a VPC without internet access, the orchestrator needs an interface endpoint for " +
-			"bedrock-runtime."
+		return "In a VPC without internet access, " + place + " needs an interface endpoint for bedrock-runtime."
 	}
-	return "Set BedrockModelId to another model, or report this to the alarmtriage project with the " +
-		"orchestrator's log."
+	return "Set " + caller.ModelSetting() + " to another model, or report this to the alarmtriage project" +
+		caller.pick(" with the orchestrator's log.", ".")
 }
 
 // deniedAction matches the action that IAM denies. Some calls of a model need another one than bedrock:InvokeModel.
@@ -117,11 +146,12 @@ var deniedAction = regexp.MustCompile(`not authorized to perform: ([\w-]+:\w+)`)
 const invokeModel = "bedrock:InvokeModel"
 
 // adviceOfDenial returns what to do about a denied call. message is Bedrock's.
-func adviceOfDenial(message, modelID, region string) string {
+func adviceOfDenial(message, modelID, region string, caller Caller) string {
 	text, profile := strings.ToLower(message), models.Parse(modelID)
+	lacks := caller.pick("The orchestrator's role lacks the grant for ", "These credentials lack the grant for ")
 	if denied := deniedAction.FindStringSubmatch(message); denied != nil && !strings.HasPrefix(denied[1], invokeModel) {
-		return "The orchestrator's role lacks the grant for " + denied[1] + " on the resource that the message names. Check that the " +
-			"stack was deployed with this model and guardrail, and that no permissions boundary or policy blocks the call."
+		return lacks + denied[1] + " on the resource that the message names. Check that " +
+			caller.pick("the stack was deployed with this model and guardrail, and that ", "") + "no permissions boundary or policy blocks the call."
 	}
 	switch {
 	case strings.Contains(text, "service control policy") && profile.Profile == models.GlobalProfile:
@@ -133,9 +163,8 @@ func adviceOfDenial(message, modelID, region string) string {
 			"to. Allow bedrock:InvokeModel in every destination Region of the profile, or use a model " +
 			"in your own Region."
 	case strings.Contains(text, "not authorized") && !strings.Contains(text, "your account is not authorized"):
-		return "The orchestrator's role lacks the grant for bedrock:InvokeModel on the resource that " +
-			"the message names. Check that the stack was deployed with this model and that no " +
-			"permissions boundary or policy blocks the call."
+		return lacks + "bedrock:InvokeModel on the resource that the message names. Check that " +
+			caller.pick("the stack was deployed with this model and that ", "") + "no permissions boundary or policy blocks the call."
 	case strings.HasPrefix(region, "us-gov-"):
 		return "Request access to the model on the Bedrock console's page \"Model access\", and check " +
 			"that bedrock:InvokeModel is granted on it."

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -247,7 +249,7 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 			}
 			err := errorOf(t, tt.answer)
 			assert.Equal(t, tt.cause, modelerror.Classify(err).Cause)
-			got := modelerror.Explain(err, tt.model, tt.region)
+			got := modelerror.Explain(err, tt.model, tt.region, modelerror.Orchestrator)
 			assert.Contains(t, got, tt.model)
 			assert.Contains(t, got, tt.want)
 			assert.NotContains(t, got, "..", "one period")
@@ -269,10 +271,33 @@ func TestClassify_RequestsWithoutAnAnswer(t *testing.T) {
 	require.NoError(t, listener.Close())
 	unreachable := ask(t, url)
 	assert.Equal(t, modelerror.Fault, modelerror.Classify(unreachable).Kind, "connection refused")
-	assert.Contains(t, modelerror.Explain(unreachable, "m", "us-east-1"), "interface endpoint for bedrock-runtime")
+	assert.Contains(t, modelerror.Explain(unreachable, "m", "us-east-1", modelerror.Orchestrator), "interface endpoint for bedrock-runtime")
 
 	late := fmt.Errorf("converse: %w", context.DeadlineExceeded)
 	assert.Equal(t, modelerror.Timeout, modelerror.Classify(late).Kind)
-	assert.Contains(t, modelerror.Explain(late, "m", "us-east-1"), "did not answer in time")
+	assert.Contains(t, modelerror.Explain(late, "m", "us-east-1", modelerror.Orchestrator), "did not answer in time")
 	assert.Equal(t, modelerror.Fatal, modelerror.Classify(errors.New("no credentials")).Kind)
+}
+
+func TestExplain_AdviceToACommandNamesNothingOfADeployment(t *testing.T) {
+	refused := func(code, message string) error { return &smithy.GenericAPIError{Code: code, Message: message} }
+	for _, err := range []error{
+		refused("ResourceNotFoundException", "This model version has reached the end of its life."),
+		refused("ResourceNotFoundException", "Access denied. This Model is marked by provider as Legacy"),
+		refused("ResourceNotFoundException", "Model use case details have not been submitted for this account."),
+		refused("AccessDeniedException", "Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions"),
+		refused("ValidationException", "The provided model identifier is invalid."),
+		refused("ThrottlingException", "Too many tokens per day, please wait before trying again."),
+		refused("ThrottlingException", "Too many requests"),
+		refused("ValidationException", "The guardrail identifier or version is not valid."),
+		refused("AccessDeniedException", "User: x is not authorized to perform: bedrock:ApplyGuardrail on resource: y"),
+		refused("AccessDeniedException", "User: x is not authorized to perform: bedrock:InvokeModel on resource: y"),
+		refused("ValidationException", "odd"),
+		refused("InternalServerException", "odd"),
+		&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
+		context.DeadlineExceeded,
+	} {
+		why := modelerror.Explain(err, "us.anthropic.claude-sonnet-5-5", "us-east-1", modelerror.Command)
+		assert.NotRegexp(t, `(?i)orchestrator|deploy|\bstack\b|\bprop\b|ModelIds?\b|Max[A-Z]`, why)
+	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
@@ -178,9 +179,10 @@ func answerOf(round *investigation.Round) *bedrockruntime.ConverseOutput {
 
 // Options configures a replay.
 type Options struct {
-	Model           agent.Model // nil: the recorded answers
-	Models          []string    // IDs to ask Model for, in order; only with Model
-	Region          string      // in which Model is asked
+	Model           agent.Model       // nil: the recorded answers
+	Models          []string          // IDs to ask Model for, in order; only with Model
+	Region          string            // in which Model is asked
+	Caller          modelerror.Caller // who asks Model
 	MaxRounds       int
 	MaxCostUSD      float64 // 0: unlimited
 	MaxQueryCostUSD float64
@@ -194,7 +196,7 @@ type Options struct {
 func Run(ctx context.Context, rec *investigation.Record, o Options) (replayed *investigation.Record, missed []string, err error) {
 	tool := ToolOf(rec)
 	settings := agent.Options{
-		Limits: o.Limits, Model: o.Model, Tool: tool, Models: o.Models, Region: o.Region, MaxRounds: o.MaxRounds, MaxCostUSD: o.MaxCostUSD,
+		Limits: o.Limits, Model: o.Model, Tool: tool, Models: o.Models, Region: o.Region, Caller: o.Caller, MaxRounds: o.MaxRounds, MaxCostUSD: o.MaxCostUSD,
 		MaxQueryCostUSD: o.MaxQueryCostUSD, Prices: o.Prices, Now: o.Now,
 	}
 	if o.Model == nil {

@@ -45,7 +45,7 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 			state = StateWarning // temporary; a used-up daily quota has another kind
 		}
 		detail := sentence("The model does not answer: " + awsapi.Answer(err))
-		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region), Cause: class.Cause}
+		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region, modelerror.Orchestrator), Cause: class.Cause}
 	}
 	if out.StopReason == types.StopReasonGuardrailIntervened {
 		return problem(fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),

@@ -119,7 +119,7 @@ func newCheckHarness(t *testing.T) *checkHarness {
 
 // adviceOfDenial returns the remedy of a model whose invocation is denied, without its line breaks.
 func adviceOfDenial(model string) string {
-	advice := modelerror.Advice(awsapitest.Denied("bedrock:InvokeModel"), model, "us-east-1")
+	advice := modelerror.Advice(awsapitest.Denied("bedrock:InvokeModel"), model, "us-east-1", modelerror.Orchestrator)
 	return strings.Join(strings.Fields(advice), " ")
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -134,7 +135,7 @@ func notAnswered(text, why string) error {
 	if text != "" {
 		return nil
 	}
-	return &Problem{Code: NoConclusion, What: "the model did not answer", Remedy: flagNames.Replace(why)}
+	return &Problem{Code: NoConclusion, What: "the model did not answer", Remedy: why}
 }
 
 // sessionFor returns a session in the account and Region of a finished investigation, whose tool is open.
@@ -170,7 +171,7 @@ func (s *session) ask(ctx context.Context, r *reference, question, instructions 
 	shown := &questionProgress{progress: s.progress}
 	options := agent.Options{
 		Model: shown, Tool: shown, Models: s.models(), Region: s.aws.Region, MaxRounds: s.flags.maxRounds, MaxCostUSD: s.flags.maxCost,
-		Prices: prices, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD,
+		Prices: prices, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD, Caller: modelerror.Command,
 	}
 	earlier := r.localAnswers()
 	if r.store != nil {
@@ -185,7 +186,6 @@ func (s *session) ask(ctx context.Context, r *reference, question, instructions 
 	used := &investigation.Record{}
 	if answer != nil {
 		used.Rounds, used.Usage = answer.Rounds, answer.Usage
-		ownWords(&answer.OutcomeWhy, answer.Fallbacks)
 	}
 	s.progress.end(used)
 	if ctx.Err() != nil {

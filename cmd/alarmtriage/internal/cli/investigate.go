@@ -25,6 +25,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
@@ -246,7 +247,6 @@ func (s *session) run(ctx context.Context, alarm *alarmevent.Alarm, instructions
 		},
 		Log: s.log,
 	}, rec, nil)
-	ownWords(&rec.OutcomeWhy, rec.Fallbacks)
 	if err != nil {
 		why := "The time for the investigation ran out before the model concluded. Set a longer --timeout, or use a faster model."
 		if ctx.Err() != nil {
@@ -267,7 +267,7 @@ func (s *session) run(ctx context.Context, alarm *alarmevent.Alarm, instructions
 func (s *session) agent(ids []string) steps.Investigator {
 	prices, _ := pricing.Parse("") // without an override, it cannot fail
 	return agent.Options{
-		Model: s.progress, Tool: s.progress, Models: slices.Clone(ids), Region: s.aws.Region,
+		Model: s.progress, Tool: s.progress, Models: slices.Clone(ids), Region: s.aws.Region, Caller: modelerror.Command,
 		MaxRounds: s.flags.maxRounds, MaxCostUSD: s.flags.maxCost, Prices: prices, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD,
 	}
 }
@@ -310,31 +310,9 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 	case ctx.Err() != nil:
 		return &Problem{Code: Interrupted, What: "interrupted: the report has what was found until then", Err: ctx.Err()}
 	case rec.Outcome == investigation.OutcomeFallback:
-		return &Problem{Code: NoConclusion, What: "the model came to no conclusion", Remedy: flagNames.Replace(rec.OutcomeWhy)}
+		return &Problem{Code: NoConclusion, What: "the model came to no conclusion", Remedy: rec.OutcomeWhy}
 	}
 	return nil
-}
-
-// flagNames replaces the names of the construct's props, which the reasons of outcomes use.
-var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelIds", "--model", "MaxCostUsd", "--max-cost", "MaxRounds", "--max-rounds",
-	"OrchestratorTimeout", "--timeout")
-
-// ofCaller replaces what the advice about a model says about the role of a deployment.
-var ofCaller = strings.NewReplacer("The orchestrator's role lacks the grant", "These credentials lack the grant",
-	"Check that the stack was deployed with this model and that no permissions", "Check that no permissions",
-	"Check that the stack was deployed with this model and guardrail, and that no permissions", "Check that no permissions",
-	"Check the prop Guardrail: the guardrail and", "Check the guardrail that the account or the organization enforces: it and",
-	", and deploy.", ".", " with the orchestrator's log.", ".", ", or set the prop AllowModelSubscriptions.", ".",
-	", use a cross-Region inference profile, or lower MaxConcurrentInvestigations", ", or use a cross-Region inference profile",
-	"the orchestrator needs an interface endpoint", "this machine needs an interface endpoint")
-
-// ownWords changes the reasons of an outcome to what holds for the user's own credentials, and for the command's flags.
-func ownWords(why *string, fallbacks []investigation.Fallback) {
-	own := func(text string) string { return flagNames.Replace(ofCaller.Replace(text)) }
-	*why = own(*why)
-	for i := range fallbacks {
-		fallbacks[i].Why = own(fallbacks[i].Why)
-	}
 }
 
 // print prints the result on the standard output.

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/replay"
@@ -101,7 +102,7 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 		return err
 	}
 	if replayed.Outcome == investigation.OutcomeFallback {
-		return &Problem{Code: NoConclusion, What: "the replay came to no conclusion", Remedy: oneLine(flagNames.Replace(replayed.OutcomeWhy))}
+		return &Problem{Code: NoConclusion, What: "the replay came to no conclusion", Remedy: oneLine(replayed.OutcomeWhy)}
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 func (a *App) runReplay(ctx context.Context, r *reference, instructions string, flags replayFlags) (*investigation.Record, []string, error) {
 	prices, _ := pricing.Parse("") // without an override, it cannot fail
 	options := replay.Options{
-		MaxRounds: flags.maxRounds, MaxCostUSD: flags.maxCost, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD, Prices: prices, Now: a.Now,
+		MaxRounds: flags.maxRounds, MaxCostUSD: flags.maxCost, MaxQueryCostUSD: config.DefaultMaxQueryCostUSD, Prices: prices, Now: a.Now, Caller: modelerror.Command,
 		Limits: investigation.Limits{Instructions: instructions, Log: slog.New(slog.DiscardHandler)},
 	}
 	bounded := ctx
@@ -134,9 +135,6 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 		options.MaxCostUSD = 0 // the recorded answers are paid
 	}
 	replayed, missed, err := replay.Run(bounded, r.rec, options)
-	if replayed != nil && options.Model != nil {
-		ownWords(&replayed.OutcomeWhy, replayed.Fallbacks)
-	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, &Problem{Code: Interrupted, What: "the replay did not end", Remedy: "run it again", Err: ctx.Err()}
