@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -212,10 +213,19 @@ func (s *session) introduce() {
 	s.screen.line("Code: runs %s", s.tool.Place)
 	limit := "no limit of its cost"
 	if s.flags.maxCost > 0 {
-		limit = fmt.Sprintf("at most about $%.2f", s.flags.maxCost)
+		limit = "at most about " + exactDollars(s.flags.maxCost)
 	}
 	s.screen.line("Model: %s, %s", strings.Join(s.models(), ", then "), limit)
 	s.screen.line("It only reads. Writes, secrets, and personal data are refused, whatever these credentials allow. Nothing is written to AWS.")
+}
+
+// exactDollars formats a limit, which may be less than a cent.
+func exactDollars(amount float64) string {
+	cents := strconv.FormatFloat(amount, 'f', 2, 64)
+	if rounded, _ := strconv.ParseFloat(cents, 64); rounded == amount {
+		return "$" + cents
+	}
+	return "$" + strconv.FormatFloat(amount, 'f', -1, 64)
 }
 
 // models returns the models in the order in which they are asked.

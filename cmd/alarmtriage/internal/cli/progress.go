@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/reports"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -82,7 +83,7 @@ func (p *progress) show() {
 func (p *progress) sums() string {
 	sums := []string{plural.Of(p.awsCalls, "AWS call"), thousands(p.usage.Tokens()) + " tokens"}
 	if p.usage.PriceKnown {
-		sums = append(sums, fmt.Sprintf("$%.2f", p.usage.CostUSD))
+		sums = append(sums, reports.Dollars(p.usage.CostUSD))
 	}
 	return strings.Join(append(sums, elapsed(p.now().Sub(p.started))), " · ")
 }
