@@ -305,7 +305,7 @@ func operationEffect(service, operation string, args []word) Effect {
 			effect |= Deletes
 		}
 		return effect
-	case kind != 0 && kind != 'C':
+	case kind != 0 && kind != 'C' && !canChange[service+" "+operation]:
 		return effect | ReadsAWS
 	}
 	if identities[service] || strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {
@@ -324,6 +324,10 @@ func operationEffect(service, operation string, args []word) Effect {
 	}
 	return effect
 }
+
+// canChange are reads, by AWS's authorization data, that a parameter or the first call makes a change: a query with UNLOAD writes to
+// a bucket, the token of a new user creates an identity, and --wake-up sends a key to the instance.
+var canChange = set("timestream-query query", "cognito-identity get-open-id-token-for-developer-identity", "ec2 get-console-screenshot")
 
 // secretsOf states whether the answer of an operation has secrets.
 func secretsOf(service, operation string) Effect {

@@ -118,9 +118,7 @@ func (c simple) ownEffect() Effect {
 		return effect
 	case isInterpreter(program):
 		effect |= NotAWS | RunsCode
-		if slices.ContainsFunc(args, func(w word) bool {
-			return endingWords[program][w.text] || program == "crontab" && removesTable.MatchString(w.text)
-		}) {
+		if ends := endingWords[program]; ends != nil && slices.ContainsFunc(args, func(w word) bool { return ends.MatchString(w.text) }) {
 			effect |= Deletes
 		}
 		if program == "find" {
@@ -245,14 +243,12 @@ var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish"
 	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "nsenter",
 	"chroot", "unshare", "m4", "dc", "bc", "tar")
 
-// endingWords are arguments with which an interpreter deletes or stops something, whichever code it executes.
-var endingWords = map[string]map[string]bool{
-	"at": set("-r", "-d"), "find": set("-delete"), "tar": set("--remove-files", "--delete"),
-	"tmux": set("kill-server", "kill-session", "kill-window", "kill-pane"), "screen": set("quit", "kill"),
+// endingWords match arguments with which an interpreter deletes or stops something, whichever code it executes. Some accept the
+// beginnings of names, and groups of options: crontab -ru USER.
+var endingWords = map[string]*regexp.Regexp{
+	"crontab": regexp.MustCompile(`^-[a-tv-z]*r`), "at": regexp.MustCompile(`^-[rd]$`), "find": regexp.MustCompile(`^-delete$`),
+	"tar": regexp.MustCompile(`^--(?:remove|del)`), "tmux": regexp.MustCompile(`^kill-`), "screen": regexp.MustCompile(`^(?:quit|kill)$`),
 }
-
-// removesTable matches a group of options of crontab with -r. The value of -u can follow in the same word.
-var removesTable = regexp.MustCompile(`^-[a-tv-z]*r`)
 
 // executing are options of find that execute the words after them, up to ; or {} +.
 var executing = set("-exec", "-execdir", "-ok", "-okdir")

@@ -22,7 +22,7 @@ var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down"
 	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
 
 // deletingOptions delete something, in programs whose first words alone do not.
-var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--hard$|-D$)`)
+var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$)`)
 
 // runningOptions execute a program that their value names.
 var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|receive-pack|exec|exec-path|ext-diff|plugin|kubeconfig|config-env)(?:=|$)`)
@@ -230,6 +230,9 @@ func (o *other) effect(args []word) Effect {
 		}
 	}
 	command := strings.Join(words, " ")
+	if printsCredential.MatchString(command) || slices.ContainsFunc(args, func(arg word) bool { return secretsOption.MatchString(arg.text) }) {
+		effect |= ShowsSecrets
+	}
 	if copiesFile.MatchString(command) { // its direction is not known
 		effect |= ReadsFile | WritesFile
 	}
@@ -316,6 +319,12 @@ func isDryRun(args []word) bool {
 var (
 	valueOfClean = regexp.MustCompile(`^(?:-[a-df-zA-Z]*e|--e[^=]*)$`) // a pattern follows
 	dryRun       = regexp.MustCompile(`^(?:--dry-run|-[a-df-zA-Z]*n[a-zA-Z]*)$`)
+)
+
+// printsCredential matches commands of gh and git that print a token or a password, and secretsOption options of gh and Pulumi.
+var (
+	printsCredential = regexp.MustCompile(`^(?:auth token|credential fill)(?: |$)`)
+	secretsOption    = regexp.MustCompile(`^--show-(?:secrets|token)(?:=|$)`)
 )
 
 // copiesFile matches commands that copy a file from a container to this machine or back.
