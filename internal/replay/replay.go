@@ -201,7 +201,7 @@ func Run(ctx context.Context, rec *investigation.Record, o Options) (replayed *i
 	}
 	if o.Model == nil {
 		if len(rec.Rounds) == 0 {
-			return nil, nil, errors.New("the record has no rounds: no model was asked")
+			return nil, nil, errors.New("the record has no answer of a model")
 		}
 		settings.Model, settings.Models, settings.Region = ModelOf(rec), modelsOf(rec), rec.Alarm.Region
 		settings.Sleep = func(context.Context, time.Duration) error { return nil }

@@ -232,5 +232,5 @@ func TestRun_RecordWithoutRoundsNeedsAModel(t *testing.T) {
 	rec := sample(t)
 	rec.Rounds = nil
 	_, _, err := replay.Run(t.Context(), rec, options(t))
-	assert.ErrorContains(t, err, "no model was asked")
+	assert.ErrorContains(t, err, "no answer of a model")
 }
