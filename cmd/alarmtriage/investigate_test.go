@@ -13,12 +13,12 @@ func TestInvestigate_WritesTheReportAndShowsTheVerdict(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, concluding())
 
-	ran := b.run("investigate", alarmName)
+	ran := b.run("investigate", alarmName, "--max-cost", "1.999")
 
 	require.Equal(t, 0, ran.code, ran.stderr)
 	for _, want := range []string{
 		"Alarm: " + alarmName + ", ALARM since ", "Credentials: arn:aws:sts::" + "123456789012", "Code: runs on this machine, in the sandbox",
-		"It only reads.", "Collecting evidence\n", "Round 1: asking the model\n", "Round 1: read the latest error lines of the order service\n",
+		"at most about $1.999\n", "It only reads. Writes, and reads of secrets", "Collecting evidence\n", "Round 1: asking the model\n", "Round 1: read the latest error lines of the order service\n",
 		"Round 1 ended: ", " AWS calls · ", " tokens · $", "Used: 2 rounds · ", "Report: alarmtriage-reports/",
 	} {
 		assert.Contains(t, ran.stderr, want)

@@ -249,6 +249,7 @@ func TestToolFunction_RunsTheCode(t *testing.T) {
 
 	require.Equal(t, 0, ran.code, ran.stderr)
 	assert.Contains(t, ran.stderr, "Code: runs in the deployed tool function triage-tool, with the credentials of its role (Python 3.")
+	assert.Contains(t, ran.stderr, "It only reads. The settings and the role of the tool function decide what it may read.")
 	assert.Contains(t, b.file("report.txt"), "7 error lines")
 
 	wrong := b.run("investigate", alarmName, "--tool-function", "no-such-tool")

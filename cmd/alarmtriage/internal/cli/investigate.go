@@ -60,8 +60,9 @@ func newInvestigate(app *App) *cobra.Command {
 		Short: "Investigate an alarm and write a report",
 		Long: "Investigate an alarm, given by its name or ARN, as a deployed AlarmTriage would, and write the report to a folder.\n\n" +
 			"The command uses your AWS credentials to read, and asks a model on Amazon Bedrock, which costs money. It writes nothing\n" +
-			"to AWS: the model's code runs in a sandbox, and each of its requests is checked before it is signed. Writes, secrets, and\n" +
-			"personal data are refused, whatever your credentials allow.",
+			"to AWS: the model's code runs in a sandbox, and each of its requests is checked before it is signed. Writes, and\n" +
+			"reads of secrets, stored data, and code, are refused, whatever your credentials allow. With --tool-function, the settings and\n" +
+			"the role of that function apply instead.",
 		Example: "  alarmtriage investigate order-service-errors --open\n" +
 			"  alarmtriage investigate order-service-errors --at 2026-11-25T03:12:00Z\n" +
 			"  alarmtriage investigate order-service-errors --at 6h --model us.anthropic.claude-sonnet-5-5 --max-cost 1\n" +
@@ -216,7 +217,11 @@ func (s *session) introduce() {
 		limit = "at most about " + exactDollars(s.flags.maxCost)
 	}
 	s.screen.line("Model: %s, %s", strings.Join(s.models(), ", then "), limit)
-	s.screen.line("It only reads. Writes, secrets, and personal data are refused, whatever these credentials allow. Nothing is written to AWS.")
+	rule := "Writes, and reads of secrets, stored data, and code, are refused, whatever these credentials allow."
+	if s.flags.function != "" {
+		rule = "The settings and the role of the tool function decide what it may read."
+	}
+	s.screen.line("It only reads. %s Nothing is written to AWS.", rule)
 }
 
 // exactDollars formats a limit, which may be less than a cent.

@@ -27,7 +27,10 @@ var pageTemplate = template.Must(template.New("statistics").Funcs(template.FuncM
 
 // Dollars formats an amount for people.
 func Dollars(amount float64) string {
-	if amount > 0 && amount < 0.01 {
+	switch {
+	case amount > 0 && amount < 0.0001:
+		return "<$0.0001"
+	case amount > 0 && amount < 0.01:
 		return fmt.Sprintf("$%.4f", amount)
 	}
 	return fmt.Sprintf("$%.2f", amount)
