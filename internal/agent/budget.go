@@ -45,7 +45,8 @@ func (r *run) budgets() []budget {
 // dollars returns an amount with cents, or with more digits if it is less than a cent.
 func dollars(usd float64) string {
 	if usd < 0.01 {
-		return strconv.FormatFloat(usd, 'g', 2, 64)
+		rounded, _ := strconv.ParseFloat(strconv.FormatFloat(usd, 'g', 2, 64), 64) // without an exponent
+		return strconv.FormatFloat(rounded, 'f', -1, 64)
 	}
 	return strconv.FormatFloat(usd, 'f', 2, 64)
 }

@@ -148,12 +148,12 @@ func TestBudget_OneUnforeseenInputIsTheMostThatExceedsIt(t *testing.T) {
 func TestBudget_WithoutRoomForOneRequestNoModelIsAsked(t *testing.T) {
 	m, rec := &expensive{stop: func(int) types.StopReason { return types.StopReasonToolUse }}, record("{}")
 	require.NoError(t, agent.Run(t.Context(), agent.Options{
-		Model: m, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 40, MaxCostUSD: 0.001,
+		Model: m, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 40, MaxCostUSD: 0.00001,
 		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
 	}, rec, nil))
 	assert.Zero(t, m.requests)
 	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
-	assert.Contains(t, rec.OutcomeWhy, "No model was asked: the budget of $0.001 does not allow one request")
+	assert.Contains(t, rec.OutcomeWhy, "No model was asked: the budget of $0.00001 does not allow one request")
 }
 
 func TestBudget_WithoutRoomForTheNextModelTheFirstOneWasAsked(t *testing.T) {
