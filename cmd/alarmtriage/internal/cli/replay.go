@@ -37,7 +37,7 @@ func newReplay(app *App) *cobra.Command {
 	var flags replayFlags
 	c := &cobra.Command{
 		Use:   "replay REPORT",
-		Short: "Run a recorded investigation again without AWS",
+		Short: "Run a recorded investigation again",
 		Long: "Run a recorded investigation again, and show what differs. Tool calls are answered from the record: the same code gets the\n" +
 			"recorded answer, and other code gets an error that says so. " + reportHelp + "\n\n" +
 			"Without --model, the recorded answers of the model are played, so the replay shows what this version of the command makes of\n" +
