@@ -92,7 +92,7 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"an alarm that is OK":           {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
 		"an older transition":           {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
 		"nowhere to run": {[]string{"investigate", alarmName}, model.Script{}, []string{"PATH=/nonexistent", "ALARMTRIAGE_PYTHON=python3"}, 6,
-			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "pip install boto3", "install Docker, Finch, or Podman", "--tool-function"}},
+			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "`python3 -m pip install boto3`", "another one with --python", "install Docker, Finch, or Podman", "--tool-function"}},
 		"no container engine": {[]string{"investigate", alarmName, "--container"}, model.Script{}, []string{"PATH=/nonexistent"}, 6, []string{"install Docker, Finch, or Podman", "--tool-function"}},
 		"no conclusion":       {[]string{"investigate", alarmName}, model.Script{Steps: []model.Step{denied}, Loop: new(int)}, nil, 3, []string{"the model came to no conclusion"}},
 		"a request that the model refuses": {[]string{"investigate", alarmName}, model.Script{Steps: []model.Step{{Error: &model.Error{Type: "ValidationException", Message: "odd"}}}, Loop: new(int)},

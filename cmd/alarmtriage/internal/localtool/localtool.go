@@ -9,6 +9,7 @@
 package localtool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Tool, error) {
 	if tool != nil || err != nil {
 		return tool, err
 	}
-	return nil, &NoPlaceError{Reasons: append(reasons, reason), Remedy: remedy(o.Container)}
+	return nil, &NoPlaceError{Reasons: append(reasons, reason), Remedy: remedy(o)}
 }
 
 // openDeployed checks that the tool function answers, before a model is asked.
@@ -122,9 +123,14 @@ func openDeployed(ctx context.Context, o Options) (*Tool, error) {
 }
 
 // remedy returns what to install, or to use instead.
-func remedy(container bool) string {
+func remedy(o Options) string {
 	const others = "install Docker, Finch, or Podman, or name a deployed tool with --tool-function"
-	if runtime.GOOS == "linux" && !container {
+	chosen := cmp.Or(o.Python, o.Getenv(EnvPython))
+	switch {
+	case runtime.GOOS != "linux" || o.Container:
+	case chosen != "":
+		return "install boto3 in the folders of that Python (`" + chosen + " -m pip install boto3`), choose another one with --python or " + EnvPython + ", or " + others
+	default:
 		return "install boto3 for python3 (`python3 -m pip install boto3`, or the package python3-boto3), or " + others
 	}
 	return others
