@@ -97,6 +97,23 @@ func object(v any) members {
 	return o
 }
 
+// isEmpty reports whether a value says nothing: it is missing, false, or has no content.
+func isEmpty(v any) bool {
+	switch v := unwrapped(v).(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return strings.TrimSpace(v) == ""
+	case []any:
+		return !slices.ContainsFunc(v, func(element any) bool { return !isEmpty(element) })
+	case map[string]any:
+		return isEmpty(slices.Collect(maps.Values(v)))
+	}
+	return false
+}
+
 // list returns the elements of a list, which may be encoded as JSON text. A single value is a list of one.
 func list(v any) []any {
 	switch v := unwrapped(v).(type) {

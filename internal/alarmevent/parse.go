@@ -242,7 +242,7 @@ func parseState(e, body members, via delivery) (Alarm, error) {
 		}
 	}
 	a.Metrics = r.metrics(configuration.get("metrics"))
-	if mute := body.get("muteDetail"); mute != nil {
+	if mute := body.get("muteDetail"); !isEmpty(mute) {
 		if a.MutedBy = object(mute).text("mutedByArn"); a.MutedBy == "" {
 			a.MutedBy = "a mute rule"
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,16 @@ func TestParse_ReportsStateMuteAndSuppression(t *testing.T) {
 	assert.Equal(t, alarmevent.StateOK, parseOne(t, "action-ok").State)
 	assert.Equal(t, alarmevent.StateInsufficientData, parseOne(t, "eventbridge-insufficient-data").State)
 	assert.Equal(t, "arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:nightly", parseOne(t, "eventbridge-muted").MutedBy)
+	muted := string(fixture(t, "eventbridge-muted"))
+	for detail, want := range map[string]string{ // an alarm is only silent if the event says so
+		`{}`: "", `null`: "", `""`: "", `"{}"`: "", `[]`: "", `false`: "", `{"mutedByArn": null}`: "", `{"mutedByArn": ""}`: "", `[{}]`: "",
+		`{"until": "2026-08-05"}`: "a mute rule", `true`: "a mute rule", `"nightly"`: "a mute rule", `["nightly"]`: "a mute rule", `{"mutedByArn": "x"}`: "x",
+	} {
+		event := regexp.MustCompile(`(?s)"muteDetail": \{.*?\}`).ReplaceAllLiteralString(muted, `"muteDetail": `+detail)
+		alarms, err := alarmevent.Parse([]byte(event))
+		require.NoError(t, err, event)
+		assert.Equal(t, want, alarms[0].MutedBy, detail)
+	}
 	suppressed := parseOne(t, "eventbridge-suppressed")
 	assert.Equal(t, "Alarm", suppressed.SuppressedBy)
 	assert.Contains(t, suppressed.SuppressedWhy, "deployment-running")

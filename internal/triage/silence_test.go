@@ -694,7 +694,9 @@ func TestRecovery_OfASilencedAlarmIsNotNotified(t *testing.T) {
 		silence      func(event string) string
 	}{
 		{"muted", "muted by arn:", func(event string) string { return with(t, event, "detail", mute) }},
-		{"muted, without a rule", "muted by a mute rule", func(event string) string { return with(t, event, "detail", fields{"muteDetail": fields{}}) }},
+		{"muted, without a rule", "muted by a mute rule", func(event string) string {
+			return with(t, event, "detail", fields{"muteDetail": fields{"until": "2026-08-05"}})
+		}},
 		{"suppressed", "suppressed (ExtensionPeriod)", func(event string) string { return with(t, event, "detail.state", suppressed) }},
 		{"muted, in a message", "muted by arn:", func(event string) string { return published(json.RawMessage(with(t, event, "detail", mute))) }},
 	} {
@@ -722,7 +724,7 @@ func TestRecovery_OfASilencedAlarmIsNotNotified(t *testing.T) {
 
 func TestSkip_NamesTheStateIfRecoveriesAreNotNotified(t *testing.T) {
 	b := newHarnessAtTransition(t)
-	b.mustBeSkipped(t, "1", with(t, stateChange("orders", "OK", 0, ""), "detail", fields{"muteDetail": fields{}}), "state is OK, not ALARM")
+	b.mustBeSkipped(t, "1", with(t, stateChange("orders", "OK", 0, ""), "detail", fields{"muteDetail": fields{"mutedByArn": "x"}}), "state is OK, not ALARM")
 	b.Config.NotifyRecovery = true
 	b.mustBeSkipped(t, "2", stateChange("orders", "INSUFFICIENT_DATA", 0, ""), "state is INSUFFICIENT_DATA, not ALARM")
 	b.mustBeSkipped(t, "3", stateChange("alarmtriage-self-x", "OK", 0, ""), "monitors AlarmTriage itself")
