@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -24,13 +26,14 @@ type Switch struct {
 }
 
 // ReadSwitch returns the state of the kill switch. An item with a setting that is not known turns off everything. An item
-// whose time to live has passed is ignored, because DynamoDB may delete it days later.
+// whose time to live has passed is ignored, because DynamoDB may delete it days later, or never if that was years ago.
 func (t *Table) ReadSwitch(ctx context.Context) (Switch, error) {
 	i, err := t.read(ctx, config.SwitchKey)
 	if err != nil || len(i) == 0 {
 		return Switch{}, err
 	}
-	if expires := i.whole(config.TableTTL); expires > 0 && !t.now().Before(time.Unix(expires, 0)) {
+	_, ends := i[config.TableTTL].(*types.AttributeValueMemberN)
+	if ends && !t.now().Before(time.Unix(i.whole(config.TableTTL), 0)) {
 		return Switch{}, nil
 	}
 	off := OffAll

@@ -247,13 +247,15 @@ func TestKillSwitch_Settings(t *testing.T) {
 			assert.Contains(t, b.notifications()[0], "NOTE: "+c.why+" The reason that was given: CloudTrail is throttled. ROOT CAUSE.\n")
 			assert.Equal(t, 1, b.reports())
 
-			_, err := b.DB.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{ // it ends by itself
-				TableName: aws.String("investigations"), Key: map[string]dynamodbtypes.AttributeValue{"pk": &dynamodbtypes.AttributeValueMemberS{Value: "off-switch"}},
-				UpdateExpression:          aws.String("SET expires_at = :past"),
-				ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":past": &dynamodbtypes.AttributeValueMemberN{Value: fmt.Sprint(b.clock.now().Unix() - 1)}},
-			})
-			require.NoError(t, err)
-			assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, "another", action("another", 1)).Outcome)
+			for i, past := range []int64{b.clock.now().Unix() - 1, 1, 0, -1} { // it ends by itself
+				_, err := b.DB.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+					TableName: aws.String("investigations"), Key: map[string]dynamodbtypes.AttributeValue{"pk": &dynamodbtypes.AttributeValueMemberS{Value: "off-switch"}},
+					UpdateExpression:          aws.String("SET expires_at = :past"),
+					ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":past": &dynamodbtypes.AttributeValueMemberN{Value: fmt.Sprint(past)}},
+				})
+				require.NoError(t, err)
+				assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, fmt.Sprint("another", i), action(fmt.Sprint("another", i), 1)).Outcome, past)
+			}
 		})
 	}
 }
