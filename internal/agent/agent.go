@@ -69,7 +69,7 @@ func (o Options) Investigate(
 // Limits of one investigation.
 const (
 	maxStrikes          = 3 // consecutive answers without progress, after which the model is asked to conclude
-	maxConcludingRounds = 3 // requests for a conclusion, after which the investigation ends without one
+	maxConcludingRounds = 3 // requests of one model for a conclusion, after which the investigation ends without one
 )
 
 // run is the part of an investigation that this invocation runs.
@@ -97,7 +97,7 @@ type state struct {
 	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput was doubled for this model
 	Calls            int                        `json:"calls"`                // executions of Python, without the evidence
 	Concluding       string                     `json:"concluding,omitempty"` // why the model has to conclude, if it has to
-	ConcludingRounds int                        `json:"asked,omitempty"`      // requests for a conclusion
+	ConcludingRounds int                        `json:"asked,omitempty"`      // requests of this model for a conclusion
 	Strikes          int                        `json:"strikes,omitempty"`    // consecutive answers without progress
 	AskedToCheck     bool                       `json:"sent_back,omitempty"`  // the model answered before it ran code
 	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
@@ -402,7 +402,7 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	isWithheld := isFiltered || reason == types.StopReasonGuardrailIntervened
 	if !isWithheld || r.state.Strikes == 1 {
 		round.Note = "the answer had no usable content (" + round.StopReason + ")"
-		if r.state.Strikes >= maxStrikes && r.state.Concluding == "" && r.nextModel(investigation.CauseUnavailable, r.explainEmpty(reason)) {
+		if r.state.Strikes >= maxStrikes && r.nextModel(investigation.CauseUnavailable, r.explainEmpty(reason)) {
 			r.state.Strikes = 0
 			return false
 		}

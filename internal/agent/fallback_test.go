@@ -119,6 +119,44 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 	}
 }
 
+// Each model is asked three times to conclude.
+func TestFallback_EmptyAnswersInsteadOfAConclusion(t *testing.T) {
+	empty, cut := model.Step{StopReason: "end_turn"}, model.Step{Text: "The disk", StopReason: "max_tokens"}
+	withheld := model.Step{StopReason: "content_filtered", Text: "Blocked."}
+	look, found := look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")
+	for _, tt := range []struct {
+		name    string
+		rounds  int
+		steps   []model.Step
+		want    []string
+		outcome investigation.Outcome
+	}{
+		{"the next model concludes", 2, []model.Step{look, empty, empty, empty, found},
+			[]string{sonnet, sonnet, sonnet, sonnet, novaLite}, investigation.OutcomeConcluded},
+		{"the next model needs three requests", 2, []model.Step{look, empty, empty, empty, empty, empty, found},
+			[]string{sonnet, sonnet, sonnet, sonnet, novaLite, novaLite, novaLite}, investigation.OutcomeConcluded},
+		{"the next model's answers are empty, too", 2, []model.Step{look, empty, empty, empty, empty, empty, empty},
+			[]string{sonnet, sonnet, sonnet, sonnet, novaLite, novaLite, novaLite}, investigation.OutcomeFallback},
+		{"withheld, after two empty ones", 2, []model.Step{look, empty, empty, withheld, empty, found},
+			[]string{sonnet, sonnet, sonnet, sonnet, novaLite, novaLite}, investigation.OutcomeConcluded},
+		{"after answers without progress", 100, []model.Step{look, cut, cut, cut, empty, found},
+			[]string{sonnet, sonnet, sonnet, sonnet, sonnet, novaLite}, investigation.OutcomeConcluded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rec := record("{}")
+			server, err := run(t, model.Script{Steps: tt.steps}, &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) {
+				twoModels(o)
+				o.MaxRounds = tt.rounds
+			})
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, askedModels(server))
+			assert.Equal(t, tt.outcome, rec.Outcome, rec.OutcomeWhy)
+			require.Len(t, rec.Fallbacks, 1)
+			assert.Equal(t, sonnet, rec.Fallbacks[0].Model)
+		})
+	}
+}
+
 // A guardrail applies to every model, so the next one is not asked. The reason names the model that was asked last.
 func TestFallback_WithheldAnswersEndWithTheLastModel(t *testing.T) {
 	for reason, last := range map[string]string{"guardrail_intervened": sonnet, "content_filtered": novaLite} {

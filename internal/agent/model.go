@@ -70,6 +70,7 @@ func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	failed := r.modelID()
 	r.rec.Fallbacks = append(r.rec.Fallbacks, investigation.Fallback{Model: failed, Cause: cause, Why: why})
 	r.state.Model++
+	r.state.ConcludingRounds = 0
 	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
 	r.resetForModel()
 	r.Log.Warn("asking another model", // without why, which can quote the model
