@@ -5,6 +5,7 @@ package awsapi
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -110,21 +111,21 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 // From returns clients with this configuration, such as that of a profile. See [New] for the other parameters.
 func From(cfg aws.Config, toolTimeout time.Duration, customS3Endpoint bool) Clients {
 	cfg.Retryer = newRetryer
-	quick := httpClient(cfg).WithTimeout(answerTimeout)
+	quick := client(cfg, answerTimeout)
 	return Clients{
 		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
-			o.HTTPClient = httpClient(cfg).WithTimeout(ModelReadTimeout)
+			o.HTTPClient = client(cfg, ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
 		CloudWatch:  NewCloudWatch(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
-			o.HTTPClient = httpClient(cfg).WithTimeout(toolTimeout + 10*time.Second)
+			o.HTTPClient = client(cfg, toolTimeout+10*time.Second)
 		}),
 		Models: NewFoundationModels(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
-			o.HTTPClient = httpClient(cfg).WithTimeout(4 * answerTimeout) // a stored conversation can have several megabytes
+			o.HTTPClient = client(cfg, 4*answerTimeout) // a stored conversation can have several megabytes
 			o.UsePathStyle = customS3Endpoint
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
@@ -136,7 +137,7 @@ func From(cfg aws.Config, toolTimeout time.Duration, customS3Endpoint bool) Clie
 func NewCloudWatch(cfg aws.Config) *cloudwatch.Client {
 	return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
 		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801)
-		o.HTTPClient = httpClient(cfg).WithTimeout(confirmTimeout)
+		o.HTTPClient = client(cfg, confirmTimeout)
 	})
 }
 
@@ -145,6 +146,23 @@ func newRetryer() aws.Retryer {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = maxBackoff
 	})
+}
+
+// client returns the client of the SDK's requests, each of which may take as long as timeout.
+func client(cfg aws.Config, timeout time.Duration) aws.HTTPClient {
+	return plainBodies{httpClient(cfg).WithTimeout(timeout)}
+}
+
+// plainBodies sends bodies without their WriteTo. The SDK closes a body when the answer begins, and WriteTo then returns io.EOF. If
+// the transport has not noticed the end of the body by then, it takes that for a failure and closes the connection, and the rest of
+// the answer is lost.
+type plainBodies struct{ aws.HTTPClient }
+
+func (c plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // httpClient returns a client that trusts the certificates of the configuration, such as those in AWS_CA_BUNDLE.

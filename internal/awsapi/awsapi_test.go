@@ -1,18 +1,25 @@
 package awsapi_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -91,4 +98,53 @@ func TestNew_TrustsTheBundle(t *testing.T) {
 		err := ask()
 		assert.Equal(t, before+1, received.Load(), "%s: %v", service, err)
 	}
+}
+
+// lateConn reports that it has written the end of a request when the client already reads the second part of the answer.
+type lateConn struct {
+	net.Conn
+	reads   atomic.Int32
+	answers chan struct{} // closed by the second read
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	if c.reads.Add(1) == 2 {
+		close(c.answers)
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *lateConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if bytes.HasSuffix(p, []byte("}")) { // the end of the request's JSON
+		<-c.answers
+	}
+	return n, err
+}
+
+// The SDK closes the body of a request when its answer begins.
+func TestFrom_AnAnswerMayBeginBeforeTheBodyIsClosed(t *testing.T) {
+	long := strings.Repeat("long ", 20_000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		assert.NoError(t, err)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"output": {"message": {"role": "assistant", "content": [{"text": %q}]}}, "stopReason": "end_turn"}`, long)
+	}))
+	defer server.Close()
+	clients := awsapi.From(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) {
+			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+				return &lateConn{Conn: conn, answers: make(chan struct{})}, err
+			}
+		}),
+	}, time.Second, true)
+	said := []types.ContentBlock{&types.ContentBlockMemberText{Value: long}}
+	out, err := clients.Bedrock.Converse(t.Context(), &bedrockruntime.ConverseInput{
+		ModelId: aws.String("name"), Messages: []types.Message{{Role: types.ConversationRoleUser, Content: said}},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, types.StopReasonEndTurn, out.StopReason)
 }
