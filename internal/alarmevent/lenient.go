@@ -97,13 +97,16 @@ func object(v any) members {
 	return o
 }
 
-// isEmpty reports whether a value says nothing: it is missing, false, or has no content.
+// isEmpty reports whether a value says nothing: it is missing, false, zero, or has no content.
 func isEmpty(v any) bool {
 	switch v := unwrapped(v).(type) {
 	case nil:
 		return true
 	case bool:
 		return !v
+	case json.Number:
+		n, err := v.Float64()
+		return err == nil && n == 0
 	case string:
 		return strings.TrimSpace(v) == ""
 	case []any:

@@ -232,8 +232,6 @@ func parseState(e, body members, via delivery) (Alarm, error) {
 		Reason:        state.text("reason"),
 		Time:          r.firstTime("state.timestamp", state.get("timestamp"), e.get("time")),
 		Rule:          configuration.text("alarmRule"),
-		SuppressedBy:  state.text("actionsSuppressedBy"),
-		SuppressedWhy: state.text("actionsSuppressedReason"),
 		ReasonData:    state.text("reasonData"),
 	}
 	for _, tags := range []any{e.get("alarmTags"), body.get("alarmTags"), configuration.get("alarmTags")} {
@@ -242,6 +240,9 @@ func parseState(e, body members, via delivery) (Alarm, error) {
 		}
 	}
 	a.Metrics = r.metrics(configuration.get("metrics"))
+	if !isEmpty(state.get("actionsSuppressedBy")) {
+		a.SuppressedBy, a.SuppressedWhy = state.text("actionsSuppressedBy"), state.text("actionsSuppressedReason")
+	}
 	if mute := body.get("muteDetail"); !isEmpty(mute) {
 		if a.MutedBy = object(mute).text("mutedByArn"); a.MutedBy == "" {
 			a.MutedBy = "a mute rule"

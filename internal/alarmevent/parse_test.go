@@ -126,7 +126,7 @@ func TestParse_ReportsStateMuteAndSuppression(t *testing.T) {
 	assert.Equal(t, "arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:nightly", parseOne(t, "eventbridge-muted").MutedBy)
 	muted := string(fixture(t, "eventbridge-muted"))
 	for detail, want := range map[string]string{ // an alarm is only silent if the event says so
-		`{}`: "", `null`: "", `""`: "", `"{}"`: "", `[]`: "", `false`: "", `{"mutedByArn": null}`: "", `{"mutedByArn": ""}`: "", `[{}]`: "",
+		`{}`: "", `null`: "", `""`: "", `"{}"`: "", `[]`: "", `false`: "", `{"mutedByArn": null}`: "", `{"mutedByArn": ""}`: "", `[{}]`: "", `0`: "",
 		`{"until": "2026-08-05"}`: "a mute rule", `true`: "a mute rule", `"nightly"`: "a mute rule", `["nightly"]`: "a mute rule", `{"mutedByArn": "x"}`: "x",
 	} {
 		event := regexp.MustCompile(`(?s)"muteDetail": \{.*?\}`).ReplaceAllLiteralString(muted, `"muteDetail": `+detail)
@@ -137,6 +137,15 @@ func TestParse_ReportsStateMuteAndSuppression(t *testing.T) {
 	suppressed := parseOne(t, "eventbridge-suppressed")
 	assert.Equal(t, "Alarm", suppressed.SuppressedBy)
 	assert.Contains(t, suppressed.SuppressedWhy, "deployment-running")
+	bySuppressor := string(fixture(t, "eventbridge-suppressed"))
+	for by, want := range map[string]string{
+		`null`: "", `""`: "", `" "`: "", `{}`: "", `[]`: "", `false`: "", `0`: "", `"WaitPeriod"`: "WaitPeriod", `true`: "true", `{"alarm": "x"}`: `{"alarm":"x"}`,
+	} {
+		event := strings.Replace(bySuppressor, `"actionsSuppressedBy": "Alarm"`, `"actionsSuppressedBy": `+by, 1)
+		alarms, err := alarmevent.Parse([]byte(event))
+		require.NoError(t, err, by)
+		assert.Equal(t, want, alarms[0].SuppressedBy, by)
+	}
 }
 
 func TestParse_AcceptsContributorWithoutPreviousState(t *testing.T) {
