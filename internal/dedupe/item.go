@@ -88,11 +88,15 @@ func (i item) text(name string) string {
 	return ""
 }
 
-// whole returns a whole number. People write the item of the kill switch, where a time may have fractions of a second.
+// whole returns a whole number. People write the item of the kill switch, where a time may have fractions of a second, or an exponent.
 func (i item) whole(name string) int64 {
 	v, ok := i[name].(*types.AttributeValueMemberN)
 	if !ok {
 		return 0
+	}
+	if strings.ContainsAny(v.Value, "eE") {
+		n, _ := strconv.ParseFloat(v.Value, 64)
+		return int64(max(-1e18, min(n, 1e18)))
 	}
 	number, _, _ := strings.Cut(v.Value, ".")
 	n, _ := strconv.ParseInt(number, 10, 64)

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Off is what the kill switch turns off.
@@ -18,6 +19,9 @@ const (
 	OffModel   Off = config.SwitchModel // no model is asked; the evidence is collected
 	OffAll     Off = config.SwitchAll   // no model is asked and no evidence is collected: reports have the event only
 )
+
+// maxReason bounds the reason, in characters. Each report shows it.
+const maxReason = 500
 
 // Switch is the state of the kill switch, which is an item of the table that people write and delete.
 type Switch struct {
@@ -40,5 +44,5 @@ func (t *Table) ReadSwitch(ctx context.Context) (Switch, error) {
 	if i.text(config.SwitchSetting) == string(OffModel) {
 		off = OffModel
 	}
-	return Switch{Off: off, Reason: i.text(attrOffReason)}, nil
+	return Switch{Off: off, Reason: truncate.Runes(i.text(attrOffReason), maxReason)}, nil
 }

@@ -260,14 +260,26 @@ func TestKillSwitch_Settings(t *testing.T) {
 	}
 }
 
-// A program may write its end with fractions of a second.
-func TestKillSwitch_EndsAtAFractionOfASecond(t *testing.T) {
+// A program may write its end with fractions of a second, or with an exponent.
+func TestKillSwitch_EndsAtAnyNumber(t *testing.T) {
+	for _, form := range []string{"%.0f", "%.2f", "%e", "%E"} {
+		b := withTable(newHarness(t))
+		runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", "model"))
+		end := fmt.Sprintf(form, float64(b.clock.now().Unix())+1000.25)
+		writeItem(t, &b.DB, "off-switch", "expires_at", &dynamodbtypes.AttributeValueMemberN{Value: end})
+		assert.Equal(t, investigation.OutcomeFallback, b.mustInvestigate(t, "before", action("a", 1)).Outcome, end)
+		b.clock.advance(time.Hour)
+		assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, "after", action("b", 1)).Outcome, end)
+	}
+}
+
+func TestKillSwitch_ReasonIsBounded(t *testing.T) {
 	b := withTable(newHarness(t))
 	runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", "model"))
-	writeItem(t, &b.DB, "off-switch", "expires_at", &dynamodbtypes.AttributeValueMemberN{Value: fmt.Sprintf("%d.25", b.clock.now().Unix()+60)})
-	assert.Equal(t, investigation.OutcomeFallback, b.mustInvestigate(t, "before", action("a", 1)).Outcome)
-	b.clock.advance(2 * time.Minute)
-	assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, "after", action("b", 1)).Outcome)
+	writeItem(t, &b.DB, "off-switch", "reason", &dynamodbtypes.AttributeValueMemberS{Value: strings.Repeat("Ärger ", 50_000)})
+	b.mustInvestigate(t, "request", action("a", 1))
+	assert.Contains(t, b.notifications()[0], "The reason that was given: Ärger Ärger")
+	assert.Less(t, len(b.notifications()[0]), 20_000)
 }
 
 func TestKillSwitch_StopsARetryBeforeItsModel(t *testing.T) {
