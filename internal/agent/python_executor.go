@@ -60,7 +60,7 @@ func (pythonExecution) execute(
 	calls := r.runPython(ctx, uses)
 	for i := range calls {
 		outcomes[i] = outcome{
-			text: shown(&calls[i]), failed: calls[i].Answer == nil || !calls[i].Answer.Success, progress: true,
+			text: shown(&calls[i]), failed: calls[i].Answer == nil || !calls[i].Answer.Success, progress: calls[i].Command != "",
 		}
 	}
 	r.rec.Usage.ToolCalls += len(calls)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
@@ -73,4 +74,34 @@ func TestRunTools_ReadOutputSeesCodeOfItsOwnAnswer(t *testing.T) {
 		&fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}
+
+// A call without code is no progress. A call that fails is: the model can correct its code.
+func TestRunTools_CallsWithoutCodeAreNoProgress(t *testing.T) {
+	python := func(input map[string]any) model.Step {
+		return model.Step{Tools: []model.ToolUse{{Name: "python_executor", Input: input}}}
+	}
+	for name, tt := range map[string]struct {
+		step model.Step
+		want int // requests for anything but a conclusion
+	}{
+		"no command":      {python(map[string]any{}), 3},
+		"an empty one":    {python(map[string]any{"command": " \n"}), 3},
+		"no text":         {python(map[string]any{"command": 5}), 3},
+		"code that fails": {python(map[string]any{"command": "1/0"}), 9},
+		"one with code": {model.Step{Tools: []model.ToolUse{
+			{Name: "python_executor", Input: map[string]any{}}, {Name: "python_executor", Input: map[string]any{"command": "print(1)"}},
+		}}, 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec, first := record("{}"), 0
+			server, err := run(t, model.Script{Steps: []model.Step{tt.step}, Loop: &first}, &fakeTool{output: "1"}, rec, nil,
+				func(o *agent.Options) { o.MaxRounds = 10 })
+			require.NoError(t, err)
+			assert.Len(t, server.Requests(), tt.want+3, "three requests for a conclusion")
+			if tt.want == 3 {
+				assert.Contains(t, rec.OutcomeWhy, "the model's answers no longer advance the investigation")
+			}
+		})
+	}
 }
