@@ -71,10 +71,27 @@ func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner st
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	recovery, of, err := recoveryOf(out, err, "record the recovery", isOwn)
-	if recovery != nil && of.firedAfter(at) { // read with the write, so that no repeat is recorded in between
+	switch {
+	case recovery != nil && of.firedAfter(at): // read with the write, so that no repeat is recorded in between
 		return nil, t.ForgetRecovery(ctx, alarm.ARN, owner)
+	case recovery == nil && err == nil && len(of) > 0 && of.text(attrRecoveryOf) == of.text(attrID):
+		return nil, t.recoveredLater(ctx, alarm.ARN, of.text(attrID), at)
 	}
 	return recovery, err
+}
+
+// recoveredLater records that the alarm was OK again also at a later time than that of the recovery that is recorded. The event with
+// which it fired in between may still wait in a queue, and must not be taken for the last one.
+func (t *Table) recoveredLater(ctx context.Context, arn, id string, at time.Time) error {
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("SET recovered_at = :at"),
+		ConditionExpression:       aws.String("recovery_of = :id AND investigation_id = :id AND recovered_at < :at"),
+		ExpressionAttributeValues: values{":at": millis(at), ":id": text(id)},
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {
+		return nil
+	}
+	return fmt.Errorf("record a later recovery in table %s: %w", t.name, err)
 }
 
 // FiredAgain records that an alarm of which a recovery was notified fires again within its window. It returns nil if there

@@ -548,6 +548,31 @@ func TestRecovery_IsNeverTheLastWordWhileTheAlarmFires(t *testing.T) {
 	assert.Equal(t, "recovered fires_again recovered fires_again recovered fires_again", b.followUps())
 }
 
+// Events that wait in a queue arrive in any order. The letters are the states, with the minutes of their transitions.
+func TestRecovery_LastWordIsTheLatestState(t *testing.T) {
+	for order, want := range map[string]string{
+		"A0 O3 O5 A4":             "recovered",
+		"A0 O3 O5 O5 A4":          "recovered",
+		"A0 O3 O5 A4 A6":          "recovered fires_again",
+		"A0 O3 O5 A6 A4":          "recovered fires_again",
+		"A0 O5 O3 A4":             "recovered",
+		"A0 O5 O3 A4 A6":          "recovered fires_again",
+		"A0 O3 A4 O5 A2":          "recovered fires_again recovered",
+		"A0 O1 A2 O3 O5 O7 A6 A4": "recovered fires_again recovered",
+	} {
+		t.Run(order, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Config.NotifyRecovery = true
+			for i, event := range strings.Fields(order) {
+				state := map[byte]string{'A': "ALARM", 'O': "OK"}[event[0]]
+				_, err := b.invoke(t, fmt.Sprint(i), stateChange("orders", state, time.Duration(event[1]-'0')*time.Minute, ""))
+				require.NoError(t, err)
+			}
+			assert.Equal(t, want, b.followUps())
+		})
+	}
+}
+
 func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotified(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.Config.NotifyRecovery = true
