@@ -7,6 +7,7 @@ AWS does not have, fails here as it would fail in an account.
 import pathlib
 import sys
 import types
+import unittest
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Union
 
@@ -112,9 +113,16 @@ def _check(value: Dict[str, Any], shape: Any, what: str) -> None:
             raise AssertionError(f"{what}: {'; '.join(wrong)}")
 
 
+def stage(aws: FakeAWS) -> None:
+    """Replaces boto3 until the tests of the running module have ended."""
+    real = sys.modules.get("boto3")
+    sys.modules["boto3"] = types.SimpleNamespace(client=aws.client)  # type: ignore[assignment]
+    unittest.addModuleCleanup(lambda: sys.modules.update(boto3=real) if real else sys.modules.pop("boto3", None))
+
+
 def context(aws: FakeAWS, **alarm: Any) -> Context:
     """Returns a context of an alarm that fired at FIRED and evaluates one period of one minute."""
-    sys.modules["boto3"] = types.SimpleNamespace(client=aws.client)  # type: ignore[assignment]
+    stage(aws)
     source = {"Metrics": [], "EvaluationPeriods": 1, "Period": 60}
     made = Context({"name": "a", "region": "eu-west-1", "partition": "aws", "account": ACCOUNT, "own_account": ACCOUNT,
                     "time": FIRED.timestamp(), "fallback": source, **alarm}, FIRED + timedelta(minutes=5), 20)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import signal
-import sys
 import threading
 import unittest
 from datetime import datetime, timedelta, timezone
@@ -18,10 +17,6 @@ from alarmtriage_evidence.services import api_gateway, lambda_functions, load_ba
 from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, error, look, metric
 
 OTHER = "222222222222"
-
-
-def tearDownModule() -> None:
-    sys.modules.pop("boto3", None)  # the staged one
 
 
 def collected(answers: Dict[str, Any], **alarm: Any) -> Tuple[Dict[str, Any], str, FakeAWS]:

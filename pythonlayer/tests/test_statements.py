@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import sys
-import types
 import unittest
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping
@@ -12,7 +10,7 @@ from unittest import mock
 
 from alarmtriage_evidence import collect, series
 
-from .fake_aws import ACCOUNT, FIRED, FakeAWS, context
+from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, stage
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 RECENT = NOW - timedelta(minutes=3)  # time of the transition for the whole collection, which reads the clock
@@ -32,7 +30,7 @@ def collected(alarm: Dict[str, Any], answers: Dict[str, Any], kind: str = "metri
     """Returns the evidence of an alarm in eu-west-1."""
     aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": [alarm]}, "cloudwatch.describe_alarm_history": {}, "cloudtrail.lookup_events": {},
                    "cloudwatch.get_metric_data": {"MetricDataResults": []}, **answers})
-    sys.modules["boto3"] = types.SimpleNamespace(client=aws.client)  # type: ignore[assignment]
+    stage(aws)
     with mock.patch("alarmtriage_tool.cloudwatch.describe_log_alarms", return_value={"LogAlarms": []}), contextlib.redirect_stdout(io.StringIO()):
         return collect({"name": "a", "arn": f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:a", "account": ACCOUNT, "own_account": ACCOUNT,
                         "region": "eu-west-1", "time": RECENT.timestamp(), "kind": kind})
