@@ -12,10 +12,10 @@ MAX_VARIABLES = 8  # variables that are shown
 
 # The names of secrets that internal/redact knows, and others.
 _SECRET = re.compile(
-    r"(?i)pass|secret|token|key|cred|auth|ps?wd|dsn|cookie|private|salt|pin$|cert|kennwort|senha|contrasena|wachtwoord|parola|haslo|heslo|losenord|hmac|bearer"
-    r"|conn(?:ection)?_?string|(?:pw|psw|psk|pat|jwt|sig|signature|sid|sess|session|otp|webhook(?:s?_?(?:ur[il]|endpoint))?|login|licen[cs]e|sasl?|code|assertion|pem|mnemonic|seed|phrase|clave|mdp)s?"
+    r"(?i)pass|secret|token|key|cred|auth|ps?wd|dsn|cookie|private|salt|pin$|cert|kennwort|senha|contrase[nñ]a|pepper|unseal|wachtwoord|parola|haslo|heslo|losenord|hmac|bearer"
+    r"|conn(?:ection)?_?str|(?:(?:^|(?<=_))sk|pw|psw|psk|pat|jwt|sig|signature|sid|sess|session|otp|webhook(?:s?_?(?:ur[il]|endpoint))?|login|licen[cs]e|sasl?|code|assertion|pem|mnemonic|seed|phrase|clave|mdp)s?"
     # What can follow the name. No part of it can match a text in two ways.
-    r"(?:[0-9_]*(?:value|string|text|plain|base|binary|hash|old|new|current|previous|prev|backup|primary|secondary|production|prod|staging|dev|test"
+    r"(?:[0-9_]*(?:value|string|text|plain|base|binary|hash|old|new|current|previous|prev|backup|primary|secondary|production|prod|live|staging|dev|test"
     r"|confirmation|confirm|repeat|encrypted|encoded|b64|data|content|default))*[0-9_]*$")
 _COMMANDS = ("command", "entryPoint")  # of a container
 _LOGIN = re.compile(r"://[^/@\s]*@|[?&;](?:pass|pwd|token|key|sig)", re.IGNORECASE)

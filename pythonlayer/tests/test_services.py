@@ -100,10 +100,11 @@ class Lambda(Looks):
     def test_no_value_of_a_variable_with_the_name_of_a_secret_is_shown(self) -> None:
         names = ("DB_PW", "DBPW2", "MYSQL_PSWD", "APP_PSW", "GITHUB_PAT", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS",
                  "ADMIN_LOGIN", "DB_PW_BACKUP", "dbPwOld", "DB_PW_BASE64", "db_pw2_text_old", "SessionData1", "ALERTS_WEBHOOK_URL", "webhookUrl2", "WEBHOOK_URIS_OLD",
-                 "WEBHOOKS_URL", "SLACK_WEBHOOK_ENDPOINT", "WALLET_MNEMONIC", "OTP_SEED", "SEED_PHRASE", "CLAVE", "DB_MDP")
+                 "WEBHOOKS_URL", "SLACK_WEBHOOK_ENDPOINT", "WALLET_MNEMONIC", "OTP_SEED", "SEED_PHRASE", "CLAVE", "DB_MDP",
+                 "STRIPE_SK", "STRIPE_SK_LIVE", "SK", "SQLCONNSTR_DB", "CONN_STR", "CONTRASEÑA", "HASH_PEPPER", "VAULT_UNSEAL")
         for name in names:
             self.assertEqual([f"{name} (another value)"], changed_variables({name: "horse"}, {name: "swordfish"}))
-        for name in ("MAX_CONNECTIONS", "MAX_SPEED", "SEED_NODES"):
+        for name in ("MAX_CONNECTIONS", "MAX_SPEED", "SEED_NODES", "TASK", "MAX_DISK", "X_SKU"):
             self.assertEqual([f"{name} 2 (before: 1)"], changed_variables({name: "1"}, {name: "2"}))
 
     def test_the_options_of_a_changed_command_stay_before_their_values(self) -> None:
