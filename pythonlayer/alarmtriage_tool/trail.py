@@ -132,6 +132,8 @@ def _owners(source: str, text: str) -> Iterator[str]:
         yield from _TABLE_OR_STREAM.findall(text)
     elif source == "lambda.amazonaws.com":
         yield from _FUNCTION.findall(text)
+    elif source in ("autoscaling.amazonaws.com", "application-autoscaling.amazonaws.com") and text.startswith("function:"):
+        yield ":".join(text.split(":")[:2])  # without the alias
     elif source in ("rds.amazonaws.com", "elasticache.amazonaws.com"):
         yield text.lower()  # the case of their names does not matter
 

@@ -174,7 +174,8 @@ class Statements(unittest.TestCase):
             return f"arn:aws:{rest.replace(':', f':eu-west-1:{ACCOUNT}:', 1)}"
 
         url = f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/orders"
-        answers = {"sqs.get_queue_url": {"QueueUrl": url}, "rds.describe_db_instances": {"DBInstances": [{"DBClusterIdentifier": "shop"}]}, "ecs.describe_services": {"services": [{"serviceArn": arn("ecs:service/prod/web")}]}}
+        answers = {"sqs.get_queue_url": {"QueueUrl": url}, "rds.describe_db_instances": {"DBInstances": [{"DBClusterIdentifier": "shop"}]}, "ecs.describe_services": {"services": [{"serviceArn": arn("ecs:service/prod/web")}]},
+                   "elasticache.describe_cache_clusters": {"CacheClusters": [{"ReplicationGroupId": "sessions"}]}}
         for namespace, dimensions, source, parameters in (
             ("AWS/SQS", {"QueueName": "orders"}, "sqs", {"queueUrl": url}),
             ("AWS/SQS", {"QueueName": "orders"}, "lambda", {"eventSourceArn": arn("sqs:orders")}),
@@ -187,6 +188,9 @@ class Statements(unittest.TestCase):
             ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"tableName": arn("dynamodb:table/orders")}),
             ("AWS/DynamoDB", {"TableName": "orders"}, "autoscaling", {"resourceId": "table/orders", "maxCapacity": 5}),
             ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "autoscaling", {"resourceId": "service/prod/web", "maxCapacity": 5}),
+            ("AWS/Lambda", {"FunctionName": "orders"}, "autoscaling", {"resourceId": "function:orders:live", "maxCapacity": 5}),
+            ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "autoscaling", {"resourceId": "cluster:shop", "maxCapacity": 5}),
+            ("AWS/ElastiCache", {"CacheClusterId": "sessions-001"}, "autoscaling", {"resourceId": "replication-group/sessions", "maxCapacity": 5}),
             ("AWS/Kinesis", {"StreamName": "orders"}, "kinesis", {"streamARN": arn("kinesis:stream/orders")}),
             ("AWS/ECS", {"ClusterName": "prod", "ServiceName": "web"}, "ecs", {"cluster": "prod", "service": arn("ecs:service/prod/web")}),
             # A part of the resource, or its name in another form.
@@ -205,6 +209,8 @@ class Statements(unittest.TestCase):
             ("AWS/SNS", {"TopicName": "orders"}, "sns", {"subscriptionArn": arn("sns:orders-2:7d1f0c52")}),
             ("AWS/DynamoDB", {"TableName": "orders"}, "dynamodb", {"resourceArn": arn("dynamodb:table/orders-2/index/by-day")}),
             ("AWS/Lambda", {"FunctionName": "orders"}, "lambda", {"functionName": f"{ACCOUNT}:function:orders-2:orders"}),
+            *(("AWS/Lambda", {"FunctionName": name}, "autoscaling", {"resourceId": "function:orders-2:orders"}) for name in ("orders", "function")),
+            ("AWS/RDS", {"DBInstanceIdentifier": "orders"}, "autoscaling", {"resourceId": "cluster:shop-2"}),
         ):
             with self.subTest(parameters):
                 self.assertEqual([], self.own_changes(definition(namespace, "X", dimensions), event("Change", source, parameters), **answers))

@@ -53,5 +53,9 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, group)] if group else []
 
 
+def addresses(ctx: Context, name: str) -> List[str]:
+    return [f"replication-group/{group}" for _, group in names(ctx, name)]  # as auto scaling names it
+
+
 def _cluster(ctx: Context, name: str) -> Mapping[str, Any]:
     return ctx.once(("elasticache", name), lambda: ctx.client("elasticache").describe_cache_clusters(CacheClusterId=name)["CacheClusters"][0])

@@ -263,7 +263,7 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    return [ctx.arn("lambda", f"function:{name}")]
+    return [ctx.arn("lambda", f"function:{name}"), f"function:{name}"]  # the latter of its auto scaling
 
 
 LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors, versions, event_sources, deployments)

@@ -120,7 +120,8 @@ def names(ctx: Context, name: str) -> List[Any]:
 
 
 def addresses(ctx: Context, name: str) -> List[str]:
-    found = [ctx.arn("rds", f"cluster:{_cluster_name(ctx, name)}")] if _cluster_name(ctx, name) else []
+    cluster = f"cluster:{_cluster_name(ctx, name)}"  # as auto scaling names it
+    found = [ctx.arn("rds", cluster), cluster] if _cluster_name(ctx, name) else []
     return found if name.startswith("cluster ") else [*found, ctx.arn("rds", f"db:{name}")]
 
 
