@@ -177,6 +177,7 @@ func TestBilling_ReportsWhatLogsInsightsScanned(t *testing.T) {
 	end()
 	queries, stopped := session.Billed()
 	assert.Zero(t, stopped)
+	assert.Zero(t, session.QueriesNotStopped())
 	require.Len(t, queries, 1)
 	assert.Equal(t, toolcall.BilledQueries{Operation: "logs:StartQuery", Requests: 3, Units: 3 * 12_345_678, Unit: toolcall.UnitBytes,
 		CostUSD: queries[0].CostUSD}, queries[0])
@@ -338,7 +339,7 @@ func TestBilling_StopsQueriesWhoseStatisticsFailForLong(t *testing.T) {
 func TestBilling_AQueryThatCannotBeStoppedEndsTheQueriesOfACall(t *testing.T) {
 	m := newMeteredAWS(t)
 	m.failing, m.denied = "GetQueryResults", "StopQuery"
-	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	session, connect, end := limited(t, m, 0.25, time.Millisecond)
 	session.broker.logQueryUnseen = 50 * time.Millisecond
 	answer, _ := ask(t, connect(), startQuery(m), aQuery)
 	require.Empty(t, answer.Error)
@@ -346,6 +347,8 @@ func TestBilling_AQueryThatCannotBeStoppedEndsTheQueriesOfACall(t *testing.T) {
 	answer, _ = ask(t, connect(), startQuery(m), aQuery)
 	assert.Contains(t, answer.Error, notStopped)
 	assert.Equal(t, 1, m.count("StartQuery"))
+	end()
+	assert.Equal(t, 1, session.QueriesNotStopped())
 }
 
 func TestBilling_AQueryThatGoesOnAfterItsStopIsStoppedAgain(t *testing.T) {
@@ -445,7 +448,8 @@ func TestBilling_AnUnknownAnswerEndsTheQueriesOfACall(t *testing.T) {
 	aws := &sink{answer: func(*http.Request) *http.Response { return answerOf(http.StatusOK, "\xa1gqueryIdaq") }}
 	b, err := New(toAWS(aws))
 	require.NoError(t, err)
-	connect, _ := serve(t, b.NewSession(1))
+	session := b.NewSession(1)
+	connect, _ := serve(t, session)
 	connection := connect()
 	query := logQueryText("", "fields @message", "")
 	head := requestHead{Method: query.Method, URL: query.URL, Headers: append(query.Headers, authorization(DummyAccessKey, "logs"), [2]string{"Accept", "application/cbor"})}
@@ -454,6 +458,7 @@ func TestBilling_AnUnknownAnswerEndsTheQueriesOfACall(t *testing.T) {
 	assert.Empty(t, aws.seen[0].Header.Get("Accept"), "the broker reads JSON")
 	answer, _ = ask(t, connection, head, query.Body)
 	assert.Contains(t, answer.Error, withoutID)
+	assert.Equal(t, 1, session.QueriesNotStopped())
 }
 
 // failsToStart is an AWS that closes the connection without an answer, accepts none, or answers with a status.
@@ -492,6 +497,7 @@ func TestBilling_AMissingAnswerEndsTheQueriesOfACall(t *testing.T) {
 		assert.Equal(t, requests, aws.requests)
 		queries, _ := session.Billed()
 		assert.Equal(t, requests == 1, len(queries) == 1)
+		assert.Len(t, queries, session.QueriesNotStopped(), "a query that AWS may have started may still run")
 		if aws.status >= http.StatusInternalServerError {
 			assert.Contains(t, answer.Error, fmt.Sprintf("AWS answered with status %d to the start of an earlier query of this tool call, so", aws.status))
 		}

@@ -43,6 +43,7 @@ type logQueries struct {
 	running  map[string]*logQuery
 	largest  int64  // bytes that the largest query scanned
 	stopped  int    // queries that the broker stopped
+	unseen   int    // queries that AWS may have started, but whose IDs it did not return
 	blind    string // why nobody knows what a query scans, after which no other one is started
 	watching bool
 	done     chan struct{} // closed when the session ends
@@ -194,6 +195,7 @@ func (q *logQueries) lost(c *charge, why string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.setBlind(why)
+	q.unseen++
 	q.session.broker.log.Warn("Logs Insights query may run without being watched", "charged_bytes", c.units, "why", why, "error", err)
 }
 
@@ -208,6 +210,7 @@ func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answ
 	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
 	if !known {
 		q.setBlind(withoutID)
+		q.unseen++
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}

@@ -235,6 +235,14 @@ func (s *Session) Billed() (queries []toolcall.BilledQueries, stopped int) {
 	return s.bill.billed(), s.queries.stopped
 }
 
+// QueriesNotStopped returns how many Logs Insights queries may still run after the session has ended: AWS did not stop them, or
+// did not return their IDs.
+func (s *Session) QueriesNotStopped() int {
+	s.queries.mu.Lock()
+	defer s.queries.mu.Unlock()
+	return len(s.queries.running) + s.queries.unseen
+}
+
 // record adds a request to the audit trail.
 func (s *Session) record(call toolcall.AWSCall) {
 	s.mu.Lock()

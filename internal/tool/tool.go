@@ -169,6 +169,10 @@ func bill(answer *toolcall.Answer, session *broker.Session) {
 			"exceeded the call's share of MaxQueryCostUsd, still ran when the call ended, or did not report what they scanned. "+
 			"Wait for the results within the call that starts a query, and choose a shorter time range.", stopped))
 	}
+	if running := session.QueriesNotStopped(); running > 0 {
+		answer.Notes = append(answer.Notes, fmt.Sprintf("%d CloudWatch Logs Insights queries of this call may still run and cost more "+
+			"than billed_queries states, because AWS did not stop them or did not answer their start. AWS ends them after 60 minutes.", running))
+	}
 }
 
 // queryLimit returns what AWS may charge for the queries of a call, in US dollars.

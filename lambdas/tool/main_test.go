@@ -297,6 +297,19 @@ for service, operation, parameters in (
 	}
 }
 
+// A query that AWS does not stop at the end of a call can cost more than the answer states.
+func TestTool_NotesQueriesThatMayStillRun(t *testing.T) {
+	host, _ := hosted(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"queryId": "q-1", "success": false, "statistics": {"bytesScanned": 3e9}, "status": "Running"}`)
+	}, func(*lambdahost.Function) {})
+	answered, err := host.Invoke(t.Context(), "tool", []byte(command(`boto3.client("logs").start_query(logGroupName="g", queryString="fields @message", startTime=0, endTime=1)`)))
+	require.NoError(t, err)
+	answer := decoded(t, answered)
+	require.True(t, answer.Success, answer.Output)
+	require.Len(t, answer.Notes, 1)
+	assert.Contains(t, answer.Notes[0], "1 CloudWatch Logs Insights queries of this call may still run and cost more than billed_queries states")
+}
+
 // The answer has what the broker counted. Code can neither change nor hide it.
 func TestTool_LimitsAndReportsBilledQueries(t *testing.T) {
 	const code = `
