@@ -38,7 +38,7 @@ const (
 )
 
 // tariffs are the reads that AWS bills with more than $0.000015 a request or by their size, by operation or,
-// with *, by service. docs/broker.md has the same list with its sources.
+// with *, by service, as on the price pages of the services. docs/broker.md has the same list.
 var tariffs = map[string]tariff{
 	"logs:StartQuery":                                {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
 	"logs:StartLiveTail":                             {toolcall.UnitRequests, 0.01 * maxLiveTail, fixed(1)},        // by the minute

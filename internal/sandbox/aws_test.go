@@ -211,7 +211,7 @@ func TestCloudWatch_PromQLAndLogAlarmsPassTheBroker(t *testing.T) {
 			assert.Equal(t, "cloudwatch QueryMetrics eu-central-1 200", fmt.Sprint(answer.AWSCalls[0].Service, " ", answer.AWSCalls[0].Operation, " ", answer.AWSCalls[0].Region, " ", answer.AWSCalls[0].Status))
 			assert.Equal(t, "cloudwatch DescribeAlarms", answer.AWSCalls[1].Service+" "+answer.AWSCalls[1].Operation)
 
-			byHand := w.run(strings.Join([]string{ // as docs/broker.md shows it
+			byHand := w.run(strings.Join([]string{ // without the function
 				`request = botocore.awsrequest.AWSRequest("POST", boto3.client("cloudwatch").meta.endpoint_url + "/api/v1/query",`,
 				`    headers={"Content-Type": "application/x-www-form-urlencoded"}, data=urllib.parse.urlencode({"query": "avg(latency)"}))`,
 				`botocore.auth.SigV4Auth(boto3.Session().get_credentials(), "monitoring", "eu-west-1").add_auth(request)`,
