@@ -191,9 +191,14 @@ func (a *assumed) learn(body []byte, account string) int {
 	return found
 }
 
+// decodeMessage explains why IAM denied a request. Its access level is Write, but it returns no credentials.
+const decodeMessage = "sts:DecodeAuthorizationMessage"
+
 // assumes reports whether operations of STS return new credentials.
 func assumes(ops []*operation) bool {
-	return returnsCredentials(ops) && slices.ContainsFunc(ops, func(op *operation) bool { return op.level != levelRead && op.level != levelList })
+	return returnsCredentials(ops) && slices.ContainsFunc(ops, func(op *operation) bool {
+		return op.level != levelRead && op.level != levelList && op.action != decodeMessage
+	})
 }
 
 // returnsCredentials reports whether an answer can contain credentials that the code may use.

@@ -211,6 +211,18 @@ func TestAuthenticate_RolesOfTheCallSign(t *testing.T) {
 			assert.Equal(t, []any{http.StatusOK, "withheld", 0}, []any{calls[0].Status, calls[0].ErrorCode, refusals})
 		})
 	}
+	t.Run("an answer without credentials of an operation that returns none", func(t *testing.T) {
+		const decoded = "<DecodeAuthorizationMessageResponse/>"
+		aws := &sink{}
+		o := allowing(aws)
+		aws.answer = func(*http.Request) *http.Response { return answerOf(http.StatusOK, decoded) }
+		o.AllowedActions = []string{"sts:DecodeAuthorizationMessage"}
+		connection, _ := dialWith(t, o)
+		answer, body := ask(t, connection, requestHead{Method: "POST", URL: stsURL, Headers: [][2]string{authorization(DummyAccessKey, "sts"), {"Content-Type", typeForm}}},
+			"Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage=x")
+		assert.Empty(t, answer.Error)
+		assert.Equal(t, decoded, body)
+	})
 	t.Run("not from a failure", func(t *testing.T) {
 		aws := &sink{}
 		o := allowing(aws)
