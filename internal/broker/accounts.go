@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,9 +25,10 @@ import (
 // accounts are the accounts whose resources a request may name. An empty own account means that it is unknown;
 // then, nothing is judged.
 type accounts struct {
-	own     string
-	allowed []string
-	hint    string // what to do instead of naming a resource of another account
+	own      string
+	allowed  []string
+	hint     string                    // what to do instead of naming a resource of another account
+	isMember func(account string) bool // whether a client can name the account; may be nil
 }
 
 func (a accounts) permits(account string) bool {
@@ -126,8 +128,9 @@ func mayBeTarget(value string) bool {
 }
 
 func (a accounts) refusal(name, value, account string) string {
-	if a.hint != "" {
-		return fmt.Sprintf("%s %q belongs to the account %s, and the request is one of the account %s%s", name, bounded(value), bounded(account), a.own, a.hint)
+	if a.hint != "" || a.isMember != nil && a.isMember(account) {
+		return fmt.Sprintf("%s %q belongs to the account %s, and the request is one of the account %s%s", name, bounded(value), bounded(account), a.own,
+			cmp.Or(a.hint, clientHint))
 	}
 	return fmt.Sprintf("%s %q belongs to the account %s; this tool reads only the account %s, unless its settings allow the other one "+
 		"(ToolAllowedAccounts)", name, bounded(value), bounded(account), a.own)

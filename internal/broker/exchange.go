@@ -357,14 +357,17 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if reason != "" {
 		return refuse(refusalOf(operations, reason))
 	}
-	permitted := accounts{own: s.account, allowed: append([]string{signer.account}, s.broker.allowed...)}
-	if signer.isMember {
-		permitted = accounts{own: signer.account, allowed: s.broker.allowed, hint: clientHint}
-	}
-	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
+	if reason := s.assumesMember(operations, request, body); reason != "" {
 		return refuse(reason)
 	}
-	if reason := s.assumesMember(operations, request, body); reason != "" {
+	permitted := accounts{own: s.account, allowed: append([]string{signer.account}, s.broker.allowed...)}
+	switch {
+	case signer.isMember:
+		permitted = accounts{own: signer.account, allowed: s.broker.allowed, hint: clientHint}
+	case signer.account == s.account:
+		permitted.isMember = s.broker.members.Includes
+	}
+	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
 		return refuse(reason)
 	}
 	if assumes(operations) && s.assumed.full() {

@@ -401,9 +401,17 @@ func TestMembers_ResourcesOfAnotherAccountAreRefused(t *testing.T) {
 	assert.Empty(t, describe(DummyAccessKey, memberAccount), "an ARN of the alarm's account")
 	assert.Contains(t, describe(DummyAccessKey, ownAccount), "account=", "an ARN of the tool's account, by a client of the member")
 	assert.Empty(t, describe(AccountKey(ownAccount), ownAccount))
-	assert.Contains(t, describe(AccountKey(ownAccount), memberAccount), "belongs to the account "+memberAccount)
+	assert.Contains(t, describe(AccountKey(ownAccount), memberAccount), "account=", "an ARN of a member, by a client of the tool's account")
+	assert.Contains(t, describe(AccountKey(ownAccount), "999988887777"), "(ToolAllowedAccounts)", "no client can name an account that is no member")
 	assert.Contains(t, describe(DummyAccessKey, otherMember), "belongs to the account "+otherMember)
 	assert.Len(t, to.seen, 2)
+}
+
+// assumeRoleNamed sends AssumeRole for a role with a name.
+func assumeRoleNamed(t *testing.T, connection net.Conn, account, role string, credentials [2]string) (answerHead, string) {
+	t.Helper()
+	return ask(t, connection, requestHead{Method: "POST", URL: stsURL, Headers: [][2]string{credentials, {"Content-Type", typeForm}}},
+		"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A"+account+"%3Arole%2F"+role+"&RoleSessionName=s")
 }
 
 func TestMembers_TheCodeNeverReceivesCredentialsAndNeverAssumesTheirRole(t *testing.T) {
@@ -425,10 +433,13 @@ func TestMembers_TheCodeNeverReceivesCredentialsAndNeverAssumesTheirRole(t *test
 	assert.NotContains(t, body, memberKey(memberAccount))
 
 	sent := len(to.seen)
+	o.AllowedAccounts = nil
+	withoutAccounts, _ := dialWith(t, o)
 	for _, role := range []string{"alarmtriage-member", "ALARMTRIAGE-member", "alarmtriage-member%20"} {
+		answer, _ := assumeRoleNamed(t, withoutAccounts, otherMember, role, authorization(DummyAccessKey, "sts"))
+		assert.Contains(t, answer.Error, `name the account with boto3.client(…, account="…")`, role)
 		for _, key := range []string{DummyAccessKey, AccountKey(ownAccount)} {
-			answer, _ := ask(t, connection, requestHead{Method: "POST", URL: stsURL, Headers: [][2]string{authorization(key, "sts"), {"Content-Type", typeForm}}},
-				"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A"+otherMember+"%3Arole%2F"+role+"&RoleSessionName=s")
+			answer, _ := assumeRoleNamed(t, connection, otherMember, role, authorization(key, "sts"))
 			assert.Contains(t, answer.Error, "only the broker assumes the role of members", role)
 		}
 	}
