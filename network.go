@@ -194,6 +194,7 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	t.hasGateways, t.routeTables = true, routeTablesOf(p)
 	existing := t.endpointsOf(p.Vpc)
 	var reused, ungrouped, gateways []string
+	newGateways := map[string]constructs.IConstruct{} // by the service, as serviceKey returns it
 	var rules groupRules
 	admit := func(id string, e existingEndpoint) (known bool) {
 		if groups := e.resource.SecurityGroupIds(); groups == nil || unresolved(groups) || len(*groups) == 0 {
@@ -226,10 +227,10 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		return true
 	}
 	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name(), true) {
-		t.gatewayEndpoint(p, "S3Endpoint", s3)
+		newGateways[serviceKey(t, s3.Name())] = t.gatewayEndpoint(p, "S3Endpoint", s3)
 	}
 	if dynamoDB := awsec2.GatewayVpcEndpointAwsService_DYNAMODB(); !exists("DynamoDbEndpoint", dynamoDB.Name(), true) {
-		t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
+		newGateways[serviceKey(t, dynamoDB.Name())] = t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
 	}
 	endpoints, known := neededEndpoints(p), map[string]bool{}
 	for _, needed := range endpoints {
@@ -250,6 +251,11 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		created := awsec2.NewInterfaceVpcEndpoint(t, jsii.String(needed.id), &awsec2.InterfaceVpcEndpointProps{
 			Vpc: p.Vpc, Service: needed.service, Subnets: p.VpcSubnets, Open: jsii.Bool(false), PrivateDnsEnabled: jsii.Bool(true),
 		})
+		// AWS accepts private names of such a service only if the VPC has its gateway (AWS PrivateLink Guide, "Private DNS" of
+		// "Interface endpoints for Amazon S3").
+		if gateway := newGateways[serviceKey(t, needed.service.Name())]; gateway != nil {
+			created.Node().AddDependency(gateway)
+		}
 		for _, function := range []awslambda.Function{t.orchestrator, t.tool} {
 			created.Connections().AllowDefaultPortFrom(function, jsii.String("The alarm triage"))
 		}
@@ -759,10 +765,10 @@ func isPublic(block any) bool {
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 // gatewayEndpoint adds an endpoint to the route tables of the functions' subnets.
-func (t *AlarmTriage) gatewayEndpoint(p *AlarmTriageProps, id string, service awsec2.GatewayVpcEndpointAwsService) {
+func (t *AlarmTriage) gatewayEndpoint(p *AlarmTriageProps, id string, service awsec2.GatewayVpcEndpointAwsService) constructs.IConstruct {
 	props := &awsec2.GatewayVpcEndpointProps{Vpc: p.Vpc, Service: service}
 	if p.VpcSubnets != nil {
 		props.Subnets = &[]*awsec2.SubnetSelection{p.VpcSubnets}
 	}
-	awsec2.NewGatewayVpcEndpoint(t, jsii.String(id), props)
+	return awsec2.NewGatewayVpcEndpoint(t, jsii.String(id), props)
 }

@@ -22,7 +22,8 @@ func TestCreateVpcEndpoints_OnlyTheFunctionsHaveAccess(t *testing.T) {
 			SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}}})
 		p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
 		p.CreateVpcEndpoints = jsii.Bool(true)
-		p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SNS()}
+		p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SNS(),
+			awsec2.InterfaceVpcEndpointAwsService_S3()}
 	})
 	template := synth(stack)
 	var services []string
@@ -30,9 +31,12 @@ func TestCreateVpcEndpoints_OnlyTheFunctionsHaveAccess(t *testing.T) {
 		name := text((*resource)["Properties"].(map[string]any)["ServiceName"])
 		services = append(services, name[strings.LastIndex(name, ".")+1:])
 	}
-	assert.ElementsMatch(t, []string{"s3", "dynamodb", "bedrock-runtime", "lambda", "sns", "sts", "logs", "monitoring", "cloudtrail", "rds"}, services)
-	// Both functions can reach each of eight interface endpoints.
-	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroupIngress"), jsii.Number(2*8))
+	assert.ElementsMatch(t, []string{"s3", "dynamodb", "bedrock-runtime", "lambda", "sns", "sts", "logs", "monitoring", "cloudtrail", "rds", "s3"}, services)
+	// Both functions can reach each of nine interface endpoints.
+	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroupIngress"), jsii.Number(2*9))
+	// AWS accepts the private names of S3 only if the gateway exists.
+	template.HasResource(jsii.String("AWS::EC2::VPCEndpoint"), like("Properties", like("VpcEndpointType", "Interface", "PrivateDnsEnabled", true),
+		"DependsOn", assertions.Match_ArrayWith(&[]any{assertions.Match_StringLikeRegexp(jsii.String("S3Endpoint"))})))
 	template.AllResourcesProperties(jsii.String("AWS::EC2::SecurityGroupIngress"), like("FromPort", 443, "ToPort", 443, "SourceSecurityGroupId", assertions.Match_AnyValue()))
 }
 
