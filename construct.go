@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -550,7 +551,7 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	props.Timeout = p.ToolTimeout
 	props.MemorySize = p.ToolMemorySize
 	props.ReservedConcurrentExecutions = p.ToolReservedConcurrentExecutions
-	props.Environment = environment(env)
+	props.Environment = environment("tool", env)
 	return awslambda.NewFunction(t, jsii.String("Tool"), props)
 }
 
@@ -636,7 +637,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	for name, value := range unresolvedNumbers(p) {
 		env[name] = value
 	}
-	props.Environment = environment(env)
+	props.Environment = environment("orchestrator", env)
 	// A long investigation is handed over to another invocation. The orchestrator limits the number of
 	// hand-overs far below the 16 at which Lambda's recursive loop detection stops a function.
 	props.RetryAttempts = jsii.Number(2)
@@ -772,8 +773,32 @@ func namesJSON(names *map[string]*string) string {
 	return string(text)
 }
 
-func environment(env map[string]string) *map[string]*string {
+// maxEnvironment is the number of bytes that a function's environment has at most, as JSON ("Lambda quotas").
+const maxEnvironment = 4096
+
+// environment returns the environment of a function. It panics if the environment is certainly too long, because names are longer
+// than the budgets of the texts assume. Tokens count as nothing.
+func environment(function string, env map[string]string) *map[string]*string {
 	values := make(map[string]*string, len(env))
+	known := map[string]string{}
+	for name, value := range env {
+		known[name] = tokens.ReplaceAllString(value, "")
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(known); err != nil { // strings always marshal
+		panic(err)
+	}
+	if size := text.Len() - len("\n"); size > maxEnvironment {
+		names := slices.Collect(maps.Keys(known))
+		slices.SortFunc(names, func(a, b string) int { return cmp.Or(len(known[b])-len(known[a]), strings.Compare(a, b)) })
+		for i, name := range names {
+			names[i] = fmt.Sprintf("%s with %d", name, len(known[name]))
+		}
+		panic(fmt.Sprintf("alarmtriage: the environment of the %s has at least %d bytes as JSON, and Lambda accepts at most %d: shorten texts or names of "+
+			"props, whose longest variables are %s", function, size, maxEnvironment, strings.Join(names[:min(len(names), 5)], ", ")))
+	}
 	for name, value := range env {
 		values[name] = jsii.String(value)
 	}

@@ -16,14 +16,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-const (
-	maxEnvironment = 4096 // bytes as JSON ("Lambda quotas")
-
-	// longestName is the number of characters that the budgets grant the user's own names: of topics,
-	// buses, tables, and keys in S3. AWS allows more for some of them, but nothing would remain for texts
-	// if all were that long.
-	longestName = 64
-)
+// longestName is the number of characters that the budgets grant the user's own names: of topics,
+// buses, tables, and keys in S3. AWS allows more for some of them, but nothing would remain for texts
+// if all were that long.
+const longestName = 64
 
 // longestOrchestrator returns settings without texts, in which every other value has its longest form.
 func longestOrchestrator() config.Orchestrator {

@@ -114,6 +114,20 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		}, "RedactPatterns must be known at synth"},
 		{"instructions with too many bytes", func(p *alarmtriage.AlarmTriageProps) { p.Instructions = jsii.String(strings.Repeat("é", 1200)) },
 			"must have at most 2400 bytes together as JSON, because they share the function's environment, got 2402 (Instructions 2402)"},
+		{"names that leave no space for texts", func(p *alarmtriage.AlarmTriageProps) {
+			stack := p.NotificationTopic.Stack()
+			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Long"), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+strings.Repeat("t", 256)))
+			p.ChatCardTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Cards"), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+strings.Repeat("c", 256)))
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs")),
+				Prefix: jsii.String(strings.Repeat("r", 999) + "/")}
+			p.Instructions = jsii.String(strings.Repeat("i", 2000))
+			p.ConsoleUrl = jsii.String("https://" + strings.Repeat("c", 300) + ".example.com/{account}/{url}")
+		}, "bytes as JSON, and Lambda accepts at most 4096: shorten texts or names of props, whose longest variables are INSTRUCTIONS with 2000, RUNBOOKS_URI with 1010, "},
+		{"names that leave little space for texts", func(p *alarmtriage.AlarmTriageProps) {
+			stack := p.NotificationTopic.Stack()
+			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Long"), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+strings.Repeat("t", 256)))
+			p.Instructions = jsii.String(strings.Repeat("&", 395)) // the synth counts six bytes for each
+		}, ""},
 		{"patterns that nothing applies", func(p *alarmtriage.AlarmTriageProps) {
 			p.RedactSecrets, p.RedactPatterns = jsii.Bool(false), jsii.Strings("shop-[0-9]+")
 		}, "RedactPatterns can't be combined with RedactSecrets false, with which nothing is replaced: omit one of the two"},
