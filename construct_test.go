@@ -575,7 +575,7 @@ var goldenVariants = []struct {
 		p.NotifyRecovery = jsii.Bool(true)
 		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Runbooks"), jsii.String("runbooks")), Key: jsii.String("triage.txt")}
 		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"anthropic.claude-sonnet-4": {Input: jsii.Number(3.3), Output: jsii.Number(16.5)}}
-		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
+		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), &awssns.TopicProps{MasterKey: key})
 		p.Tracing = awslambda.Tracing_ACTIVE
 	}},
 	{"existing", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {

@@ -867,7 +867,10 @@ func TestKeys_RejectAnAliasThatIsImportedByName(t *testing.T) {
 		change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey)
 		want   []string // props
 	}{
-		{"topics", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) { p.TopicEncryptionKey = key }, []string{"TopicEncryptionKey"}},
+		{"topics", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Given"), jsii.String("arn:aws:sns:eu-west-1:111122223333:reports"))
+			p.TopicEncryptionKey = key
+		}, []string{"TopicEncryptionKey"}},
 		{"reports and table", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
 			p.ReportsEncryptionKey, p.TableEncryptionKey = key, key
 		}, []string{"ReportsEncryptionKey", "TableEncryptionKey"}},

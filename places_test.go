@@ -59,6 +59,7 @@ var importedResources = map[string]func(stack awscdk.Stack, p *alarmtriage.Alarm
 		p.TableEncryptionKey = importedKey(stack, account, region)
 	},
 	"TopicEncryptionKey": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, account, region string) {
+		p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Reports"), jsii.Sprintf("arn:aws:sns:%s:111122223333:reports", *stack.Region()))
 		p.TopicEncryptionKey = importedKey(stack, account, region)
 	},
 	"LogsEncryptionKey": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, account, region string) {

@@ -664,6 +664,7 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	if p.ReportsBucket != nil {
 		l.keyOf("ReportsEncryptionKey", p.ReportsEncryptionKey, "ReportsBucket", p.ReportsBucket, p.ReportsBucket.EncryptionKey())
 	}
+	l.topicKey(p)
 	if p.ReportsBucket != nil && p.ReportsRetention != nil {
 		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
 	}
@@ -681,6 +682,36 @@ func (l *problems) keyOf(prop string, key awskms.IKey, resourceProp string, reso
 		}
 	case resource.Node().DefaultChild() != nil:
 		l.add("%s must be the key of %s, got %s, and %s has no such key: %s", prop, resourceProp, *key.Node().Path(), *resource.Node().Path(), remedy)
+	}
+}
+
+// topicKey checks that a topic may have the key of the prop TopicEncryptionKey, which does not encrypt a topic.
+func (l *problems) topicKey(p *AlarmTriageProps) {
+	key := p.TopicEncryptionKey
+	if isNil(key) {
+		return
+	}
+	var others []string
+	for _, topic := range []awssns.ITopic{p.NotificationTopic, p.ChatCardTopic} {
+		if isNil(topic) {
+			continue
+		}
+		resource, isOfApp := topic.Node().DefaultChild().(awssns.CfnTopic)
+		known, path := topic.MasterKey(), *topic.Node().Path()
+		switch {
+		case !isOfApp:
+			return
+		case !isNil(known) && *key.KeyArn() != *known.KeyArn() && isKeyOfApp(key) && isKeyOfApp(known):
+			others = append(others, path+" has the key "+*known.Node().Path())
+		case isNil(known) && resource.KmsMasterKeyId() == nil:
+			others = append(others, path+" has no key")
+		default:
+			return
+		}
+	}
+	if len(others) > 0 {
+		l.add("TopicEncryptionKey must be the key of NotificationTopic or ChatCardTopic, got %s, and %s: omit it, or set it as the MasterKey of the topic",
+			*key.Node().Path(), strings.Join(others, ", and "))
 	}
 }
 

@@ -346,7 +346,29 @@ func TestValidate_KeysOfOwnResources(t *testing.T) {
 	assert.Equal(t, "alarmtriage: ReportsEncryptionKey must be the key of ReportsBucket, got Test/Key, and Test/Bucket has no such key: omit it, or set it as the key of "+
 		"that resource\nalarmtriage: TableEncryptionKey must be the key of InvestigationsTable, got Test/Key, and its key is Test/Other: omit it, or set it as the key of "+
 		"that resource", message)
+	topic := func(stack awscdk.Stack, id string, key awskms.IKey) awssns.Topic {
+		return awssns.NewTopic(stack, jsii.String(id), &awssns.TopicProps{MasterKey: key})
+	}
+	message = panicOf(t, create(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+		p.TopicEncryptionKey, p.ChatCardTopic = key, topic(stack, "Cards", other(stack))
+	}))
+	assert.Equal(t, "alarmtriage: TopicEncryptionKey must be the key of NotificationTopic or ChatCardTopic, got Test/Key, and Test/OnCall has no key, and "+
+		"Test/Cards has the key Test/Other: omit it, or set it as the MasterKey of the topic", message)
 	for name, change := range map[string]func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey){
+		"the key of one topic": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.TopicEncryptionKey, p.ChatCardTopic = key, topic(stack, "Cards", key)
+		},
+		"an imported topic": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.TopicEncryptionKey = key
+			p.ChatCardTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Cards"), jsii.String("arn:aws:sns:eu-west-1:111122223333:cards"))
+		},
+		"an imported key": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.TopicEncryptionKey, p.NotificationTopic = importedKey(stack, "111122223333", "eu-west-1"), topic(stack, "Encrypted", key)
+		},
+		"a topic whose key CDK does not know": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.TopicEncryptionKey = key
+			p.NotificationTopic.Node().DefaultChild().(awssns.CfnTopic).SetKmsMasterKeyId(key.KeyId())
+		},
 		"the same key": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
 			p.ReportsBucket, p.InvestigationsTable = bucket(stack, key), table(stack, key)
 		},

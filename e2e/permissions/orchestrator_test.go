@@ -83,11 +83,11 @@ func TestOrchestratorRole_EachPropAddsOnlyItsOwnPermissions(t *testing.T) {
 		p.BedrockModelId, p.FallbackModelIds = jsii.String("amazon.nova-pro-v1:0"), jsii.Strings()
 		p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("1")}
 		p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
-		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
+		p.TopicEncryptionKey = awskms.NewKey(stack, jsii.String("TopicKey"), nil)
+		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), &awssns.TopicProps{MasterKey: p.TopicEncryptionKey})
 		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: docs, Key: jsii.String("triage.txt")}
 		p.Runbooks = &alarmtriage.Runbooks{Bucket: docs, Prefix: jsii.String("runbooks/")}
 		p.ReportsEncryptionKey = awskms.NewKey(stack, jsii.String("ReportsKey"), nil)
-		p.TopicEncryptionKey = awskms.NewKey(stack, jsii.String("TopicKey"), nil)
 		p.TableEncryptionKey = awskms.NewKey(stack, jsii.String("TableKey"), nil)
 		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), nil)
 		p.Tracing = awslambda.Tracing_ACTIVE
