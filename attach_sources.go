@@ -339,15 +339,15 @@ func hasPrefix(name string, prefixes *[]*string) bool {
 
 // EventRuleProps selects the alarms whose events an EventBridge rule sends to AlarmTriage.
 type EventRuleProps struct {
-	// The bus that receives the events, such as one to which other accounts and Regions send their alarm events.
-	// Default: the account's default bus.
+	// The bus that receives the events, such as one to which other accounts and Regions send them. Default: the
+	// account's default bus.
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	NamePrefixes *[]*string
 	// Exclude alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
-	// Only alarms with all of these tags; for each key, one of its values must match. Needs the alarm's tag
-	// propagation. Default: alarms with any tags or none.
+	// Only alarms with all of these tags; for each key, one of its values must match. Needs tag propagation. Default:
+	// alarms with any tags or none.
 	Tags *map[string]*[]*string
 	// Only alarms of these accounts, 12 digits each. Default: every account whose events the bus receives.
 	Accounts *[]*string
@@ -623,8 +623,7 @@ const maxFilterValues = 150
 
 // AlarmTopicProps selects alarms that notify an SNS topic.
 type AlarmTopicProps struct {
-	// Only alarms whose name begins with one of these prefixes, at most 150. Other messages of the topic are
-	// ignored. Default: every alarm.
+	// Only alarms whose name begins with one of these prefixes, at most 150. Default: every alarm.
 	NamePrefixes *[]*string
 }
 

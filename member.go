@@ -25,9 +25,8 @@ type AlarmTriageMemberProps struct {
 
 	// The account of the AlarmTriage. Default: that of Triage, which is required without it.
 	CentralAccount *string
-	// The AlarmTriage, if the same app defines it, with the prop Members, in a stack with an explicit account and
-	// Region. It determines the other props of this group, except CreateRole, and the defaults of the permissions.
-	// Default: none.
+	// The AlarmTriage, if the same app defines it, in a stack with an explicit account and Region. It determines the
+	// other props of this group, except CreateRole, and the defaults of the permissions. Default: none.
 	Triage *AlarmTriage
 	// Name of the role of the AlarmTriage's tool. Default: "alarmtriage-tool-role".
 	ToolRoleName *string
@@ -38,7 +37,7 @@ type AlarmTriageMemberProps struct {
 	RoleName *string
 	// External ID that the role requires, as in Members.ExternalId. Default: "alarmtriage-" and CentralAccount.
 	ExternalId *string
-	// Create the role. An account has it once, so pass false in all Regions of the account but one. Default: true.
+	// Create the role. Pass false in all Regions of the account but one. Default: true.
 	CreateRole *bool
 
 	// Alarms
@@ -47,28 +46,27 @@ type AlarmTriageMemberProps struct {
 	AlarmNamePrefixes *[]*string
 	// Exclude alarms whose name begins with one of these prefixes. Default: none.
 	ExceptAlarmNamePrefixes *[]*string
-	// Only alarms with all of these tags; for each key, one of its values must match. Needs the alarm's tag
-	// propagation. Default: alarms with any tags or none.
+	// Only alarms with all of these tags; for each key, one of its values must match. Needs tag propagation. Default:
+	// alarms with any tags or none.
 	AlarmTags *map[string]*[]*string
 
 	// Observability
 
 	// ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares its
-	// metrics, logs, and traces. Investigations do not need it; if the sink is in AlarmTriage's account, all of them
-	// can read this data. Default: none; nothing is shared.
+	// metrics, logs, and traces. If the sink is in AlarmTriage's account, all investigations can read them. Default:
+	// none; nothing is shared.
 	ObservabilitySinkArn *string
 
 	// Permissions
 
 	// Base of the role's permissions. Default: that of Triage, or ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// IAM actions that the role is denied in addition to the built-in denies. Default: those of Triage, or none.
+	// More IAM actions that the role is denied. Default: those of Triage, or none.
 	ToolDeniedActions *[]*string
-	// ARNs of resources that the role must not read, with wildcards. At most 2,300 bytes as JSON. Default: those of
-	// Triage, or none.
+	// ARNs of resources that the role must not read. At most 2,300 bytes as JSON. Default: those of Triage, or none.
 	ToolDeniedResources *[]*string
-	// IAM actions that the role is allowed in addition to ToolPermissions. The broker only forwards them if the
-	// AlarmTriage allows them, too. Default: those of Triage, or none.
+	// IAM actions that the role is allowed in addition to ToolPermissions. The AlarmTriage must allow them, too.
+	// Default: those of Triage, or none.
 	ToolAllowedActions *[]*string
 	// Let the role read directories of people. Default: as in Triage, or false.
 	ToolAllowPersonalData *bool

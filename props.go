@@ -94,24 +94,22 @@ type AlarmTriageProps struct {
 	// Models
 
 	// The model that is asked first: the ID of a model (`openai.gpt-oss-120b-1:0`) or of an inference profile
-	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of an inference profile or of a custom, imported, or
-	// provisioned model. A token is treated as an ID, except a Fn::GetAtt whose attribute ends in "Arn". Default:
-	// Claude Sonnet 5.5 (4.5 in GovCloud), through the inference profile that fits the Region.
+	// (`us.amazon.nova-2-lite-v1:0`), or the ARN of an inference profile or of a custom, imported, or provisioned
+	// model. A token is treated as an ID, except a Fn::GetAtt whose attribute ends in "Arn". Default: Claude Sonnet
+	// 5.5 (4.5 in GovCloud), through the inference profile that fits the Region.
 	BedrockModelId *string
-	// The models that are asked, in this order, if the previous one can't be used, for example because access is
-	// missing or its quota is used up. At most 4; an empty list means none. Default: one model that needs no
-	// subscription, Nova 2 Lite in most Regions; none if BedrockModelId has its ID.
+	// The models that are asked, in this order, if the previous one can't be used. At most 4; an empty list means
+	// none. Default: one model that needs no subscription, Nova 2 Lite in most Regions; none if BedrockModelId has its
+	// ID.
 	FallbackModelIds *[]*string
-	// Let the orchestrator's role subscribe the account to BedrockModelId and FallbackModelIds that are sold through
-	// AWS Marketplace, such as Claude. Bedrock does so at the first call, with the caller's permissions. Default:
-	// false; somebody with these permissions must call the model once.
+	// Let the orchestrator subscribe the account to models that are sold through AWS Marketplace, such as Claude, at
+	// their first call. Default: false; somebody with these permissions must call the model once.
 	AllowModelSubscriptions *bool
-	// A Bedrock guardrail that is applied to every model call: GuardrailId (an ID or ARN) and GuardrailVersion (a
-	// number, or DRAFT). Default: none.
+	// A Bedrock guardrail for every model call: GuardrailId (an ID or ARN) and GuardrailVersion (a number, or DRAFT).
+	// Default: none.
 	Guardrail *Guardrail
 	// Prices in US dollars per million tokens (Input and Output, both required, CacheRead, CacheWrite), by the
-	// beginning of a model's ID without its inference profile, for estimated costs and their limits. Default: a
-	// built-in table of list prices.
+	// beginning of a model's ID without its inference profile. Default: a built-in table of list prices.
 	ModelPrices *map[string]*ModelPrice
 
 	// Instructions and runbooks
@@ -120,62 +118,56 @@ type AlarmTriageProps struct {
 	// 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and
 	// Members. Default: none.
 	Instructions *string
-	// Path of a UTF-8 text file with more instructions, at most 64 KB. It is deployed with the stack. Can't be
+	// Path of a UTF-8 text file with more instructions, at most 64 KB, which is deployed with the stack. Can't be
 	// combined with InstructionsObject. Default: none.
 	InstructionsFile *string
-	// S3 object (Bucket, Key) with more instructions, which can change without a deployment. Its first 64 KB are
-	// read at each investigation. Can't be combined with InstructionsFile. Default: none.
+	// S3 object (Bucket, Key) with more instructions, of which the first 64 KB are read. Can't be combined with
+	// InstructionsFile. Default: none.
 	InstructionsObject *InstructionsObject
-	// Runbooks of individual alarms: Bucket, and Prefix, which must end with a slash (default: the whole bucket can
-	// be read). An alarm names its runbook with the tag `runbook`, or with a line `runbook: KEY` in its description,
-	// where KEY is the key, with or without Prefix, or a whole s3:// URI. The first 64 KB are read at each
-	// investigation of the alarm. Default: none.
+	// Runbooks of individual alarms: Bucket, and Prefix, which must end with a slash (default: the whole bucket can be
+	// read). An alarm names its runbook with the tag `runbook`, or with a line `runbook: KEY` in its description; KEY
+	// may omit the prefix, or be an s3:// URI. The first 64 KB are read. Default: none.
 	Runbooks *Runbooks
 
 	// Limits
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// The most rounds of one investigation. In the last one, the model is asked to conclude, which may take two more
-	// rounds. 1 to 100. Default: 100.
+	// The most rounds of one investigation, except up to two more for the conclusion. 1 to 100. Default: 100.
 	MaxRounds *float64
-	// The most tokens of one investigation: input, also from the prompt cache, and output. One request can exceed it
-	// if its input is larger than projected. One round needs about 35,000 with Claude Sonnet 5.5; below that, the
-	// model reads nothing, or is not asked (docs/cost.md). 10,000 or more. Default: no limit except MaxRounds.
+	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). One round needs about
+	// 35,000 with Claude Sonnet 5.5. 10,000 or more. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// The highest estimated model cost of one investigation, in US dollars. One request can exceed it if its input
-	// is larger than projected. One round needs about $0.15 with Claude Sonnet 5.5; below that, the model reads
-	// nothing, or is not asked (docs/cost.md). More than 0. Each model needs a known price, built in or in
-	// ModelPrices. Default: no limit except MaxRounds.
+	// The highest estimated model cost of one investigation, in US dollars, with exceptions (docs/cost.md). One round
+	// needs about $0.15 with Claude Sonnet 5.5. More than 0. Each model needs a known price. Default: no limit except
+	// MaxRounds.
 	MaxCostUsd *float64
-	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East (N.
-	// Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the other reads
-	// in docs/broker.md. One run of code may spend a quarter of it. More than 0; below $0.02, no Logs Insights query
+	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US
+	// East (N. Virginia). One run of code may spend a quarter of it. More than 0; below $0.02, no Logs Insights query
 	// can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
-	// The most investigations that begin on one UTC day, in addition to 50 of events that CloudWatch did not
-	// confirm. Beyond it, reports have the evidence only; no model is asked. 0 to 10,000; 0 means no limit, or
-	// 10,000 with MaxCostUsdPerDay. Default: 200.
+	// The most investigations that begin on one UTC day, in addition to 50 of unconfirmed events. Beyond it, no model
+	// is asked, and reports have the evidence only. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
+	// Default: 200.
 	MaxInvestigationsPerDay *float64
-	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries,
-	// without those of unconfirmed events. A running investigation counts as $0.25. Beyond it, reports have the
-	// evidence only. 0 or more; 0 means no limit. If you set it, each model needs a known price. Default: 50; a
-	// model without a known price counts as $0.25 per investigation.
+	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries
+	// (docs/cost.md). Beyond it, no model is asked. 0 or more; 0 means no limit. If you set it, each model needs a
+	// known price. Default: 50; a model without a known price counts as $0.25 per investigation.
 	MaxCostUsdPerDay *float64
 	// The most investigations that run at the same time; other events wait in Lambda's queue for at most 6 hours. It
-	// is the orchestrator's reserved concurrency: AWS rejects the default if the account's quota of concurrent
-	// executions is less than 110 (pass 0, or have it raised). 0 or more; 0 means unreserved. Default: 10.
+	// is reserved concurrency: AWS rejects the default if the account's quota is less than 110 (pass 0, or have it
+	// raised). 0 or more; 0 means unreserved. Default: 10.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
 
-	// Timeout of one invocation of the orchestrator; another one continues a longer investigation. 60 to 900
-	// seconds. Default: 900 seconds.
+	// Timeout of one invocation of the orchestrator; another one continues a longer investigation. 60 to 900 seconds.
+	// Default: 900 seconds.
 	OrchestratorTimeout awscdk.Duration
 	// Memory of the orchestrator in MB. 128 to 10,240. Default: 1024.
 	OrchestratorMemorySize *float64
-	// Timeout of one run of the model's code. Beyond OrchestratorTimeout less 40 seconds (or less a quarter of it,
-	// if that is shorter), it has no effect. 10 to 900 seconds. Default: 60 seconds.
+	// Timeout of one run of the model's code; OrchestratorTimeout can shorten it. 10 to 900 seconds. Default: 60
+	// seconds.
 	ToolTimeout awscdk.Duration
 	// Memory of the tool in MB. 512 to 10,240. Default: 2048.
 	ToolMemorySize *float64
@@ -189,8 +181,8 @@ type AlarmTriageProps struct {
 	// Names and tags
 
 	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
-	// together with ResourceSuffix. An account can have a role or dashboard name once, so several Regions also need
-	// ResourceSuffix. Default: none; without both, CloudFormation generates the names.
+	// together with ResourceSuffix. Several Regions of an account also need ResourceSuffix. Default: none; without
+	// both, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
@@ -201,16 +193,15 @@ type AlarmTriageProps struct {
 	// Storage
 
 	// Use this bucket for reports. It should be versioned, and have a lifecycle rule that expires
-	// `reports/checkpoints/` and its versions after one day. If it is imported and encrypted, pass its key as
-	// ReportsEncryptionKey. Can't be combined with ReportsAccessLogs and ReportsRetention. Default: a new bucket.
+	// `reports/checkpoints/` and its versions after one day. Can't be combined with ReportsAccessLogs and
+	// ReportsRetention. Default: a new bucket.
 	ReportsBucket awss3.IBucket
-	// Use this table for claims. Its partition key must be the string `pk`, without a sort key, and its TTL
-	// attribute should be `expires_at`. If it is imported and encrypted, pass its key as TableEncryptionKey. No
-	// other AlarmTriage may use it. Default: a new table.
+	// Use this table for claims. Its partition key must be the string `pk`, without a sort key, and its TTL attribute
+	// should be `expires_at`. No other AlarmTriage may use it. Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket: Bucket, and Prefix of the log's keys (default: none). If Bucket is imported,
-	// allow `s3:PutObject` to the service logging.s3.amazonaws.com in its policy, and acknowledge CDK's warning
-	// `@aws-cdk/aws-s3:accessLogsPolicyNotAdded` on ReportsBucket(). Default: off.
+	// allow `s3:PutObject` to the service logging.s3.amazonaws.com in its policy, and acknowledge CDK's warning on
+	// ReportsBucket(). Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
 	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report one to three
 	// days later. A whole number of days, 1 or more. Default: indefinitely.
@@ -225,9 +216,8 @@ type AlarmTriageProps struct {
 	// Retention of both log groups. Can't be combined with LogClass DELIVERY. Default: one week.
 	LogRetention awslogs.RetentionDays
 	// Class of both log groups, which can't change later. With INFREQUENT_ACCESS and DELIVERY, the Metric… methods
-	// return metrics without data, and Dashboard and SelfAlarmTopic are rejected. DELIVERY keeps logs for about a
-	// day, without search: add subscription filters to OrchestratorLogGroup and ToolLogGroup, to S3 or Firehose.
-	// Default: STANDARD.
+	// return metrics without data, and Dashboard and SelfAlarmTopic are rejected. DELIVERY keeps logs for about a day,
+	// without search: add subscription filters. Default: STANDARD.
 	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
 	Tracing awslambda.Tracing
@@ -238,11 +228,10 @@ type AlarmTriageProps struct {
 	ReportsEncryptionKey awskms.IKey
 	// Key of the table. Default: owned by AWS.
 	TableEncryptionKey awskms.IKey
-	// Customer managed key of NotificationTopic and ChatCardTopic, whose use the orchestrator is granted. Default:
-	// the topics' keys, if CDK knows them.
+	// Customer managed key with which NotificationTopic or ChatCardTopic is encrypted; the orchestrator may use it.
+	// Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
-	// Key of both log groups. CloudWatch Logs is granted the use of a key of the app; update the policy of an
-	// imported key yourself. Default: owned by AWS.
+	// Key of both log groups. Its policy is completed if the app defines it. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
 
 	// Network
@@ -254,8 +243,8 @@ type AlarmTriageProps struct {
 	// Security groups of both functions in Vpc. Default: a new one for each function.
 	SecurityGroups *[]awsec2.ISecurityGroup
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet. New interface endpoints
-	// only admit the functions' security groups. Endpoints that the app defined for Vpc before are used, and their
-	// security groups get rules for the functions; with other existing ones, the deployment fails. Default: false.
+	// only admit the functions. Endpoints that the app defined for Vpc before are used, and their security groups get
+	// rules for the functions; with other existing ones, the deployment fails. Default: false.
 	CreateVpcEndpoints *bool
 	// More services for CreateVpcEndpoints, such as those that your alarms are about. Default: none.
 	VpcEndpointServices *[]awsec2.InterfaceVpcEndpointAwsService
@@ -265,21 +254,18 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, to which AWS adds actions, or
 	// ToolPermissions_ALLOW_LIST, a list of this library. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
-	// together with ToolDeniedResources, ToolAllowedActions, ToolAllowedAccounts, RedactPatterns, and Members.
-	// Default: none.
+	// More IAM actions that the tool is denied. At most 3,800 bytes as JSON together with ToolDeniedResources,
+	// ToolAllowedActions, ToolAllowedAccounts, RedactPatterns, and Members. Default: none.
 	ToolDeniedActions *[]*string
-	// ARNs of resources that the tool must not read, such as a log group with customers' data, with the wildcards
-	// `*` and `?`. The role is denied reads of them and of what is below them, and the broker refuses requests of
-	// their services that name them. Related resources need ARNs too, such as the executions of a state machine.
-	// Lists, often with whole configurations, metrics, CloudTrail, and other services still contain them. At most
+	// ARNs of resources that the tool must not read, with the wildcards `*` and `?`. Resources below them are denied,
+	// too; lists, metrics, CloudTrail, and other services can still contain their data (docs/recipes.md). At most
 	// 2,300 bytes as JSON. Default: none.
 	ToolDeniedResources *[]*string
-	// IAM actions that the role and the broker, which otherwise forwards only reads, allow in addition to
-	// ToolPermissions. Denies override them. Default: none.
+	// IAM actions that the role and the broker allow in addition to ToolPermissions. Denies override them. Default:
+	// none.
 	ToolAllowedActions *[]*string
-	// IDs of other accounts whose resources the tool may read. Without them, the broker refuses requests for
-	// buckets, queues, and ARNs of other accounts. Default: none.
+	// IDs of other accounts whose resources the tool may read. Without them, the broker refuses requests that name
+	// other accounts' buckets, queues, and ARNs. Default: none.
 	ToolAllowedAccounts *[]*string
 	// Let the tool read directories of people, such as Cognito users and the identity store. Default: false.
 	ToolAllowPersonalData *bool
@@ -290,39 +276,39 @@ type AlarmTriageProps struct {
 	// Let the tool make reads that AWS bills per request or that start a job, such as Cost Explorer and drift
 	// detection. Default: false.
 	ToolAllowBilledReads *bool
-	// Replace recognized secrets in the tool's answers and in the events of alarms; other forms can pass
-	// (docs/broker.md). Default: true.
+	// Replace recognized secrets in the tool's answers and in alarm events; others can pass (docs/broker.md). Default:
+	// true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets to replace. They must be known at synth. Can't be combined with
-	// RedactSecrets false. Default: none.
+	// Regular expressions (RE2) of more secrets to replace, without tokens. Can't be combined with RedactSecrets
+	// false. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy
 
 	// Other accounts
 
-	// Accounts whose alarms are investigated with the data of these accounts. Each deploys an AlarmTriageMember.
-	// Default: none; only this account is read.
+	// Accounts whose alarms are investigated with their data. Each deploys an AlarmTriageMember. Default: none; only
+	// this account is read.
 	Members *Members
 
 	// Notifications
 
-	// A topic that receives each report as a card for Amazon Q Developer in chat applications (Slack, Teams). It
-	// must not be NotificationTopic. Default: none.
+	// A topic, other than NotificationTopic, that receives each report as a card for Amazon Q Developer in chat
+	// applications (Slack, Teams). Default: none.
 	ChatCardTopic awssns.ITopic
-	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50
-	// characters each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID.
+	// Names of accounts by their IDs, such as "123456789012": "prod". At most 50 characters each; they share the 2,400
+	// bytes of Instructions. Default: none; reports show the ID.
 	AccountNames *map[string]*string
-	// Template of the links to the AWS console, such as the start URL of IAM Identity Center:
-	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`.
-	// `{account}` is the alarm's account, and `{url}` the encoded address. It shares the 2,400 bytes of
-	// Instructions. Default: plain addresses, which open in the account that the reader is signed in to.
+	// Template of the links to the AWS console, such as that of IAM Identity Center:
+	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`. It
+	// needs `{account}` and `{url}`, and shares the 2,400 bytes of Instructions. Default: plain addresses, which open
+	// in the account that the reader is signed in to.
 	ConsoleUrl *string
-	// IANA name of your time zone, such as `Europe/Berlin`, for the times of reports, with UTC in parentheses;
-	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
+	// IANA name of your time zone, such as `Europe/Berlin`, for the times of reports; programs and quoted texts keep
+	// UTC. Default: UTC.
 	TimeZone *string
 	// Also notify the topics when an investigated alarm returns to OK, and when it fires again within its window; at
-	// most three times each. Alarms of AttachTopic must then notify the topic of OK, too. Default: false.
+	// most three times each. Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
 	CompletionEventBus awsevents.IEventBus
@@ -336,11 +322,10 @@ type AlarmTriageProps struct {
 	SelfCheck *bool
 	// Schedule of the self-check. Default: Mondays at 06:00 UTC.
 	SelfCheckSchedule awsevents.Schedule
-	// Create a CloudWatch dashboard of investigations, their duration and cost, and failures. Default: false.
+	// Create a CloudWatch dashboard of AlarmTriage. Default: false.
 	Dashboard *bool
-	// A topic for alarms on AlarmTriage itself, such as failed invocations. Choose one that no AlarmTriage is
-	// attached to. CloudWatch is granted the use of a key of the app; update the policy of an imported key yourself.
-	// Default: none; no such alarms.
+	// A topic for alarms on AlarmTriage itself, such as failed invocations. Choose one that no AlarmTriage is attached
+	// to. The policy of its key is completed if the app defines the key. Default: none; no such alarms.
 	SelfAlarmTopic awssns.ITopic
 }
 
