@@ -703,7 +703,7 @@ func (l *problems) topicKey(p *AlarmTriageProps) {
 			return
 		case !isNil(known) && *key.KeyArn() != *known.KeyArn() && isKeyOfApp(key) && isKeyOfApp(known):
 			others = append(others, path+" has the key "+*known.Node().Path())
-		case isNil(known) && resource.KmsMasterKeyId() == nil:
+		case isNil(known) && alarmjs.Properties(resource)["KmsMasterKeyId"] == nil: // the app may override it
 			others = append(others, path+" has no key")
 		default:
 			return

@@ -365,6 +365,10 @@ func TestValidate_KeysOfOwnResources(t *testing.T) {
 		"an imported key": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
 			p.TopicEncryptionKey, p.NotificationTopic = importedKey(stack, "111122223333", "eu-west-1"), topic(stack, "Encrypted", key)
 		},
+		"a topic with an override": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.TopicEncryptionKey = key
+			p.NotificationTopic.Node().DefaultChild().(awssns.CfnTopic).AddPropertyOverride(jsii.String("KmsMasterKeyId"), key.KeyId())
+		},
 		"a topic whose key CDK does not know": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
 			p.TopicEncryptionKey = key
 			p.NotificationTopic.Node().DefaultChild().(awssns.CfnTopic).SetKmsMasterKeyId(key.KeyId())
