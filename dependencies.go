@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -144,6 +145,25 @@ func isNestedIn(stack, outer awscdk.Stack) bool {
 func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
 	for _, given := range givenResources(p) {
 		t.use(given.prop, given.resource)
+	}
+	// The orchestrator's role names the keys of resources, which may be in other stacks than the resources.
+	useKey := func(prop string, key awskms.IKey) {
+		if !isNil(key) {
+			t.use(keyProp(nil, "", prop), key)
+		}
+	}
+	useKey("NotificationTopic", masterKey(p.NotificationTopic))
+	useKey("ChatCardTopic", masterKey(p.ChatCardTopic))
+	useKey("ReportsBucket", t.reports.EncryptionKey())
+	useKey("InvestigationsTable", t.table.EncryptionKey())
+	if p.InstructionsObject != nil {
+		useKey("InstructionsObject", p.InstructionsObject.Bucket.EncryptionKey())
+	}
+	if p.Runbooks != nil {
+		useKey("Runbooks", p.Runbooks.Bucket.EncryptionKey())
+	}
+	if !isNil(p.OnFailureQueue) {
+		useKey("OnFailureQueue", p.OnFailureQueue.EncryptionMasterKey())
 	}
 }
 

@@ -656,6 +656,16 @@ alarmtriage: AlarmFilter.ExceptNamePrefixes must contain texts that are known at
 				NotificationTopic: awssns.NewTopic(monitoring, jsii.String("OnCall"), nil)})
 			triage.AttachAlarms(newAlarm(monitoring, "orders-errors"))
 		}, "alarmtriage: alarm Monitoring/orders-errors can't be attached to AlarmTriage TriageStack/Triage: its stack Monitoring contains resources that AlarmTriage uses (NotificationTopic Monitoring/OnCall), so stack TriageStack depends on it, and stacks can't depend on each other. Define these resources in stack TriageStack or in a third stack, or define AlarmTriage in stack Monitoring, or use AttachEventRule, with which alarms do not refer to AlarmTriage"},
+		{"alarms and keys in another stack", func(app awscdk.App) {
+			monitoring, stack := stackIn(app, "Monitoring", "eu-west-1"), stackIn(app, "TriageStack", "eu-west-1")
+			key := func(id string) awskms.IKey { return awskms.NewKey(monitoring, jsii.String(id), nil) }
+			triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+				NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), &awssns.TopicProps{MasterKey: key("A")}),
+				ReportsBucket:     awss3.NewBucket(stack, jsii.String("Reports"), &awss3.BucketProps{EncryptionKey: key("B")}),
+				OnFailureQueue:    awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{EncryptionMasterKey: key("C")}),
+				Runbooks:          &alarmtriage.Runbooks{Bucket: awss3.NewBucket(stack, jsii.String("Docs"), &awss3.BucketProps{EncryptionKey: key("D")})}})
+			triage.AttachAlarms(newAlarm(monitoring, "One"))
+		}, "alarmtriage: alarm Monitoring/One can't be attached to AlarmTriage TriageStack/Triage: its stack Monitoring contains resources that AlarmTriage uses (the key of NotificationTopic Monitoring/A, the key of ReportsBucket Monitoring/B, the key of Runbooks Monitoring/D, the key of OnFailureQueue Monitoring/C), so stack TriageStack depends on it"},
 		{"AttachTopic and AttachAll over another stack", func(app awscdk.App) {
 			monitoring, stack := stackIn(app, "Monitoring", "eu-west-1"), stackIn(app, "TriageStack", "eu-west-1")
 			triage := triageNamed(stack, "Triage", nil)
