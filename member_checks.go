@@ -27,20 +27,23 @@ func propsOfRole(p *AlarmTriageMemberProps) (names []string) {
 	return names
 }
 
-// warnOfIgnoredProps adds a warning if props describe a role that neither this member nor another one of its account creates. If
-// another one does, the app probably passes the same props in all Regions.
+// warnOfIgnoredProps adds a warning if props describe a role that this member does not create, unless the one that creates the role
+// of the account has these props, too. Then, the app probably passes the same props in all Regions.
 func (m *AlarmTriageMember) warnOfIgnoredProps() {
-	if m.role != nil || len(m.roleProps) == 0 {
+	if m.role != nil {
 		return
 	}
+	ignored := m.roleProps
 	for _, other := range m.app.members {
 		if other.role != nil && other.account == m.account {
-			return
+			ignored = slices.DeleteFunc(slices.Clone(ignored), func(prop string) bool { return slices.Contains(other.roleProps, prop) })
 		}
 	}
-	awscdk.Annotations_Of(m).AddWarningV2(jsii.String("alarmtriage:ignored-props"), jsii.Sprintf(
-		"alarmtriage: %s %s no effect, because CreateRole is false: the member that creates the role in this account, in another Region, "+
-			"needs %s", strings.Join(m.roleProps, ", "), agreeing(len(m.roleProps), "has", "have"), agreeing(len(m.roleProps), "it", "them")), nil)
+	if n := len(ignored); n > 0 {
+		awscdk.Annotations_Of(m).AddWarningV2(jsii.String("alarmtriage:ignored-props"), jsii.Sprintf(
+			"alarmtriage: %s %s no effect, because CreateRole is false: the member that creates the role in this account, in another Region, "+
+				"needs %s", strings.Join(ignored, ", "), agreeing(n, "has", "have"), agreeing(n, "it", "them")), nil)
+	}
 }
 
 // warnOfMissingRole adds a warning, once for each account, if each member of the account has CreateRole false, so that this app

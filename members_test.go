@@ -962,19 +962,25 @@ func TestMember_TemplateMatchesTheGoldenFile(t *testing.T) {
 
 // Props of a role that no member of the app creates have no effect.
 func TestAlarmTriageMember_WarnsOfPropsWithoutEffect(t *testing.T) {
-	build := func(regions ...string) (stack awscdk.Stack) {
+	build := func(creatorDenies bool, regions ...string) (stack awscdk.Stack) {
 		app := newTestApp()
 		for i, region := range regions {
 			stack = stackOf(app, fmt.Sprintf("M%d", i), memberAccount, region)
-			alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{
+			props := &alarmtriage.AlarmTriageMemberProps{
 				CentralAccount: jsii.String("111122223333"), CreateRole: jsii.Bool(i < len(regions)-1),
-				RoleName: jsii.String("reader"), ToolDeniedActions: jsii.Strings("logs:FilterLogEvents"), AlarmNamePrefixes: jsii.Strings("prod-")})
+				RoleName: jsii.String("reader"), ToolDeniedActions: jsii.Strings("logs:FilterLogEvents"), AlarmNamePrefixes: jsii.Strings("prod-")}
+			if *props.CreateRole && !creatorDenies {
+				props.ToolDeniedActions = nil
+			}
+			alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), props)
 		}
 		return stack
 	}
 	assert.Equal(t, []string{"/M0/Member alarmtriage:ignored-props: alarmtriage: RoleName, ToolDeniedActions have no effect, because CreateRole is false: the member " +
-		"that creates the role in this account, in another Region, needs them"}, messagesOf(build("eu-west-1")))
-	assert.Empty(t, messagesOf(build("eu-west-1", "us-east-1")), "the first member creates the role with the same props")
+		"that creates the role in this account, in another Region, needs them"}, messagesOf(build(true, "eu-west-1")))
+	assert.Empty(t, messagesOf(build(true, "eu-west-1", "us-east-1")), "the first member creates the role with the same props")
+	assert.Equal(t, []string{"/M1/Member alarmtriage:ignored-props: alarmtriage: ToolDeniedActions has no effect, because CreateRole is false: the member " +
+		"that creates the role in this account, in another Region, needs it"}, messagesOf(build(false, "eu-west-1", "us-east-1")))
 }
 
 func ExampleNewAlarmTriageMember() {
