@@ -194,7 +194,7 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	t.hasGateways, t.routeTables = true, routeTablesOf(p)
 	existing := t.endpointsOf(p.Vpc)
 	var reused, ungrouped, gateways []string
-	newGateways := map[string]constructs.IConstruct{} // by the service, as serviceKey returns it
+	gatewayOf := map[string]constructs.IConstruct{} // gateways of AlarmTriage's stack, by the service, as serviceKey returns it
 	var rules groupRules
 	admit := func(id string, e existingEndpoint) (known bool) {
 		if groups := e.resource.SecurityGroupIds(); groups == nil || unresolved(groups) || len(*groups) == 0 {
@@ -218,6 +218,9 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		}
 		if existing[i].gateway {
 			gateways = append(gateways, existing[i].path)
+			if resource := existing[i].resource; awscdk.Stack_Of(resource) == awscdk.Stack_Of(t) {
+				gatewayOf[key] = resource
+			}
 			return true
 		}
 		reused = append(reused, existing[i].path)
@@ -227,10 +230,10 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		return true
 	}
 	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name(), true) {
-		newGateways[serviceKey(t, s3.Name())] = t.gatewayEndpoint(p, "S3Endpoint", s3)
+		gatewayOf[serviceKey(t, s3.Name())] = t.gatewayEndpoint(p, "S3Endpoint", s3)
 	}
 	if dynamoDB := awsec2.GatewayVpcEndpointAwsService_DYNAMODB(); !exists("DynamoDbEndpoint", dynamoDB.Name(), true) {
-		newGateways[serviceKey(t, dynamoDB.Name())] = t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
+		gatewayOf[serviceKey(t, dynamoDB.Name())] = t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
 	}
 	endpoints, known := neededEndpoints(p), map[string]bool{}
 	for _, needed := range endpoints {
@@ -253,7 +256,7 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		})
 		// AWS accepts private names of such a service only if the VPC has its gateway (AWS PrivateLink Guide, "Private DNS" of
 		// "Interface endpoints for Amazon S3").
-		if gateway := newGateways[serviceKey(t, needed.service.Name())]; gateway != nil {
+		if gateway := gatewayOf[serviceKey(t, needed.service.Name())]; gateway != nil {
 			created.Node().AddDependency(gateway)
 		}
 		for _, function := range []awslambda.Function{t.orchestrator, t.tool} {

@@ -40,6 +40,20 @@ func TestCreateVpcEndpoints_OnlyTheFunctionsHaveAccess(t *testing.T) {
 	template.AllResourcesProperties(jsii.String("AWS::EC2::SecurityGroupIngress"), like("FromPort", 443, "ToPort", 443, "SourceSecurityGroupId", assertions.Match_AnyValue()))
 }
 
+// AWS accepts the private names of an interface endpoint of S3 only if the VPC has the gateway, whoever defines it.
+func TestCreateVpcEndpoints_UsesTheGatewayOfTheAppFirst(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(0),
+			SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}}})
+		vpc.AddGatewayEndpoint(jsii.String("Given"), &awsec2.GatewayVpcEndpointOptions{Service: awsec2.GatewayVpcEndpointAwsService_S3()})
+		p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true)
+		p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_S3()}
+	})
+	synth(stack).HasResource(jsii.String("AWS::EC2::VPCEndpoint"), like("Properties", like("VpcEndpointType", "Interface"),
+		"DependsOn", assertions.Match_ArrayWith(&[]any{assertions.Match_StringLikeRegexp(jsii.String("VpcGiven"))})))
+}
+
 func TestVpc_WarnsWhenIsolatedSubnetsLackEndpoints(t *testing.T) {
 	annotations := func(kind awsec2.SubnetType, change func(*alarmtriage.AlarmTriageProps)) assertions.Annotations {
 		stack := newStack()
