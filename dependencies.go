@@ -154,8 +154,12 @@ func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
 	}
 	useKey("NotificationTopic", masterKey(p.NotificationTopic))
 	useKey("ChatCardTopic", masterKey(p.ChatCardTopic))
-	useKey("ReportsBucket", t.reports.EncryptionKey())
-	useKey("InvestigationsTable", t.table.EncryptionKey())
+	if p.ReportsBucket != nil {
+		useKey("ReportsBucket", p.ReportsBucket.EncryptionKey())
+	}
+	if p.InvestigationsTable != nil {
+		useKey("InvestigationsTable", p.InvestigationsTable.EncryptionKey())
+	}
 	if p.InstructionsObject != nil {
 		useKey("InstructionsObject", p.InstructionsObject.Bucket.EncryptionKey())
 	}
