@@ -101,17 +101,17 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 	for _, metric := range rec.Alarm.Metrics {
 		if function := metric.Dimensions["FunctionName"]; function != "" {
 			actions = append(actions, investigation.Action{
-				Text: "Read the function's latest errors.",
+				Text: "Read the function's errors since the hour before the alarm.",
 				Command: "aws logs tail " + shellQuote("/aws/lambda/"+function) + " " + region +
-					" --since 1h --filter-pattern ERROR",
+					sinceHourBefore(rec.Alarm.Time) + " --filter-pattern ERROR",
 			})
 			break
 		}
 	}
 	if group := firstLogGroup(rec); group != "" {
 		actions = append(actions, investigation.Action{
-			Text:    "Read the latest lines of the alarm's log group.",
-			Command: "aws logs tail " + shellQuote(group) + " " + region + " --since 1h",
+			Text:    "Read the lines of the alarm's log group since the hour before the alarm.",
+			Command: "aws logs tail " + shellQuote(group) + " " + region + sinceHourBefore(rec.Alarm.Time),
 		})
 	}
 	return append(actions, investigation.Action{
@@ -126,6 +126,14 @@ func hourBefore(at time.Time) string {
 	}
 	at = at.UTC()
 	return " --start-time " + at.Add(-time.Hour).Format(time.RFC3339) + " --end-time " + at.Format(time.RFC3339)
+}
+
+// sinceHourBefore returns the option of logs tail for what was logged since the hour before a time; without it, since the last hour.
+func sinceHourBefore(at time.Time) string {
+	if at.IsZero() {
+		return " --since 1h"
+	}
+	return " --since " + at.UTC().Add(-time.Hour).Format(time.RFC3339)
 }
 
 // historyTypes returns the alarm types to request from DescribeAlarmHistory, which omits every type not

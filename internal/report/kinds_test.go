@@ -36,7 +36,7 @@ func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	for _, want := range []string{
 		"Query: filter @message like /ERROR/", "Aggregated by: count(*) by host", "Runs: rate(5 minutes)", "Threshold: GreaterThanThreshold 100",
 		"MATCHING LOG LINES\n  - ERROR no stock 0 <b>x</b>\n", "  - and 2 more\n", "In the alarm's event: state.timestamp: \"soon\" is not a time",
-		"--alarm-types LogAlarm --max-records 20", `aws logs tail 'arn:aws:logs:us-east-1:1:log-group:/shop/it'\''s' --region us-east-1 --since 1h`,
+		"--alarm-types LogAlarm --max-records 20", `aws logs tail 'arn:aws:logs:us-east-1:1:log-group:/shop/it'\''s' --region us-east-1 --since 2026-01-15T02:12:00Z`,
 	} {
 		assert.Contains(t, text, want)
 	}
