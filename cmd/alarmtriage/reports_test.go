@@ -75,7 +75,7 @@ func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
 	storeReports(t, bucket,
 		recordOf("aaa1", "orders-errors", 2*time.Hour, 0.10, "The role lost dynamodb:GetItem."),
 		recordOf("bbb2", "orders-errors", 26*time.Hour, 0.30, "A deployment \x1b[31mremoved the index."),
-		recordOf("ccc3", "<b>stock</b>\u202e", 50*time.Hour, 0.20, ""),
+		recordOf("ccc3", "<b>st\u043eck</b>\u202e", 50*time.Hour, 0.20, ""),
 		recordOf("ddd4", "old-alarm", 9*24*time.Hour, 5, "Old."),
 	)
 
@@ -84,6 +84,7 @@ func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(list.stdout), "\n")
 	require.Len(t, lines, 4, "a title and the reports of the last 7 days: %s", list.stdout)
 	assert.Contains(t, lines[1], "confirmed: The role lost dynamodb:GetItem.  aaa1")
+	assert.Contains(t, lines[3], `<b>st\u043Eck</b>\u202E  high`, "escaped as in the report")
 	assert.Contains(t, lines[3], "no conclusion")
 	assert.NotContains(t, list.stdout, "\x1b", "a model's text moves no cursor")
 	assert.Contains(t, list.stderr, "Left out: s3://"+bucket+"/", "the broken object is named")
@@ -131,9 +132,11 @@ func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
 	assert.Len(t, counted.Days, 8, "days without an investigation are days, too")
 	html, err := os.ReadFile(filepath.Join(b.dir, "week.html"))
 	require.NoError(t, err)
-	assert.Contains(t, string(html), `&lt;b&gt;stock&lt;/b&gt;\u202E`)
-	assert.NotContains(t, string(html), "<b>stock")
-	assert.Contains(t, b.run("reports", "stats", "--bucket", bucket, "--since", "7d").stdout, "3 investigations of 2 alarms\nCost: $0.60, median $0.20\nTime: median 1m35s, 90 % within 1m35s\n")
+	assert.Contains(t, string(html), `&lt;b&gt;st\u043Eck&lt;/b&gt;\u202E`)
+	assert.NotContains(t, string(html), "<b>st")
+	table := b.run("reports", "stats", "--bucket", bucket, "--since", "7d").stdout
+	assert.Contains(t, table, `<b>st\u043Eck</b>\u202E  123456789012`)
+	assert.Contains(t, table, "3 investigations of 2 alarms\nCost: $0.60, median $0.20\nTime: median 1m35s, 90 % within 1m35s\n")
 
 	for _, tt := range []struct {
 		name      string

@@ -18,6 +18,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -252,7 +253,8 @@ func causeOf(one summary) string {
 	return string(one.Confidence) + ": " + one.Cause
 }
 
-// table prints rows in columns. Texts are data of AWS or a model, so each is one line without control characters.
+// table prints rows in columns. Texts are data of AWS or a model, so each is one line without control characters, in which no
+// character deceives a reader.
 type table struct {
 	screen *screen
 	lines  strings.Builder
@@ -271,7 +273,7 @@ const maxCell = 90
 
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = cut(oneLine(cell), maxCell)
+		cells[i] = cut(report.Plain(oneLine(cell)), maxCell)
 	}
 	fmt.Fprintln(t.tabs, strings.Join(cells, "\t"))
 }
@@ -308,11 +310,11 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	if open {
 		ext = ".html"
 	}
-	source, report, err := a.findReport(ctx, flags, name)
+	source, found, err := a.findReport(ctx, flags, name)
 	if err != nil {
 		return err
 	}
-	body, err := source.Form(ctx, report, ext)
+	body, err := source.Form(ctx, found, ext)
 	_, isLocal := source.(reports.Folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err != nil && awsapi.Classify(err) == awsapi.ClassNotFound:
