@@ -129,7 +129,7 @@ func (r *run) limitOutput() error {
 func (r *run) whyNoRequest(budget string) string {
 	input := r.projectedInput()
 	if len(r.rounds()) == 0 && len(r.rec.Fallbacks) == 0 {
-		return fmt.Sprintf("No model was asked: %s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
+		return fmt.Sprintf(investigation.NoModelAsked+"%s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
 	}
 	return fmt.Sprintf("The investigation ended without a conclusion of the model: %s does not allow another request, "+
 		"whose input has about %d tokens.", budget, input)

@@ -66,6 +66,9 @@ type AtDelivery struct {
 	Problem string           `json:"problem,omitempty"` // why the state is not known
 }
 
+// NoModelAsked begins the reason of an outcome for which no model was asked.
+const NoModelAsked = "No model was asked: "
+
 // ErrHandOver reports that the investigation continues in a fresh invocation, from its last checkpoint.
 var ErrHandOver = errors.New("the investigation continues in another invocation")
 

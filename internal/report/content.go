@@ -275,7 +275,7 @@ func tokens(u investigation.Usage) string {
 func cost(rec *investigation.Record) string {
 	u := rec.Usage
 	switch {
-	case rec.EvidenceOnly:
+	case rec.EvidenceOnly, strings.HasPrefix(rec.OutcomeWhy, investigation.NoModelAsked):
 		return "no model was asked"
 	case u.ModelCalls == 0: // no price was looked up
 		return "unknown (the model never answered)"

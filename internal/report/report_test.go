@@ -182,21 +182,31 @@ func TestNotification_FallbackHasManualSteps(t *testing.T) {
 		"CloudWatch returns a composite alarm's history only on request")
 	rec.Alarm.Name = "--profile=evil"
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
+	const logs = "aws logs tail /aws/lambda/order-service --region us-east-1 --since "
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{{rec.Alarm.Time, logs + "2026-01-15T02:12:00Z --filter-pattern ERROR"}, {time.Time{}, logs + "1h --filter-pattern ERROR"}} {
+		rec.Alarm.Time = c.at
+		assert.Contains(t, unfolded(report.Notification(rec, linksOf(rec), 100_000)), c.want, "whenever somebody reads the report")
+	}
 }
 
 func TestNotification_ReportsCostIfKnown(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		usage investigation.Usage
+		why   string
 		want  string
 	}{
-		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "Cost: about $0.0192"},
-		{"a model without a price", investigation.Usage{ModelCalls: 3}, "Cost: unknown (no price for this model)"},
-		{"no answer", investigation.Usage{}, "Cost: unknown (the model never answered)"},
+		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", "Cost: about $0.0192"},
+		{"a model without a price", investigation.Usage{ModelCalls: 3}, "", "Cost: unknown (no price for this model)"},
+		{"no answer", investigation.Usage{}, "AccessDeniedException: no access to the model.", "Cost: unknown (the model never answered)"},
+		{"no request", investigation.Usage{}, investigation.NoModelAsked + "the budget does not allow one request.", "Cost: no model was asked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)
-			rec.Usage = c.usage
+			rec.Usage, rec.OutcomeWhy = c.usage, c.why
 			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n  "+c.want+"\n")
 		})
 	}

@@ -47,7 +47,7 @@ func (r *attempt) admit(ctx, quick context.Context) {
 		r.log.Warn("unconfirmed event not counted", "error", err)
 	case !admitted:
 		r.rec.EvidenceOnly = true
-		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm, or only as updates, were already investigated "+
+		r.rec.OutcomeWhy = fmt.Sprintf(investigation.NoModelAsked+"%d events that CloudWatch did not confirm, or only as updates, were already investigated "+
 			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
 		at := r.Now()
 		r.background.Go(func() {
