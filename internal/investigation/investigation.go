@@ -47,7 +47,7 @@ type Record struct {
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         Usage            `json:"usage"`
 	Lost          *Usage           `json:"lost_usage,omitempty"`     // part of usage: of earlier invocations whose checkpoint could not be read
-	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window so far
+	Repeats       int              `json:"repeats"`                  // at least how often the alarm fired again before the investigation ended; 0 also if that could not be read
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, oldest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint

@@ -68,7 +68,7 @@ type completion struct {
 	Report        investigation.Report     `json:"report"`
 	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
-	Repeats       int                      `json:"repeats"`    // how often the alarm fired again within the window so far
+	Repeats       int                      `json:"repeats"`    // at least how often the alarm fired again before the investigation ended; 0 also if that could not be read
 	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: no report is stored
 }
 
