@@ -27,6 +27,9 @@ func OutlineTable() string {
 				in = append(in, f.name)
 			}
 		}
+		if len(in) == 4 {
+			in = []string{"all"}
+		}
 		if s.required {
 			title = "**" + title + "**"
 		}

@@ -44,8 +44,7 @@ type section struct {
 // titles, or their order. A notification that is too long loses its last sections first.
 var outline = []section{
 	{
-		title: "", contents: "severity, confidence, account, and Region; what changed before the alarm; the alarm and its state when the " +
-			"report was sent; the report's address; owner and runbook; who wrote it (not on the page); anything else the reader must know first",
+		title: "", contents: "[the first lines](#the-first-lines)",
 		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
 	},
 	{
@@ -67,11 +66,11 @@ var outline = []section{
 	},
 	{
 		title:    "What was seen",
-		contents: "only without a conclusion: first looks at the alarm's resources and their changes, the most relevant first",
+		contents: "only without a conclusion: first looks at the alarm's resources and their changes",
 		forms:    written, required: true, content: seenOf,
 	},
 	{
-		title: "Links", contents: "alarm and the investigation's log, on the page and the card also the report, correct for partition and Region",
+		title: "Links", contents: "the alarm; the investigation's log, except on the card; on the page and the card also the report",
 		forms: written | inCard, required: true, content: linksOf, noHeading: true,
 	},
 	{
@@ -88,7 +87,7 @@ var outline = []section{
 	},
 	{
 		title:    "First looks",
-		contents: "what was seen at the alarm's resources before a model was asked, the most relevant first",
+		contents: "what was seen at the alarm's resources before a model was asked",
 		forms:    inText | inPage, content: firstLooksOf,
 	},
 	{
@@ -97,12 +96,12 @@ var outline = []section{
 	},
 	{
 		title:    "Investigation details",
-		contents: "findings with confidence and quotes; `COMPUTED` or `UNVERIFIED` if AWS's answers do not prove all of the quotes",
+		contents: "findings with confidence and quotes",
 		forms:    written, content: findingsOf,
 	},
 	{
 		title:    "What was ruled out",
-		contents: "other causes that were tested, with the quotes against them; `NOT PROVEN` unless all of the quotes count as evidence",
+		contents: "other causes that were tested, with the quotes against them",
 		forms:    written | inCard, content: ruledOutOf,
 	},
 	{
@@ -116,7 +115,7 @@ var outline = []section{
 	},
 	{
 		title:    "Changes before the alarm",
-		contents: "write calls from CloudTrail, those of the alarm's resources first, then the newest; the page shows them in the timeline",
+		contents: "write calls from CloudTrail; the page shows them in the timeline",
 		forms:    inNotification | inText, content: changesOf,
 	},
 	{
@@ -129,7 +128,7 @@ var outline = []section{
 	},
 	{
 		title:    "Seen before",
-		contents: "earlier investigations of the same alarm, and whether a human confirmed their causes; the card has those that a human judged",
+		contents: "[earlier investigations](#seen-before) of the same alarm",
 		forms:    written | inCard, content: seenBeforeOf,
 	},
 	{
