@@ -181,13 +181,14 @@ func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 		sizes[i] = len(p.String())
 	}
 	limit := max(fairShare(sizes, room), leastSection)
+	forHeadline := max(limit, leastHeadline)
 	if len(all) > 0 && all[0].title == "" && sizes[0] > limit { // the first lines are short, and the reader needs all of them
-		limit = max(fairShare(sizes[1:], room-min(sizes[0], leastHeadline)), leastSection)
+		limit = max(fairShare(sizes[1:], room-min(sizes[0], forHeadline)), leastSection)
 	}
 	for i, p := range all {
 		most := limit
 		if p.title == "" {
-			most = max(limit, leastHeadline)
+			most = forHeadline
 		}
 		if over := sizes[i] - most; over > 0 {
 			p.body = truncateLines(p.body, len(p.body)-over)

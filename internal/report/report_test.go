@@ -158,6 +158,14 @@ func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
 			}
 		}
 	}
+	rec := sample(t)
+	long := strings.Repeat("A long text. ", 5000)
+	rec.OutcomeWhy, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = long, long, long, long
+	for _, limit := range []int{8000, 30_000, 100_000} {
+		text := report.Notification(rec, linksOf(rec), limit)
+		assert.Contains(t, text, "\n■ ABOUT THIS INVESTIGATION\n", "a long note takes no room from the other sections")
+		assert.True(t, strings.HasSuffix(text, "The stored report is complete.\n"), limit)
+	}
 }
 
 // unfolded joins the lines of folded commands, as a shell does.
