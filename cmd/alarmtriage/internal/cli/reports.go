@@ -18,7 +18,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -273,7 +272,7 @@ const maxCell = 90
 
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = cut(report.Plain(oneLine(cell)), maxCell)
+		cells[i] = cut(oneLine(cell), maxCell)
 	}
 	fmt.Fprintln(t.tabs, strings.Join(cells, "\t"))
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
@@ -122,25 +122,10 @@ func (s *screen) draw() {
 	}
 }
 
-// oneLine returns text on one line, without control characters. Characters that change the direction of text are escaped, as
-// in reports: what comes after them could look like something else.
+// oneLine returns text on one line, without control characters. Other characters that deceive a reader are escaped, as in reports.
 func oneLine(text string) string {
-	text = strings.Join(strings.Fields(terminal.Plain(text)), " ")
-	if !strings.ContainsFunc(text, isDirection) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if isDirection(r) {
-			fmt.Fprintf(&b, `\u%04X`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return report.Plain(strings.Join(strings.Fields(terminal.Plain(text)), " "))
 }
-
-func isDirection(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }
 
 // cut shortens text to a number of characters.
 func cut(text string, most int) string {

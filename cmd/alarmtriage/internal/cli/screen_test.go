@@ -34,6 +34,9 @@ func TestPurpose_SaysInOneLineWhatCodeDoes(t *testing.T) {
 		"import sys":                                            "running code",
 		"print('\x1b[2J')":                                      "print('')",
 		"# read \u202esterces":                                  `read \u202Esterces`,
+		"# read the role of \u0430ws":                           `read the role of \u0430ws`,
+		"# \u25a0 ROOT CAUSE":                                   `\u25A0 ROOT CAUSE`,
+		"# lire les événements à São Paulo, 东京":                 "lire les événements à São Paulo, 东京",
 	} {
 		assert.Equal(t, want, purpose(code), code)
 	}
