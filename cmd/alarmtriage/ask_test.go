@@ -133,7 +133,7 @@ func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 	cause += strings.Repeat(" So it was.", 39) + " password=a1b2c3" // without its secrets, it is longer than the limit
 	ran := b.run("feedback", b.folder(), "--wrong", "--cause", cause, "--by", "Ana")
 	require.Equal(t, 0, ran.code, ran.stderr)
-	assert.Contains(t, ran.stdout, "Later investigations of the alarm read that the cause was wrong.")
+	assert.Contains(t, ran.stdout, ", for reports in "+filepath.Join(b.dir, "alarmtriage-reports")+". Later investigations of the alarm read that the cause was wrong.")
 	assert.NotContains(t, b.file("feedback.json"), "hunter2")
 
 	ran = b.run("investigate", alarmName)
@@ -308,6 +308,9 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 	rec := filepath.Join(b.dir, "other.json")
 	require.NoError(t, os.WriteFile(rec, []byte(`{"a": 1}`), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "region.json"), []byte(`{"id": "0123456789ab", "alarm": {"name": "a", "region": "evil.example/"}}`), 0o600))
+	const uri = "s3://reports-bucket/reports/2026/11/25/031200-a-0123456789ab.txt"
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "downloaded.json"),
+		[]byte(`{"id": "0123456789ab", "alarm": {"name": "a", "region": "us-east-1"}, "report_uri": "`+uri+`"}`), 0o600))
 	require.NoError(t, syscall.Mkfifo(filepath.Join(b.dir, "pipe.json"), 0o600))
 	for _, tt := range []struct {
 		arguments string
@@ -323,6 +326,7 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 		{"ask region.json Why?", 5, "is none of AWS"},
 		{"replay s3://no-such-bucket-here/secrets/x.txt", 5, "is not the key of a report"},
 		{"feedback https://example.com/x --right", 2, "is not the address of a report"},
+		{"feedback downloaded.json --right", 2, "no later investigation reads feedback beside a file that was downloaded: name the report by its s3:// address, " + uri},
 		{"feedback other.json", 2, "--right or --wrong is missing"},
 		{"feedback other.json --right --wrong", 2, "--right and --wrong exclude each other"},
 		{"ask --function f other.json Why?", 2, "only knows the reports of its bucket"},

@@ -68,6 +68,14 @@ func (a *App) feedback(ctx context.Context, name string, flags feedbackFlags) er
 		if flags.function != "" {
 			return &Problem{Code: Usage, What: "a deployed orchestrator only knows the reports of its bucket", Remedy: "name the report by its s3:// address, or leave out --function"}
 		}
+		if r.isFile {
+			address := "its s3:// address"
+			if r.rec.ReportURI != "" {
+				address += ", " + r.rec.ReportURI
+			}
+			return &Problem{Code: Usage, What: "no later investigation reads feedback beside a file that was downloaded",
+				Remedy: oneLine("name the report by " + address + ", or by the folder in which investigate wrote it")}
+		}
 		return a.feedbackBeside(r, given)
 	}
 	function, err := a.orchestratorOf(ctx, r, flags.function)
@@ -116,7 +124,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	if err != nil {
 		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Remedy: "check that you may write to the folder of the report", Err: err}
 	}
-	return a.printFeedback(given, "Stored in "+path+".")
+	return a.printFeedback(given, "Stored in "+path+", for reports in "+(&investigateFlags{out: r.folder}).folderOfReports()+".")
 }
 
 func (a *App) printFeedback(given investigation.Feedback, where string) error {

@@ -40,6 +40,7 @@ const maxAnswer = 64 << 20
 type reference struct {
 	rec    *investigation.Record
 	folder string      // of a local report, where its answers and its feedback are; empty: it is in a bucket
+	isFile bool        // a local report is a file that somebody downloaded, which no investigation reads
 	uri    string      // of a report in a bucket; empty: it is local
 	bucket string      // of a report in a bucket
 	keys   report.Keys // of a report in a bucket
@@ -70,11 +71,11 @@ func (a *App) openReport(ctx context.Context, text string) (*reference, error) {
 		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("the report %s cannot be read (%v)", path, err),
 			Remedy: "name the folder of a report, its report.json, or its s3:// address", Err: err}
 	}
-	folder := filepath.Dir(path)
+	r := &reference{rec: rec, folder: filepath.Dir(path)}
 	if filepath.Base(path) != jsonFile { // a record that somebody downloaded
-		folder = strings.TrimSuffix(path, ".json")
+		r.folder, r.isFile = strings.TrimSuffix(path, ".json"), true
 	}
-	return &reference{rec: rec, folder: folder}, nil
+	return r, nil
 }
 
 // regionName matches the names of AWS's Regions, also of those that do not exist yet: their last word is a direction.
