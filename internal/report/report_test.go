@@ -160,10 +160,11 @@ func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
 	}
 	rec := sample(t)
 	long := strings.Repeat("A long text. ", 5000)
-	rec.OutcomeWhy, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = long, long, long, long
+	rec.Outcome, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = investigation.OutcomeFallback, long, long, long
+	rec.Fallbacks = slices.Repeat([]investigation.Fallback{{Model: "m", Cause: investigation.CauseRefused, Why: long[:500]}}, 100)
 	for _, limit := range []int{8000, 30_000, 100_000} {
 		text := report.Notification(rec, linksOf(rec), limit)
-		assert.Contains(t, text, "\n■ ABOUT THIS INVESTIGATION\n", "a long note takes no room from the other sections")
+		assert.Contains(t, text, "\n■ ABOUT THIS INVESTIGATION\n", "long notes take no room from the other sections")
 		assert.True(t, strings.HasSuffix(text, "The stored report is complete.\n"), limit)
 	}
 }
