@@ -84,7 +84,7 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	c.Metadata.Summary = title
 	c.Metadata.addContext(map[string]string{
 		"severity": string(severity(rec)), "confidence": string(confidence(rec)), "outcome": string(rec.Outcome),
-		"reportUri": rec.ReportURI, "accountName": rec.AccountName, "model": rec.Model,
+		"reportUri": rec.ReportURI, "accountName": rec.AccountName, "model": askedModel(rec),
 	})
 	return encodeCard(c)
 }
@@ -183,8 +183,8 @@ func (h headline) card(b *cardBuilder, _ string) {
 	}
 	b.paragraphs = append(b.paragraphs, lines...)
 	b.ending = authorship(h.rec)
-	if h.rec.Model != "" {
-		b.ending += " Model: " + cutChat(chat(h.rec.Model), maxCardModel) + "."
+	if model := askedModel(h.rec); model != "" {
+		b.ending += " Model: " + cutChat(chat(model), maxCardModel) + "."
 	}
 	if note := strings.Join(notes(h.rec), " "); note != "" {
 		b.paragraphs = append(b.paragraphs, "*Note:* "+chat(note))

@@ -241,7 +241,7 @@ func monitoringOf(rec *investigation.Record, _ Links) content {
 // aboutOf lists the investigation's outcome and what it used. Cost and duration come last.
 func aboutOf(rec *investigation.Record, _ Links) content {
 	u := rec.Usage
-	about := []fact{{"Investigation", rec.ID}, {"Report as text", rec.ReportURI}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", rec.Model}}
+	about := []fact{{"Investigation", rec.ID}, {"Report as text", rec.ReportURI}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", askedModel(rec)}}
 	for _, f := range rec.Fallbacks {
 		about = append(about, fact{"Model not used", f.Why})
 	}
@@ -264,6 +264,19 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	return facts{facts: about}
 }
 
+// isAsked reports whether a model was asked.
+func isAsked(rec *investigation.Record) bool {
+	return !rec.EvidenceOnly && !strings.HasPrefix(rec.OutcomeWhy, investigation.NoModelAsked)
+}
+
+// askedModel returns the model that was asked last, or "" if none was asked: the record has the first one then.
+func askedModel(rec *investigation.Record) string {
+	if !isAsked(rec) {
+		return ""
+	}
+	return rec.Model
+}
+
 func tokens(u investigation.Usage) string {
 	text := fmt.Sprintf("%s in, %s out", thousands(u.InputTokens+u.CacheWriteTokens), thousands(u.OutputTokens))
 	if u.CacheReadTokens > 0 {
@@ -275,7 +288,7 @@ func tokens(u investigation.Usage) string {
 func cost(rec *investigation.Record) string {
 	u := rec.Usage
 	switch {
-	case rec.EvidenceOnly, strings.HasPrefix(rec.OutcomeWhy, investigation.NoModelAsked):
+	case !isAsked(rec):
 		return "no model was asked"
 	case u.ModelCalls == 0: // no price was looked up
 		return "unknown (the model never answered)"

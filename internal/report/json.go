@@ -62,14 +62,14 @@ type completion struct {
 	EndedAt       time.Time                `json:"ended_at"`   // UTC
 	Outcome       investigation.Outcome    `json:"outcome"`
 	OutcomeWhy    string                   `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
-	Model         string                   `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
+	Model         string                   `json:"model"`                   // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
 	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
 	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
 	Report        investigation.Report     `json:"report"`
 	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
 	Repeats       int                      `json:"repeats"`    // at least how often the alarm fired again before the investigation ended; 0 also if that could not be read
-	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: no report is stored
+	ReportURI     string                   `json:"report_uri"` // address of the report's text, s3://bucket/key; empty: no report is stored
 }
 
 type completionAlarm struct {

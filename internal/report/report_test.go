@@ -828,6 +828,7 @@ func TestVerdict_SaysThatNoModelWasAsked(t *testing.T) {
 		assert.Contains(t, strings.ToLower(text), "evidence only", form)
 		assert.Contains(t, text, "MaxInvestigationsPerDay", form)
 		assert.NotContains(t, strings.ToLower(text), "needs a human", form)
+		assert.NotContains(t, text, rec.Model, form)
 	}
 	assert.Contains(t, report.Subject(rec), "evidence only")
 	event, err := report.Completion(rec, 240<<10)
