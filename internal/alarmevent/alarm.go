@@ -50,7 +50,7 @@ type Alarm struct {
 	ARN           string            `json:"arn"`                   // of the alarm
 	Account       string            `json:"account"`               // 12 digits
 	Region        string            `json:"region"`                // such as eu-central-1
-	Partition     string            `json:"partition"`             // aws, aws-cn, aws-us-gov …
+	Partition     string            `json:"partition"`             // of AWS, such as aws or aws-us-gov
 	Description   string            `json:"description,omitempty"` // of the alarm
 	Kind          Kind              `json:"kind"`
 	Source        Source            `json:"source"`

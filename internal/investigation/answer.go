@@ -18,12 +18,12 @@ type Answer struct {
 	Findings      []Finding  `json:"findings"`              // the facts that support the answer
 	NotSeen       []string   `json:"not_seen"`              // what the model reports that it could not read
 	Unread        []NotSeen  `json:"unread,omitempty"`      // what its tool calls could not read, as recorded by code
-	Model         string     `json:"model"`                 // ID or ARN of the Bedrock model that was asked last
+	Model         string     `json:"model"`                 // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
 	Fallbacks     []Fallback `json:"fallbacks,omitempty"`   // models that were asked before it and failed, in order
 	Rounds        []Round    `json:"rounds"`                // of the question, in order; their numbers continue those of the investigation
 	Usage         Usage      `json:"usage"`                 // of the question
-	ReportURI     string     `json:"report_uri,omitempty"`  // s3://bucket/key of the investigation's text report
-	URI           string     `json:"uri,omitempty"`         // s3://bucket/key of the answer's text
+	ReportURI     string     `json:"report_uri,omitempty"`  // address of the investigation's text report: s3://bucket/key
+	URI           string     `json:"uri,omitempty"`         // address of the answer's text: s3://bucket/key
 }
 
 // MaxQuestion is the longest question, in characters.

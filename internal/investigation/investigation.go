@@ -38,7 +38,7 @@ type Record struct {
 	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
 	OutcomeWhy    string           `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
-	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
+	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
 	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
 	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
 	Evidence      Evidence         `json:"evidence"`
@@ -51,7 +51,7 @@ type Record struct {
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, oldest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
-	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the text report
+	ReportURI     string           `json:"report_uri,omitempty"`     // address of the text report: s3://bucket/key
 	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
 	MemberOf      string           `json:"member_of,omitempty"`      // account of the triage, if it reads the alarm's account as one of its members
 	AtDelivery    *AtDelivery      `json:"at_delivery,omitempty"`    // the alarm just before the report was stored and sent
@@ -441,9 +441,9 @@ type Past struct {
 	Time      time.Time `json:"time"` // when that investigation started, UTC
 	Outcome   Outcome   `json:"outcome"`
 	Cause     string    `json:"cause"`      // root cause that was reported
-	ReportURI string    `json:"report_uri"` // s3://bucket/key of its text report
+	ReportURI string    `json:"report_uri"` // address of its text report: s3://bucket/key
 
-	Repeats    int        `json:"repeats,omitempty"`    // how often the alarm fired again after it, before the next investigation
+	Repeats    int        `json:"repeats,omitempty"`    // at least how often the alarm fired again after it, before the next investigation
 	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
 	Feedback   *Feedback  `json:"feedback,omitempty"`   // what a human reported about the cause
 }
@@ -453,7 +453,7 @@ func (p Past) Verified() bool { return p.Cause != "" && p.Confidence == Confirme
 
 // Usage counts requests, tokens, and cost. Token counts are as the model reports them.
 type Usage struct {
-	ModelCalls       int     `json:"model_calls"`              // requests to Bedrock
+	ModelCalls       int     `json:"model_calls"`              // requests that Bedrock answered
 	ToolCalls        int     `json:"tool_calls"`               // executions of Python
 	InputTokens      int     `json:"input_tokens"`             // input tokens that were not served from the prompt cache
 	OutputTokens     int     `json:"output_tokens"`            // tokens that the model wrote

@@ -111,7 +111,7 @@ type Span struct {
 
 // Truncation describes a part of an answer that was truncated because it was too long.
 type Truncation struct {
-	Part    string `json:"part"`     // stdout, stderr, or result
+	Part    string `json:"part"`     // one of stdout, stderr, and result
 	LeftOut int64  `json:"left_out"` // number of bytes that are missing
 }
 
