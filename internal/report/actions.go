@@ -149,11 +149,16 @@ func historyTypes(kind alarmevent.Kind) string {
 }
 
 // firstLogGroup returns the first log group of a log alarm as `aws logs tail` accepts it: a name, or an ARN
-// without ":*".
+// without ":*". Not every version of the AWS CLI accepts an ARN, which only a group of another account or Region needs.
 func firstLogGroup(rec *investigation.Record) string {
 	for _, q := range []*alarmevent.Query{rec.Evidence.Query, rec.Alarm.Query} {
 		if q != nil && len(q.LogGroups) > 0 {
-			return strings.TrimSuffix(q.LogGroups[0], ":*")
+			group := strings.TrimSuffix(q.LogGroups[0], ":*")
+			parts := strings.SplitN(group, ":", 7) // arn, partition, logs, Region, account, log-group, name
+			if len(parts) == 7 && parts[3] == rec.Alarm.Region && parts[4] == rec.Alarm.Account && !strings.HasPrefix(parts[6], "-") {
+				return parts[6]
+			}
+			return group
 		}
 	}
 	return ""

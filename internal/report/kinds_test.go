@@ -40,6 +40,9 @@ func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	} {
 		assert.Contains(t, text, want)
 	}
+	rec.Evidence.Query.LogGroups[0] = "arn:aws:logs:us-east-1:123456789012:log-group:/shop/it's:*"
+	assert.Contains(t, unfolded(report.Notification(rec, linksOf(rec), 200_000)), `aws logs tail '/shop/it'\''s' --region us-east-1 --since 2026-01-15T02:12:00Z`,
+		"not every version of the AWS CLI accepts an ARN")
 	assert.NotContains(t, text, "EVENT", "the definition's query is preferred to the event's")
 	assert.NotContains(t, text, "no stock 10")
 
