@@ -59,6 +59,10 @@ var forms = map[string][]string{
 		`["zip", "-P", "¤", "a.zip"]`, `["unzip","-P","¤","a.zip"]`, `["/usr/bin/rar", "x", "-p¤"]`, `["smbclient", "//s/x", "-U", "app%¤"]`, `["net", "user", "app", "¤"]`,
 		`["openssl", "passwd", "-6", "¤"]`, `["aws", "ssm", "put-parameter", "--type", "SecureString", "--value", "¤"]`, `{\"a\":[\"curl\",\"-u\",\"app:¤\"]}`,
 	},
+	"labels in Markdown": {
+		"**Password:** ¤", "*token:* ¤", "- **DB password:** `¤`\n- **Host:** db", "__Password:__ ¤", "_token:_ ¤", "***API key:*** ¤", "**Password**: ¤", "*Password* : `¤`", "`password`: `¤`", "`Password:` ¤",
+		"see **Password:** ¤ **Host:** db", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
+	},
 	"literals and lists with signs": {
 		`ds.setPassword("¤):x(");`, `config.setDbPassword('{¤}');`, "passwords:\n- ¤=x:[9\n- ~",
 	},
@@ -230,6 +234,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
+		"**Password:** must have 12 characters", "**Password**: required", "`password`: string, at least 8 characters", "- `token`: the token of the caller", "*token:* expired", "SCAN 0 MATCH token:* COUNT 1000", "KEYS session-token:* orders-v2.1x",
+		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
 		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
 		"password: str = cfg.get(\"Db_Password1\")", "const password: string = generate('Orders-v2.1');", "var password: String = defaults.string(\"Password_v2.1\")",

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -333,6 +334,10 @@ func assignment(text string, at int) (operator, bool) {
 		}
 		i, indexed = i+end+1, true
 	}
+	isLabel := false
+	if end := endOfEmphasis(text, i); !quoted && end > 0 { // **name**: value
+		i, isLabel = end, true
+	}
 	i = skipBlanks(text, i)
 	if i >= len(text) {
 		return operator{}, false
@@ -358,7 +363,12 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	case text[i] == ':':
 		i++
-		op.loose = !quoted && (i == len(text) || isSpace[text[i]])
+		if end := endOfEmphasis(text, i); !quoted && end > 0 { // **name:** value
+			i, isLabel = end, true
+		}
+		op.loose = !quoted && (isLabel || i == len(text) || isSpace[text[i]])
+	case isLabel:
+		return operator{}, false
 	case text[i] == '-' && greaterSign(text, i+1) > 0: // ->
 		i, op.loose = i+1+greaterSign(text, i+1), true
 	case hasFold(text[i:], "%3a"), hasFold(text[i:], "%3d"):
@@ -375,6 +385,30 @@ func assignment(text string, at int) (operator, bool) {
 	}
 	return op, op.value < len(text)
 }
+
+// endOfEmphasis returns the end of the signs of Markdown at a position that end a word in bold, in italics, or in code. It returns 0 if there
+// are none, or if the same signs are not before the word.
+func endOfEmphasis(text string, at int) int {
+	end := at
+	for end < len(text) && end-at <= maxEmphasis && strings.IndexByte("*_`", text[end]) >= 0 {
+		end++
+	}
+	if end == at || end-at > maxEmphasis || end < len(text) && !isSpace[text[end]] && text[end] != ':' {
+		return 0
+	}
+	signs := []byte(text[at:end])
+	slices.Reverse(signs) // **`name`**
+	before := text[max(0, at-maxName):at]
+	before = before[strings.LastIndexByte(before, '\n')+1:]
+	opening := strings.LastIndex(before, string(signs))
+	if opening < 0 || opening+len(signs) == len(before) || isSpace[before[opening+len(signs)]] {
+		return 0
+	}
+	return end
+}
+
+// maxEmphasis is the number of signs around a word in bold, italics, and code.
+const maxEmphasis = 4
 
 // beginsArgument reports whether a text begins with an option or with another assignment, which is not the value of the assignment before
 // it. A password can have an equals sign, and one in base64 can end with it.
