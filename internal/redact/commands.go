@@ -24,6 +24,7 @@ func newContext(kind, pattern string, needles ...string) *shape {
 	pattern = strings.NewReplacer(`["']?`, `(?:\\*["'])?`, `["'])(`, `\\*["'])(`, `[^\s-]`, `[^\s-]`, // which is no option
 		`\s-`, `\s(?:\\*["'])?-`, `\s(?:-`, `\s(?:\\*["'])?(?:-`).Replace(pattern)
 	pattern = strings.ReplaceAll(pattern, `[ =]`, `(?:[ =\f][ \f\r]*)`)
+	pattern = secretGroup().ReplaceAllString(pattern, `${1}(?:\f\r*\f(?:\\*["'])?)?)(${2}`)
 	for _, needle := range needles {
 		if word := strings.Trim(needle, " "); word != needle {
 			needles = append(needles, strings.ReplaceAll(needle, " ", `"`), strings.ReplaceAll(needle, " ", "'"), strings.ReplaceAll(needle, " ", `\`))
@@ -31,6 +32,10 @@ func newContext(kind, pattern string, needles ...string) *shape {
 	}
 	return newShape(kind, pattern, needles...)
 }
+
+// secretGroup matches where the second group of a pattern begins, if it is a word. The word can begin on the next line without a blank, as
+// in "-p\⏎secret".
+var secretGroup = lazy.Regexp(`([^i])\)\((\[\^\\s|\\S)`)
 
 // contexts are secrets that the text before them identifies, without a name: on command lines, in statements of
 // databases and mail servers, and in URLs. The second group of a pattern is the secret. Matches never span lines.

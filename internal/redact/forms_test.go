@@ -63,6 +63,10 @@ var forms = map[string][]string{
 		"**Password:** ¤", "*token:* ¤", "- **DB password:** `¤`\n- **Host:** db", "__Password:__ ¤", "_token:_ ¤", "***API key:*** ¤", "**Password**: ¤", "*Password* : `¤`", "`password`: `¤`", "`Password:` ¤",
 		"see **Password:** ¤ **Host:** db", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
 	},
+	"arguments on the next line without a blank": {
+		"mysql -u app -p\\\n¤ db", "mysql -u app -p\\\n'¤ horse' db", "mariadb-dump -p\\\n\"¤\" db", "mongodump -u app -p\\\n¤", "curl -u app:\\\n¤ https://x", "curl -u app:\\\n'¤ horse' https://x",
+		"7z x -p\\\n¤ a.7z", "podman pull --creds app:\\\n¤ x", "smbclient -U app%\\\n¤ //s/x", "ldapsearch -x -w\\\n¤", "kubectl create secret generic s --from-literal=k=\\\n¤",
+	},
 	"literals and lists with signs": {
 		`ds.setPassword("¤):x(");`, `config.setDbPassword('{¤}');`, "passwords:\n- ¤=x:[9\n- ~",
 	},
@@ -234,6 +238,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
+		"mysql -u app -p\\\n  orders2x7", "mysql -u app -p \\\norders2x7", "mysql -u app -p\\\n-h db", "docker login -u app -p\\\n-v x",
 		"**Password:** must have 12 characters", "**Password**: required", "`password`: string, at least 8 characters", "- `token`: the token of the caller", "*token:* expired", "SCAN 0 MATCH token:* COUNT 1000", "KEYS session-token:* orders-v2.1x",
 		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
