@@ -398,6 +398,8 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 		l.add(text)
 	case variable && (looksSecret(text) || looksPassword(text) && !isUUID(text) && !hexLook().MatchString(text)) && !cannotBeSecret(name, text):
 		l.add(text)
+	case variable && isIrregularWord(text) && !cannotBeSecret(name, text) && (!mayHaveDocument(text) || documentIn(text) == nil):
+		l.add(text)
 	case depth < maxDepth && mayHaveDocument(text):
 		if decoded := documentIn(text); decoded != nil {
 			l.learnValue(name, decoded, variable, depth+1)
@@ -411,6 +413,16 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 		text = header
 	}
 	l.searchText(text)
+}
+
+// isIrregularWord reports whether a text without blanks has signs that looksPassword does not accept, and either many signs or a part that
+// no name has.
+func isIrregularWord(text string) bool {
+	if strings.ContainsAny(text, " \t\r\n") || !strings.ContainsAny(text, `/\():,<>[]{}"'`) || placeLook().MatchString(text) {
+		return false
+	}
+	return isIrregular(text) || slices.ContainsFunc(strings.FieldsFunc(text, func(r rune) bool { return r < 0x80 && !isAlphanumeric(byte(r)) }),
+		func(part string) bool { return isMixed(part) && (numbersIn(part) > 1 || isJumbled(part)) })
 }
 
 // maxHead is the length in bytes of what a log line has before a document: a time, a level, and some words.

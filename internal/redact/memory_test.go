@@ -56,6 +56,8 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 	}{
 		{"a function's variables", `{"Environment":{"Variables":{"A":"` + randomA + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{randomA, "hunter2hunter2"}},
 		{"a password in a variable", `{"Environment":{"Variables":{"PAYROLL":"Zeb7raPony92x","RELEASE":"orders-2026-11-b","TABLE_NAME":"Orders2Table"}}}`, []string{"Zeb7raPony92x"}},
+		{"variables with signs", `{"Environment":{"Variables":{"A":"Zt7pR2mW9q!x<&>\"y","B":"app:Gh4tW6mKc3","C":"kq8vN3xB6w\\{zz","D":"!x(Q)[w]:{P}y7","E":"{\"a\":\"b\"}"}}}`,
+			[]string{`Zt7pR2mW9q!x<&>"y`, "app:Gh4tW6mKc3", `kq8vN3xB6w\{zz`, "!x(Q)[w]:{P}y7"}},
 		{"a container's variables", `{"environment":[{"name":"a","value":"` + randomA + `"}]}`, []string{randomA}},
 		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
 		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
@@ -572,7 +574,8 @@ func TestObserve_ReportsACutAnswerWithoutHints(t *testing.T) {
 
 // A variable that looks like a name or an ID is not replaced elsewhere in the output.
 func TestMemory_KeepsNamesAndIDsThatVariablesHave(t *testing.T) {
-	for _, value := range []string{"eu-west-1_AbCdEf123", "python3.12", "com.example.orders.v2.Handler", "orders2.internal_queue", "orders-table-2"} {
+	for _, value := range []string{"eu-west-1_AbCdEf123", "python3.12", "com.example.orders.v2.Handler", "orders2.internal_queue", "orders-table-2",
+		"orders:v2,items:v3", "/opt/Orders2x/bin:/usr/bin", "registry.internal/Orders2x:v2.1", "https://api.internal/v2/Orders2x:list", "[INFO,Warn2]", "a=1,b=Orders2"} {
 		var m Memory
 		m.Observe([]byte(`{"Environment":{"Variables":{"SOME_SETTING":"`+value+`"}}}`), false)
 		text := "ERROR cannot use " + value + ": timeout"
