@@ -269,7 +269,8 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 			if to < len(line) && isShellQuote(line[to]) { // which can be escaped
 				to = from + len(strings.TrimRight(line[from:to], `\`))
 			}
-			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) {
+			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) &&
+				(!beginsLine(line, from) || looksPassword(strings.ReplaceAll(value, " ", ""))) {
 				b.WriteString(line[done:from])
 				b.WriteString(c.mark(s.kind, value))
 				done = to
@@ -289,6 +290,13 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 		masked = string(next)
 	}
 	return b.String() + line[done:]
+}
+
+// beginsLine reports whether an argument begins with the line on which a command goes on. Without a blank before it, it can be another
+// line: somebody wrote "mysql -p\" into a log.
+func beginsLine(line string, at int) bool {
+	before := strings.TrimRight(line[:at], `"'\`)
+	return before != "" && before[len(before)-1] == joinedLine[0]
 }
 
 // optionOf returns where the option begins whose value follows a command, or 0.
