@@ -827,6 +827,7 @@ func (s *scanner) row(start, end int) {
 	stop := lineEnd(text, at)
 	s.ahead -= stop - at
 	value := strings.TrimRight(text[at:stop], " \t\r")
+	value = strings.TrimRight(value, text[end:end+1]) // an empty column
 	isQuoted := false
 	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
 		at, value, isQuoted = at+1, value[1:len(value)-1], true

@@ -63,6 +63,11 @@ var forms = map[string][]string{
 		"**Password:** ¤", "*token:* ¤", "- **DB password:** `¤`\n- **Host:** db", "__Password:__ ¤", "_token:_ ¤", "***API key:*** ¤", "**Password**: ¤", "*Password* : `¤`", "`password`: `¤`", "`Password:` ¤",
 		"see **Password:** ¤ **Host:** db", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
 	},
+	"labels in HTML and cells with a colon": {
+		"<b>Password:</b> ¤", "<strong>DB password</strong>: ¤<br>Host: db", "<li><strong>API key:</strong> <code>¤</code></li>", "<p>Password: <b>¤</b></p>", "Password:<br>¤<br/>", "&lt;b&gt;Token:&lt;/b&gt; ¤",
+		`{"text":"\u003cb\u003ePassword:\u003c/b\u003e ¤\u003cbr\u003e"}`, `{"text":"\u003cb\u003ePassword\u003c/b\u003e: ¤"}`, "<span class=\"x\">Password:</span>&nbsp;<code>¤</code>",
+		"| Password: | ¤ |", "| **API key:** | `¤` |", "| Host: | db | Password: | ¤ |", "**Password** ¤", "password;¤;", "password,¤,,\nhost,db,,",
+	},
 	"arguments on the next line without a blank": {
 		"mysql -u app -p\\\n¤ db", "mysql -u app -p\\\n'¤ horse' db", "mariadb-dump -p\\\n\"¤\" db", "mongodump -u app -p\\\n¤", "curl -u app:\\\n¤ https://x", "curl -u app:\\\n'¤ horse' https://x",
 		"7z x -p\\\n¤ a.7z", "podman pull --creds app:\\\n¤ x", "smbclient -U app%\\\n¤ //s/x", "ldapsearch -x -w\\\n¤", "kubectl create secret generic s --from-literal=k=\\\n¤",
@@ -241,6 +246,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"mysql -u app -p\\\n  orders2x7", "mysql -u app -p \\\norders2x7", "mysql -u app -p\\\n-h db", "docker login -u app -p\\\n-v x",
 		"**Password:** must have 12 characters", "**Password**: required", "`password`: string, at least 8 characters", "- `token`: the token of the caller", "*token:* expired", "SCAN 0 MATCH token:* COUNT 1000", "KEYS session-token:* orders-v2.1x",
 		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
+		"<b>Password:</b> must have 12 characters", "<label>Password:</label> <input type=\"password\">", "<code>token</code>: the token of version v2.1x", "Password:<br>is too short", "| Password: | required |",
+		"| Password: |\n| orders2x7b |", "password: | head -1 orders2x7b", "**Password** must have 8chars", "**Token** usage: 12345678 units", "**Secret** orders-db-2 was rotated", "password,required,", "mysql -u app -p\\\nERROR at 2026-11-28T01:02:03Z",
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
 		"password: str = os.getenv('DB_PASSWORD2')", "let password: String = env::var(\"DB_PASSWORD1\").unwrap();", "password: str = load(\"orders/prod-db1\")",
 		"password: str = cfg.get(\"Db_Password1\")", "const password: string = generate('Orders-v2.1');", "var password: String = defaults.string(\"Password_v2.1\")",

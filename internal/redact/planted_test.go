@@ -78,6 +78,7 @@ func TestText_PlantedSignsHideNoOtherTexts(t *testing.T) {
 		"environment:[[[[", "env:[[[[", "Variables={[[[[", "environmentVariables:{[[[[", "kind: Secret data:{[[[[", "UserData={[[[[",
 		`"env":[[[[`, `environment=[[[["`, `environment=[[[[\"`, "environment=[[[[x'", `env:{{{"password": "`, `kind:"Secret" "data":{[[[[`, `"password": "`, `password: "\`, `--password "`, `"--password", "`, `"HeaderName": "a", "HeaderValue": "`, `"UserData": "`, `password=["`, `{"password": {"`,
 		"PASSWORD '", "--password 'x", `{"password": {"plain": "`, `password: {"a": "`, "SET PASSWORD = '", `IDENTIFIED BY '\`,
+		`mysql -p\`, `mysql -p'\`, `curl -u app:\`, "**Password:**", "**token:** \"", "<b>Password:</b> '", "Password:<br>", "| password: | \"", "password;", "**Password** '",
 	} {
 		var lines []map[string]string
 		for _, message := range []string{"GET / " + planted, other, other} {
@@ -86,7 +87,8 @@ func TestText_PlantedSignsHideNoOtherTexts(t *testing.T) {
 		indented, _ := json.MarshalIndent(lines, "", "  ")
 		compact, _ := json.Marshal(lines)
 		python := "[{'message': 'GET / " + planted + "'}, {'message': '" + other + "', 'host': 'web-1'}, {'message': '" + other + "'}]"
-		for _, text := range []string{string(indented), string(compact), python, "  GET / " + planted + "\n  " + other + "\n  " + other} {
+		for _, text := range []string{string(indented), string(compact), python, "  GET / " + planted + "\n  " + other + "\n  " + other,
+			"GET / " + planted + "\n" + other + "\n" + other} {
 			if clean, _ := r.Text(text); strings.Count(clean, other) != 2 {
 				t.Errorf("after %s: %q", planted, clean)
 			}

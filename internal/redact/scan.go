@@ -241,7 +241,9 @@ func (s *scanner) look(start, end int) {
 			s.replace(from, to, "secret")
 		}
 		s.wrapped(end + 1)
-	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
+	case strings.HasPrefix(text[end:], "** "): // bold in Markdown
+		s.word(name, end+len("**"))
+	case strings.HasPrefix(text[end:], "**"):
 		s.quotedName(start, end+1)
 	case s.isCell(skipBlanks(text, end)):
 		s.cell(skipBlanks(text, end))
@@ -317,8 +319,10 @@ func assignment(text string, at int) (operator, bool) {
 		i, quoted = i+len("&quot;"), true
 	case hasFold(text[i:], "%22"):
 		i, quoted = i+3, true
-	case i > at:
+	case i > at && endOfLabel(text, at) == 0:
 		return operator{}, false
+	case i > at:
+		i = at
 	}
 	if !quoted && i+1 < len(text) && text[i] == ']' && (text[i+1] == '=' || strings.HasPrefix(text[skipBlanks(text, i+1):], "=>")) { // [name]=value, [name] => value
 		i++
@@ -335,7 +339,7 @@ func assignment(text string, at int) (operator, bool) {
 		i, indexed = i+end+1, true
 	}
 	isLabel := false
-	if end := endOfEmphasis(text, i); !quoted && end > 0 { // **name**: value
+	if end := endOfLabel(text, i); !quoted && end > 0 { // **name**: value
 		i, isLabel = end, true
 	}
 	i = skipBlanks(text, i)
@@ -363,7 +367,7 @@ func assignment(text string, at int) (operator, bool) {
 		return operator{}, false
 	case text[i] == ':':
 		i++
-		if end := endOfEmphasis(text, i); !quoted && end > 0 { // **name:** value
+		if end := endOfLabel(text, i); !quoted && end > 0 { // **name:** value
 			i, isLabel = end, true
 		}
 		op.loose = !quoted && (isLabel || i == len(text) || isSpace[text[i]])
@@ -385,6 +389,21 @@ func assignment(text string, at int) (operator, bool) {
 	}
 	return op, op.value < len(text)
 }
+
+// endOfLabel returns the end of the tags of HTML or the signs of Markdown after a label at a position, or 0 if there are none:
+// <b>name:</b> <code>value</code>.
+func endOfLabel(text string, at int) int {
+	first := skipBlanks(text, at)
+	if first == len(text) || strings.IndexByte(`<&\`, text[first]) < 0 {
+		return endOfEmphasis(text, at)
+	}
+	if found := labelTags().FindStringIndex(text[at:min(len(text), at+maxTag)]); found != nil {
+		return at + found[1]
+	}
+	return 0
+}
+
+var labelTags = lazy.Regexp(`^(?:(?:[ \t]|&nbsp;)*(?:<|&lt;|\\+u003[cC])/?(?:b|strong|em|i|u|code|kbd|span|label|font|br)(?: [^<>\n\\]*)?/?(?:>|&gt;|\\+u003[eE]))+`)
 
 // endOfEmphasis returns the end of the signs of Markdown at a position that end a word in bold, in italics, or in code. It returns 0 if there
 // are none, or if the same signs are not before the word.
@@ -506,6 +525,10 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		if isFirstOfLine(text, start) && s.block(kind, start, at) {
 			return
 		}
+		if text[at] == '|' && op.loose && beginsCell().MatchString(text[at:min(len(text), at+maxName)]) { // | password: | value |
+			s.word("", at)
+			return
+		}
 	case '[':
 		if s.list(kind, at) {
 			return
@@ -526,6 +549,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	s.bare(kind, start, op)
 }
+
+// beginsCell matches the border and the beginning of the next cell of a table.
+var beginsCell = lazy.Regexp(`^\|[ \t]+[^\s|]`)
 
 // changed matches what is between an old and a new value in a plan of Terraform, up to the quote.
 var changed = lazy.Regexp(`^ *[-=]> *["']`)
