@@ -83,11 +83,13 @@ func (s *scanner) below(kind sensitivity, start int, op operator) {
 	if indent := s.indent(start); op.value-line < indent || op.value-line == indent && !isList {
 		return
 	}
+	blanks := text[line:op.value]
 	if !isList {
-		s.entry(kind, op.value)
+		if !s.entries(kind, line, blanks) {
+			s.entry(kind, op.value)
+		}
 		return
 	}
-	blanks := text[line:op.value]
 	for strings.HasPrefix(text[line:], blanks+"- ") { // a list
 		s.entry(kind, skipBlanks(text, line+len(blanks)+1))
 		end := lineEnd(text, line)
@@ -98,6 +100,41 @@ func (s *scanner) below(kind sensitivity, start int, op operator) {
 		line = end + 1
 	}
 }
+
+// entries looks at the lines of an object without quotes below the name of secrets. It reports whether there is one:
+//
+//	passwords:
+//	  orders: value
+func (s *scanner) entries(kind sensitivity, line int, blanks string) (found bool) {
+	text := s.text
+	for kind >= likely && strings.HasPrefix(text[line:], blanks) {
+		end := lineEnd(text, line)
+		s.ahead -= end - line
+		member := yamlMember().FindStringSubmatchIndex(text[line+len(blanks) : min(end, line+len(blanks)+maxBare)])
+		if member == nil {
+			break
+		}
+		found = true
+		start := line + len(blanks)
+		name, from, to := text[start+member[2]:start+member[3]], start+member[4], start+member[5]
+		if isShellQuote(text[from]) && to-from > 2 && text[to-1] == text[from] {
+			from, to = from+1, to-1
+		}
+		if value := text[from:to]; s.kind(name) == harmless && isSecretMember(name, value) && !isProse(value) {
+			s.replace(from, to, "secret")
+		} else if !s.scan(end) { // it can be found by its own name
+			return true
+		}
+		if end == len(text) {
+			break
+		}
+		line = end + 1
+	}
+	return found
+}
+
+// yamlMember matches a name and its value on a line of YAML.
+var yamlMember = lazy.Regexp(`^["']?([\w.-]+)["']?:[ \t]+([^\s#][^\s]*)[ \t\r]*(?:#.*)?$`)
 
 // entry looks at a value that is a whole line or the entry of a list.
 func (s *scanner) entry(kind sensitivity, at int) {
@@ -658,7 +695,13 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 	closer := greaterSign(text, end)
 	if closer == 0 { // attributes
 		head := strings.IndexAny(text[end:min(len(text), end+maxTag)], "<>\n")
-		if head < 0 || text[end+head] != '>' || text[end+head-1] == '/' {
+		if head < 0 || text[end+head] != '>' {
+			return
+		}
+		if text[end+head-1] == '/' { // <password value="value"/>
+			if value := valueAttribute().FindStringSubmatchIndex(text[end : end+head]); value != nil && kind.matches(text[end+value[2]:end+value[3]]) {
+				s.replace(end+value[2], end+value[3], "secret")
+			}
 			return
 		}
 		closer = head + 1
@@ -670,6 +713,9 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 		}
 	}
 }
+
+// valueAttribute matches the attribute of an XML element with its value.
+var valueAttribute = lazy.Regexp(`\svalue=\\*["']([^"'<>\\]+)`)
 
 // elementWithin looks at the element with a value within an element that names it: <property name="password"><value>. It reports
 // whether there is one.

@@ -17,7 +17,7 @@ var forms = map[string][]string{
 		"db:\n  password: ¤ horse battery\n  host: x", "[client]\nuser = app\npassword = ¤ horse battery\nport = 3306", "spring:\n  datasource:\n    password: horse ¤",
 		"DB_PASSWORD=horse ¤\nX=1", "host: x\npassword: ¤ &3x! # old", "password: &a ¤", "password: !!str &pw ¤", "password: # comment\n  ¤",
 		"api_token: # comment\n    ¤\nport: 1", "passwords: {app: ¤, web: ~}", "passwords: {\"app\": \"¤\", 'web': '~'}", "secret: [¤, ~]", "tokens: [¤, ~, ¤]",
-		"tokens:\n  - ¤\n  - ~\nport: 1", "tokens:\n- ¤\n- ~", "passwords:\n  - ¤\n  - \"~\"\n  - '¤'", "db: {user: app, password: ¤, host: h}",
+		"tokens:\n  - ¤\n  - ~\nport: 1", "passwords:\n  app: ¤\n  web: '~' # old\nhost: db", "passwords:\n  db_password: ¤\n  web: ~", "passwords:\n  web: ~\n  db_password: ¤", "passwords:\n  note: api_key=¤\n  web: ~", "db:\n  password:\n    orders: ¤", "apiTokens:\n  - x\ntoken:\n\torders: \"¤\"", "passwords:\r\n  app: ¤\r\n  web: ~\r\n", "tokens:\n- ¤\n- ~", "passwords:\n  - ¤\n  - \"~\"\n  - '¤'", "db: {user: app, password: ¤, host: h}",
 	},
 	"arrows that a program escaped": { // as Go's encoding/json does
 		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
@@ -31,6 +31,7 @@ var forms = map[string][]string{
 	"elements of XML": {
 		"<key>password</key><string>¤</string>", "<dict>\n  <key>apiToken</key>\n  <string>¤</string>\n</dict>", "<key>db_password</key>\n\t<data>¤</data>",
 		`{"plist":"<key>password</key><string>¤</string>"}`,
+		`<password value="¤"/>`, `<db.password encrypted="no" value='¤' />`, `{"x":"<password value=\"¤\"/>"}`,
 	},
 	"objects in JSON": {
 		`{"password":{"plain":"¤"}}`, `{"password": {"plain": "¤", "rotated": true}}`, `{"password":{"dev":"¤","prod":"~"}}`, `{'password': {'cleartext': '¤'}}`,
@@ -246,6 +247,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"mysql -u app -p\\\n  orders2x7", "mysql -u app -p \\\norders2x7", "mysql -u app -p\\\n-h db", "docker login -u app -p\\\n-v x",
 		"**Password:** must have 12 characters", "**Password**: required", "`password`: string, at least 8 characters", "- `token`: the token of the caller", "*token:* expired", "SCAN 0 MATCH token:* COUNT 1000", "KEYS session-token:* orders-v2.1x",
 		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
+		"password:\n  minLength: 8\n  pattern: [A-Z0-9]{8,}x1\n  arn: arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf", "passwords:\n  orders: required\n  version: v2.1-Kq8vN3", "tokens:\n  orders: Kq8v expires 12:00",
+		`<password value="required"/>`, `<token ref="Orders2x"/>`,
 		"<b>Password:</b> must have 12 characters", "<label>Password:</label> <input type=\"password\">", "<code>token</code>: the token of version v2.1x", "Password:<br>is too short", "| Password: | required |",
 		"| Password: |\n| orders2x7b |", "password: | head -1 orders2x7b", "**Password** must have 8chars", "**Token** usage: 12345678 units", "**Secret** orders-db-2 was rotated", "password,required,", "mysql -u app -p\\\nERROR at 2026-11-28T01:02:03Z",
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",
