@@ -62,7 +62,7 @@ var forms = map[string][]string{
 	},
 	"labels in Markdown": {
 		"**Password:** ¤", "*token:* ¤", "- **DB password:** `¤`\n- **Host:** db", "__Password:__ ¤", "_token:_ ¤", "***API key:*** ¤", "**Password**: ¤", "*Password* : `¤`", "`password`: `¤`", "`Password:` ¤",
-		"see **Password:** ¤ **Host:** db", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
+		"see **Password:** ¤ **Host:** db", "**password**=¤", "**password**:¤", "**Password:** **Token:** ¤", "password: `token:` ¤", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
 	},
 	"labels in HTML and cells with a colon": {
 		"<b>Password:</b> ¤", "<strong>DB password</strong>: ¤<br>Host: db", "<li><strong>API key:</strong> <code>¤</code></li>", "<p>Password: <b>¤</b></p>", "Password:<br>¤<br/>", "&lt;b&gt;Token:&lt;/b&gt; ¤",

@@ -412,7 +412,7 @@ func endOfEmphasis(text string, at int) int {
 	for end < len(text) && end-at <= maxEmphasis && strings.IndexByte("*_`", text[end]) >= 0 {
 		end++
 	}
-	if end == at || end-at > maxEmphasis || end < len(text) && !isSpace[text[end]] && text[end] != ':' {
+	if end == at || end-at > maxEmphasis || end < len(text) && !isSpace[text[end]] && text[end] != ':' && text[end] != '=' {
 		return 0
 	}
 	signs := []byte(text[at:end])
@@ -723,6 +723,7 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 // isOtherName reports whether a value is a flag or a name, whose value follows. Whoever writes "password=" into a log would otherwise
 // hide it.
 func (s *scanner) isOtherName(value string) bool {
+	value = strings.Trim(value, "*`") // of Markdown
 	name := strings.TrimRight(strings.TrimLeft(value, "-"), ":")
 	return name != value && (strings.HasPrefix(value, "-") || strings.HasSuffix(value, ":")) && isName(name) && s.kind(name) != harmless
 }
