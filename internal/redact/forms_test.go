@@ -64,6 +64,9 @@ var forms = map[string][]string{
 		"**Password:** ¤", "*token:* ¤", "- **DB password:** `¤`\n- **Host:** db", "__Password:__ ¤", "_token:_ ¤", "***API key:*** ¤", "**Password**: ¤", "*Password* : `¤`", "`password`: `¤`", "`Password:` ¤",
 		"see **Password:** ¤ **Host:** db", "**password**=¤", "**password**:¤", "**Password:** **Token:** ¤", "password: `token:` ¤", `{"text":"*Password:* ¤\n*Host:* db"}`, "> **Secret access key:** ¤", "**Password:** **¤**", "**`api_token`**: ¤", "1. **`password`:** \"¤\"",
 	},
+	"passwords of services": {
+		"2026-11-28T01:02:03Z INFO starting REDIS_AUTH=¤ host=db", "REDIS_AUTH: ¤", `{"msg":"VALKEY_AUTH=¤"}`, "redis.auth=¤", "export MEMCACHED_AUTH='¤'", "SMTP_AUTH=¤ x", `{"redisAuth":"¤"}`, "['REDIS_AUTH=¤', 'A=b']",
+	},
 	"labels in HTML and cells with a colon": {
 		"<b>Password:</b> ¤", "<strong>DB password</strong>: ¤<br>Host: db", "<li><strong>API key:</strong> <code>¤</code></li>", "<p>Password: <b>¤</b></p>", "Password:<br>¤<br/>", "&lt;b&gt;Token:&lt;/b&gt; ¤",
 		`{"text":"\u003cb\u003ePassword:\u003c/b\u003e ¤\u003cbr\u003e"}`, `{"text":"\u003cb\u003ePassword\u003c/b\u003e: ¤"}`, "<span class=\"x\">Password:</span>&nbsp;<code>¤</code>",
@@ -249,6 +252,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
 		"password:\n  minLength: 8\n  pattern: [A-Z0-9]{8,}x1\n  arn: arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf", "passwords:\n  orders: required\n  version: v2.1-Kq8vN3", "tokens:\n  orders: Kq8v expires 12:00",
 		`<password value="required"/>`, `<token ref="Orders2x"/>`,
+		"REDIS_AUTH=required", "redis_auth=disabled host=db", "REDIS_AUTH: enabled since 2026-11-28T01:02:03Z", "redis_auth=rbac-v2 mode", "REDIS_AUTH=iam", "SMTP_AUTH=login", "DB_AUTH=postgres", "db_auth=iam_user2", "redis_auth=${REDIS_PASSWORD}", "VALKEY_AUTH: failed for orders",
 		"<b>Password:</b> must have 12 characters", "<label>Password:</label> <input type=\"password\">", "<code>token</code>: the token of version v2.1x", "Password:<br>is too short", "| Password: | required |",
 		"| Password: |\n| orders2x7b |", "password: | head -1 orders2x7b", "**Password** must have 8chars", "**Token** usage: 12345678 units", "**Secret** orders-db-2 was rotated", "password,required,", "mysql -u app -p\\\nERROR at 2026-11-28T01:02:03Z",
 		"docker run --name influx -t influxdb:2.7-alpine", "the influx of requests -t 30", "docker build -t influx -t 2.7.1-alpine3 .", "influx ping && docker build -t Orders_v2.1 .", "influx query -t $INFLUX_TOKEN", "htpasswd -n app (took 12 ms)",

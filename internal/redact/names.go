@@ -13,8 +13,8 @@ type sensitivity uint8
 const (
 	harmless  sensitivity = iota // the value is not a secret
 	unsure                       // the value is a secret if it looks random: a session, a cookie, an unknown kind of key
-	operation                    // the value is a secret if it looks like a password: the name is an operation of AWS, or REDIS_AUTH
-	ambiguous                    // the value is a secret or the name of one: "secret" and "credentials" alone
+	operation                    // the value is a secret if it looks like a password: the name is an operation of AWS, or SMTP_AUTH
+	ambiguous                    // the value is a secret or the name of one: "secret" and "credentials" alone, or REDIS_AUTH
 	likely                       // the value is a secret unless it is a word of prose: a token, a key
 	certain                      // the value is a secret unless it is a known harmless word: a password
 )
@@ -37,8 +37,12 @@ var unsureWords = setOf("auth", "authorization", "cookie", "sid", "sess", "sessi
 	"xsrf", "jwt", "dsn", "license", "licence", "hmac", "otp", "code", "assertion", "webhook", "login", "signature", "sig", "salt",
 	"psk", "bearer", "pem", "keystore", "authentication", "sasl", "cred", "creds")
 
-// servicesWithAuth are words before "auth" in names of passwords: REDIS_AUTH. Their value can also be a state, or a kind of login.
-var servicesWithAuth = setOf("redis", "valkey", "memcached", "memcache", "elasticache", "cache", "sentinel", "db", "database", "smtp", "mqtt", "registry")
+// cachesWithAuth and servicesWithAuth are words before "auth" in names of passwords: REDIS_AUTH. The value can also be a state and, of the
+// others, a kind of login.
+var (
+	cachesWithAuth   = setOf("redis", "valkey", "memcached", "memcache", "elasticache", "sentinel")
+	servicesWithAuth = setOf("cache", "db", "database", "smtp", "mqtt", "registry")
+)
 
 // additions are words at the end of a name that say nothing about its value, as in password_old.
 var additions = setOf("value", "string", "text", "plain", "plaintext", "base", "binary", "hash", "old", "new", "current", "previous",
@@ -132,6 +136,8 @@ func classifyWords(words []string) sensitivity {
 		return likely
 	case strings.HasSuffix(last, "key"):
 		return classifyKey(strings.TrimSuffix(last, "key"), before)
+	case last == "auth" && len(before) > 0 && cachesWithAuth[before[len(before)-1]]:
+		return ambiguous
 	case last == "auth" && len(before) > 0 && servicesWithAuth[before[len(before)-1]]:
 		return operation
 	case unsureWords[last], strings.HasSuffix(last, "auth") && len(last) <= 12:
