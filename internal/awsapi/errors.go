@@ -45,6 +45,8 @@ var classOfCode = map[string]Class{
 	"AccessDeniedException":                  ClassDenied,
 	"AuthorizationError":                     ClassDenied,
 	"KMSAccessDenied":                        ClassDenied,
+	"KMSAccessDeniedException":               ClassDenied, // of Lambda
+	"KMSThrottling":                          ClassThrottled,
 	"UnrecognizedClientException":            ClassDenied,
 	"ExpiredTokenException":                  ClassDenied,
 	"ExpiredToken":                           ClassDenied,
@@ -138,21 +140,47 @@ func MissingGrant(err error) string {
 	return ""
 }
 
+// blockingPolicy matches the reason of a denial: the kind of policy that does not allow the call, or denies it.
+var blockingPolicy = regexp.MustCompile(`(because no|with an explicit deny in an?) ((?:[\w-]+ ){1,4}?(?:policy|boundary))\b`)
+
+// BlockedBy returns the kind of policy that blocks a denied call, such as "VPC endpoint policy". It returns "" if the message does
+// not name one, or if the call only lacks the grant of an identity-based policy.
+func BlockedBy(message string) string {
+	found := blockingPolicy.FindStringSubmatch(message)
+	if found == nil || found[1] == "because no" && found[2] == "identity-based policy" {
+		return ""
+	}
+	return found[2]
+}
+
+// keyFailed reports whether the error's code is one of KMS: the key of the resource is disabled, does not exist, or is in another
+// state in which it cannot be used.
+func keyFailed(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && strings.HasPrefix(api.ErrorCode(), "KMS")
+}
+
 // Advice returns a sentence about what to do about err, which the orchestrator received.
 func Advice(err error) string {
-	switch Classify(err) {
-	case ClassDenied:
-		if action := MissingGrant(err); action != "" {
+	switch class := Classify(err); {
+	case class == ClassDenied:
+		action := MissingGrant(err)
+		if policy := BlockedBy(err.Error()); policy != "" && action != "" {
+			return "The " + policy + " blocks " + action + ", as the error says: allow it there for the orchestrator's role."
+		}
+		if action != "" {
 			return "Grant " + action + " to the orchestrator's role, and check whether a service control policy denies it."
 		}
 		return "Check the orchestrator's role, the resource's policy, its KMS key, and service control policies."
-	case ClassThrottled:
+	case class == ClassThrottled:
 		return "The service throttled the call. If this happens often, request a higher quota."
-	case ClassNotFound:
+	case keyFailed(err):
+		return "The KMS key of the resource cannot be used: check that it exists and is enabled."
+	case class == ClassNotFound:
 		return "The resource does not exist. Deploy the stack again."
-	case ClassTimeout:
+	case class == ClassTimeout:
 		return "The call did not end within the remaining time."
-	case ClassTooLarge, ClassInvalid:
+	case class == ClassTooLarge, class == ClassInvalid:
 		return "The service rejected the request. Please report this to the alarmtriage project."
 	}
 	return "The service or the network was unavailable. See the AWS Health Dashboard."

@@ -64,6 +64,24 @@ func TestMissingGrant_NamesAction(t *testing.T) {
 	assert.Empty(t, awsapi.MissingGrant(nil))
 }
 
+// The advice names the kind of policy that the error names. A key can fail although its policy allows the call.
+func TestAdvice_NamesWhatBlocksTheCall(t *testing.T) {
+	const unauthorized = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: s3:PutObject on resource: arn:aws:s3:::b "
+	for _, tt := range []struct{ code, message, want string }{
+		{"AccessDenied", unauthorized + "with an explicit deny in a resource-based policy", "The resource-based policy blocks s3:PutObject"},
+		{"AccessDenied", unauthorized + "because no VPC endpoint policy allows the s3:PutObject action", "The VPC endpoint policy blocks s3:PutObject"},
+		{"AccessDenied", unauthorized + "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/p", "The identity-based policy blocks s3:PutObject"},
+		{"AccessDenied", unauthorized + "because no identity-based policy allows the s3:PutObject action", "Grant s3:PutObject"},
+		{"AccessDenied", "Access Denied", "KMS key"},
+		{"KMSAccessDenied", "", "KMS key"},
+		{"KMSDisabled", "", "exists and is enabled"},
+		{"KMS.NotFoundException", "", "exists and is enabled"},
+		{"KMSThrottling", "", "throttled"},
+	} {
+		assert.Contains(t, awsapi.Advice(&smithy.GenericAPIError{Code: tt.code, Message: tt.message}), tt.want, "%s: %s", tt.code, tt.message)
+	}
+}
+
 func TestConditionFailed_ReturnsItem(t *testing.T) {
 	item, failed := awsapi.ConditionFailed(fmt.Errorf("x: %w", &types.ConditionalCheckFailedException{
 		Item: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "a"}},

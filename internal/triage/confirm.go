@@ -169,6 +169,9 @@ func unreachable(err error) string {
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
 	if awsapi.Classify(err) == awsapi.ClassDenied {
 		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
+		if policy := awsapi.BlockedBy(err.Error()); policy != "" {
+			advice = "the orchestrator may not ask CloudWatch: the " + policy + " blocks cloudwatch:DescribeAlarms"
+		}
 	}
 	return fmt.Sprintf("%s (%s)", advice, awsapi.Brief(err))
 }

@@ -122,6 +122,9 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 			"endpoint for CloudWatch (monitoring)"},
 		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
 			notification("orders", nil), nil, "its role needs cloudwatch:DescribeAlarms"},
+		{"the endpoint denies the request", func(b *harness) {
+			b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms because no VPC endpoint policy allows the cloudwatch:DescribeAlarms action"), -1)
+		}, notification("orders", nil), nil, "the VPC endpoint policy blocks cloudwatch:DescribeAlarms"},
 		{"only the request for log alarms fails", func(b *harness) { b.CloudWatch = failingLogAlarms{b.CloudWatch} },
 			notification("orders", nil), nil, "could not be asked"},
 		{"an EventBridge event in the message", nil, inMessage(eventBridge("aws.cloudwatch")), nil, "no alarm of this name"},
