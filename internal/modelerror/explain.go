@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
@@ -98,7 +99,7 @@ func adviceOfCause(cause investigation.ModelCause, caller Caller) string {
 // Advice returns what the caller can do about the error of a model.
 func Advice(err error, modelID, region string, caller Caller) string {
 	class, message := Classify(err), messageOf(err)
-	text := strings.ToLower(message)
+	text := wordsOf(message)
 	if class.Cause == investigation.CauseSubscription && strings.Contains(text, "payment") {
 		return "AWS Marketplace does not accept the account's payment method, so the account cannot subscribe to this " +
 			"model. Correct it in the Billing console, and then invoke the model once, for example in the Bedrock " +
@@ -145,20 +146,27 @@ var deniedAction = regexp.MustCompile(`not authorized to perform: ([\w-]+:\w+)`)
 // invokeModel is the action of most calls of a model.
 const invokeModel = "bedrock:InvokeModel"
 
+const serviceControlPolicy = "service control policy"
+
 // adviceOfDenial returns what to do about a denied call. message is Bedrock's.
 func adviceOfDenial(message, modelID, region string, caller Caller) string {
-	text, profile := strings.ToLower(message), models.Parse(modelID)
+	text, profile := wordsOf(message), models.Parse(modelID)
 	lacks := caller.pick("The orchestrator's role lacks the grant for ", "These credentials lack the grant for ")
-	if denied := deniedAction.FindStringSubmatch(message); denied != nil && !strings.HasPrefix(denied[1], invokeModel) {
+	denied, policy := deniedAction.FindStringSubmatch(message), awsapi.BlockedBy(message)
+	isInvoke := denied == nil || strings.HasPrefix(denied[1], invokeModel)
+	if denied != nil && policy != "" && !(isInvoke && policy == serviceControlPolicy) {
+		return fmt.Sprintf("The %s blocks the call, as the message says. Allow %s there on the resource that the message names.", policy, denied[1])
+	}
+	if !isInvoke {
 		return lacks + denied[1] + " on the resource that the message names. Check that " +
 			caller.pick("the stack was deployed with this model and guardrail, and that ", "") + "no permissions boundary or policy blocks the call."
 	}
 	switch {
-	case strings.Contains(text, "service control policy") && profile.Profile == models.GlobalProfile:
+	case strings.Contains(text, serviceControlPolicy) && profile.Profile == models.GlobalProfile:
 		return "A service control policy forbids the call. A global inference profile needs " +
 			"bedrock:InvokeModel with aws:RequestedRegion \"unspecified\" allowed; or use a model or " +
 			"profile of your own geography."
-	case strings.Contains(text, "service control policy"):
+	case strings.Contains(text, serviceControlPolicy):
 		return "A service control policy forbids Bedrock in a Region that the inference profile routes " +
 			"to. Allow bedrock:InvokeModel in every destination Region of the profile, or use a model " +
 			"in your own Region."

@@ -72,7 +72,7 @@ func Classify(err error) Class {
 	case isAPI:
 		return classifyCode(api)
 	case status >= 400:
-		return classifyText(status, "", strings.ToLower(err.Error()))
+		return classifyText(status, "", wordsOf(err.Error()))
 	}
 	return classifyTransport(err)
 }
@@ -90,11 +90,19 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
+// arnInText matches an ARN. The name of a role can contain words that describe an error, such as "marketplace".
+var arnInText = regexp.MustCompile(`\barn:[^\s"',;)]+`)
+
+// wordsOf returns the words of a message that describe the error: in lower case, and without ARNs.
+func wordsOf(message string) string {
+	return strings.ToLower(arnInText.ReplaceAllString(message, "arn"))
+}
+
 func unavailable(kind Kind) Class { return Class{Kind: kind, Cause: investigation.CauseUnavailable} }
 
 // throttled returns the class of a throttled request. A daily quota does not recover in time for a retry.
 func throttled(message string) Class {
-	if text := strings.ToLower(message); has(text, "per day", "daily", "/day") {
+	if has(wordsOf(message), "per day", "daily", "/day") {
 		return Class{Kind: Fatal, Cause: investigation.CauseDailyQuota}
 	}
 	return unavailable(Throttled)
@@ -112,7 +120,7 @@ var kindOfCode = map[string]Kind{
 }
 
 func classifyCode(api smithy.APIError) Class {
-	code, text := api.ErrorCode(), strings.ToLower(api.ErrorMessage())
+	code, text := api.ErrorCode(), wordsOf(api.ErrorMessage())
 	switch code {
 	case "ThrottlingException", "TooManyRequestsException":
 		return throttled(text)
@@ -128,7 +136,7 @@ func classifyCode(api smithy.APIError) Class {
 	return classifyText(0, code, text)
 }
 
-// classifyText distinguishes errors that share one code. text is in lower case.
+// classifyText distinguishes errors that share one code. text is that of [wordsOf].
 func classifyText(status int, code, text string) Class {
 	if cause, ok := causeOfText(code, text); ok {
 		return Class{Kind: Fatal, Cause: cause}
