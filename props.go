@@ -133,7 +133,8 @@ type AlarmTriageProps struct {
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// The most rounds of one investigation, except up to two more for the conclusion. 1 to 100. Default: 100.
+	// The most rounds of one investigation, except up to two more for the conclusion, and three with each next model that has to
+	// conclude. 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). One round needs about
 	// 35,000 with Claude Sonnet 5.5. 10,000 or more. Default: no limit except MaxRounds.
