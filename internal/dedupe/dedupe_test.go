@@ -421,6 +421,21 @@ func TestTogether_ReturnsAlarmsThatFiredWithinFiveMinutes(t *testing.T) {
 	assert.Empty(t, related)
 }
 
+// Each slot of five minutes has up to 100 alarms. A report lists the nearest.
+func TestTogether_ReturnsTheNearestAlarms(t *testing.T) {
+	b := newHarness(t)
+	for i := range 50 {
+		for _, seconds := range []int{-280, -20, 20, 280} {
+			require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprint(seconds, "-", i), seconds)))
+		}
+	}
+	related, err := b.Together(t.Context(), alarm("a", 0))
+	require.NoError(t, err)
+	require.Len(t, related, 100)
+	assert.Equal(t, alarm("a", 20).Time, related[0].Since, "the latest is first")
+	assert.Equal(t, alarm("a", -20).Time, related[99].Since)
+}
+
 func TestFired_BoundsAlarmsPerSlot(t *testing.T) {
 	b := newHarness(t)
 	for i := range 130 {

@@ -1,9 +1,11 @@
 package dedupe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,8 +29,8 @@ const (
 	// keepSlot is how long the item of a slot is kept after the last alarm was added.
 	keepSlot = 24 * time.Hour
 
-	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of
-	// each write.
+	// maxTogether is how many alarms a slot names, and how many a report lists. It bounds the size of the item, with it the cost of
+	// each write, and what the model reads.
 	maxTogether = 100
 )
 
@@ -71,8 +73,8 @@ func (t *Table) firedAt(alarm *alarmevent.Alarm) time.Time {
 	return alarm.Time
 }
 
-// Together returns the other alarms that fired within [slot] of the alarm: each once, latest first. Alarms whose events still
-// wait in Lambda's queue are not known.
+// Together returns the other alarms that fired within [slot] of the alarm, at most [maxTogether], the nearest: each once, latest
+// first. Alarms whose events still wait in Lambda's queue are not known.
 func (t *Table) Together(ctx context.Context, alarm *alarmevent.Alarm) ([]investigation.Related, error) {
 	fired := t.firedAt(alarm)
 	var slots [3]item // the one before, that of the alarm, and the one after
@@ -99,6 +101,10 @@ func (t *Table) Together(ctx context.Context, alarm *alarmevent.Alarm) ([]invest
 	for other, at := range latest {
 		related = append(related, investigation.Related{Name: alarmevent.NameInARN(other), ARN: other, State: string(alarmevent.StateAlarm), Since: at})
 	}
+	slices.SortFunc(related, func(a, b investigation.Related) int {
+		return cmp.Or(cmp.Compare(a.Since.Sub(fired).Abs(), b.Since.Sub(fired).Abs()), cmp.Compare(a.ARN, b.ARN))
+	})
+	related = related[:min(len(related), maxTogether)]
 	sort.Slice(related, func(i, j int) bool {
 		if !related[i].Since.Equal(related[j].Since) {
 			return related[i].Since.After(related[j].Since)
