@@ -80,7 +80,7 @@ var printfOptions = options{plain: regexp.MustCompile(`^--$`), operands: anyNumb
 // (PATH=1, PATH++), and executes commands in a subscript of it (path[$(command)]). %n assigns in bash, too.
 var (
 	assignsNumber = regexp.MustCompile(`[\[=]|\+\+|--`)
-	assignsLength = regexp.MustCompile(`%[^%A-Za-z\\]*n`)
+	assignsLength = regexp.MustCompile(`%[^%A-Za-z\\]*[hjlLqtz]*n`)
 )
 
 // printfEffect states what printf does.

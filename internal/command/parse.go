@@ -38,11 +38,13 @@ type parser struct {
 	at   int
 	out  parsed
 	ok   bool
+
+	broken bool // a text in quotes had a line break
 }
 
 // parse returns the parts of a command. ok is false if it contains anything that the parser does not understand.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: !replacesHistory(text)}
+	p := &parser{text: text, ok: !replacesHistory(text) && !completes(text)}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
@@ -55,6 +57,12 @@ func parse(text string) (out parsed, ok bool) {
 func replacesHistory(text string) bool {
 	return strings.HasPrefix(text, "^") || strings.Contains(text, "\n^")
 }
+
+// completes reports whether a line begins with blanks that contain two tabs. A shell without bracketed paste, such as the bash of macOS,
+// takes them for a question about completions, whose answer swallows the next words: \t\techo n aws runs aws.
+func completes(text string) bool { return tabsAtBeginning.MatchString(text) }
+
+var tabsAtBeginning = regexp.MustCompile(`\n[ \t]*\t\t`)
 
 // maxDepth bounds nested substitutions.
 const maxDepth = 3
@@ -120,6 +128,9 @@ func (p *parser) list(depth int) []simple {
 				continue
 			}
 			w := p.word(depth)
+			if p.assignsDescriptor(w) {
+				p.ok = false
+			}
 			if isAssignment(w.text) && len(current.words) == 0 {
 				current.assigned = append(current.assigned, w)
 				continue
@@ -214,6 +225,7 @@ func (p *parser) word(depth int) word {
 				p.ok = false
 				break
 			}
+			p.singleQuoted(p.text[p.at+1 : p.at+1+end])
 			b.WriteString(p.text[p.at+1 : p.at+1+end])
 			p.at += end + 2
 		case '"':
@@ -269,6 +281,28 @@ func (p *parser) word(depth int) word {
 	return w
 }
 
+// assignsDescriptor reports whether a word before a redirection names a variable for the number of the descriptor: {PATH}>/dev/null. The
+// shell keeps that number.
+func (p *parser) assignsDescriptor(w word) bool {
+	return strings.HasPrefix(w.text, "{") && strings.HasSuffix(w.text, "}") && p.at < len(p.text) && strings.IndexByte("<>", p.text[p.at]) >= 0
+}
+
+// replacedEvent matches what an interactive shell replaces by an earlier command.
+var replacedEvent = regexp.MustCompile(`![^ \t\r\n=]`)
+
+// singleQuoted checks a text in single quotes. A bash before version 5 looks for quotes in each line on its own. After a line break in
+// quotes, it therefore also replaces !aws in single quotes.
+func (p *parser) singleQuoted(text string) {
+	_, rest, isBroken := strings.Cut(text, "\n")
+	if p.broken {
+		rest = text
+	}
+	p.broken = p.broken || isBroken
+	if replacedEvent.MatchString(rest + "'") {
+		p.ok = false
+	}
+}
+
 // changesWithMargin reports whether the text after a backslash means something else if its lines are indented, or lose the blanks
 // at their end, as in plain text: if a word continues on the next line, or ends with a blank at the end of its line. The same applies
 // within double quotes.
@@ -287,6 +321,10 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 		case '"':
 			p.at++
 			return
+		case '\n':
+			p.broken = true
+			b.WriteByte(c)
+			p.at++
 		case '\\':
 			if p.at+1 == len(p.text) {
 				p.ok = false
@@ -300,6 +338,7 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 			if next != '\n' {
 				b.WriteByte(next)
 			}
+			p.broken = p.broken || next == '\n'
 			p.at += 2
 		case '$', '`':
 			p.substitution(w, b.String(), depth)
