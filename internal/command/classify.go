@@ -32,7 +32,7 @@ func parsedEffect(text string) Effect {
 		return NotUnderstood | out.effect
 	}
 	effect := out.effect
-	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) {
+	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) || out.pagerMayRead() {
 		effect |= Several
 	}
 	for _, command := range out.commands {
@@ -49,6 +49,9 @@ func parsedEffect(text string) Effect {
 		if slices.ContainsFunc(command.words, mayBeOption) {
 			effect |= NotUnderstood
 		}
+	}
+	if out.pagerMayRead() && effect.withoutRead().has(ReadsAWS) {
+		effect &^= ReadsAWS
 	}
 	return effect
 }

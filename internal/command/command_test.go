@@ -442,6 +442,24 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 }
 
+// Without bracketed paste, less reads the lines after a command whose output it shows, and executes ! touch x.
+func TestClassify_LinesThatAPagerMayReadDoNotOnlyRead(t *testing.T) {
+	for _, command := range []string{
+		"aws ec2 describe-instances\n# ! touch x", "aws ec2 describe-instances;\n  # ! touch x", "aws ec2 describe-instances &\n# -Ox",
+		"aws ec2 describe-instances\naws logs tail 'x\n! touch y #'", "aws ec2 describe-instances\naws s3 ls \\\n  ! touch y",
+		"aws ec2 describe-instances\n\naws s3 ls\n# ! touch x", "aws ec2 describe-instances\nAWS_PROFILE=x aws s3 ls",
+	} {
+		assert.Equal(t, []string{"several"}, Classify(command).Names(), "%q", command)
+	}
+	for _, command := range []string{
+		"# Look at them.\naws ec2 describe-instances", "aws ec2 describe-instances |\n  head", "aws ec2 describe-instances \\\n  --output text",
+		"aws ec2 describe-instances\n\n  aws s3 ls", "aws ec2 describe-instances &&\naws s3 ls | head", "aws logs tail 'x\ny'",
+	} {
+		assert.Contains(t, Classify(command).Names(), "reads_aws", "%q", command)
+	}
+	assert.Equal(t, "SHOWS SECRETS. SEVERAL COMMANDS.", Classify("aws secretsmanager get-secret-value --secret-id x\n# ! touch x").String())
+}
+
 // Plain text indents the lines of a command, and drops the blanks at their ends.
 func TestClassify_WhatTheMarginOfALineChangesIsNotUnderstood(t *testing.T) {
 	for _, command := range []string{

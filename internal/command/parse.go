@@ -29,6 +29,19 @@ type parsed struct {
 	inner    []simple // commands in substitutions
 	effect   Effect   // what redirections and variables do
 	blanks   []int    // offsets of blanks between words, where a line can be continued
+	later    string   // the lines after the first one at whose end a shell executes a command
+}
+
+// pagerMayRead reports whether a pager may do more with the later lines than to show text. Without bracketed paste, the pager of the AWS
+// CLI reads them from the terminal: less executes ! touch x, also in a comment or in quotes. It takes a line that begins with aws for the
+// name of a file.
+func (p parsed) pagerMayRead() bool {
+	for line := range strings.Lines(p.later) {
+		if line = strings.TrimLeft(line, " \t\n"); line != "" && !strings.HasPrefix(line, "aws ") {
+			return true
+		}
+	}
+	return false
 }
 
 // parser reads the subset of the shell's syntax that the comment of the package lists. POSIX shells, bash, and zsh read
@@ -109,6 +122,9 @@ func (p *parser) list(depth int) []simple {
 		case c == ';' || c == '&' || c == '\n':
 			end(string(c))
 			p.at++
+			if c == '\n' && depth == 0 && !needed && len(list) > 0 && p.out.later == "" {
+				p.out.later = p.text[p.at:]
+			}
 		case c == ')' && depth > 0:
 			end("")
 			return list
