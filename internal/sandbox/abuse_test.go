@@ -147,7 +147,13 @@ except RuntimeError:
     print("stopped below 5000")`, success: true, output: "stopped below 5000"},
 	{name: "processes: a thread left behind", code: `import threading, time
 threading.Thread(target=lambda: time.sleep(600)).start()
-result = "left"`, success: true, output: "left"},
+result = "left"`, seconds: 2, success: true, output: "left", check: func(t *testing.T, a toolcall.Answer) {
+		assert.Contains(t, strings.Join(a.Notes, "\n"), "threads of the code still ran")
+	}},
+	{name: "processes: a job of a pool left behind", code: `pool = ThreadPoolExecutor(1)
+pool.submit(time.sleep, 600)
+pool.shutdown(wait=False)
+result = "left"`, success: true, output: "left", check: func(t *testing.T, a toolcall.Answer) { assert.Empty(t, a.Notes) }},
 	{name: "processes: ptrace of the parent", code: `import ctypes
 ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import types
@@ -25,6 +26,7 @@ from . import confine, dates, modules, place, source, values
 MAX_ERROR = 64_000  # characters of an error text; the supervisor, which redacts it, shows less
 MAX_FRAMES = 2_000  # the last frames of a traceback that are formatted, twice as many as Python permits by default
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
+THREAD_MARGIN = 0.5  # seconds of the time limit that are left for the result after waiting for threads
 
 # Kinds of failure that the supervisor reports too. All others are named after their exception class.
 TIME_LIMIT = "TimeLimit"
@@ -174,6 +176,7 @@ class _Clock:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.end = time.monotonic() + seconds
         self.line = 0
 
     def text(self) -> str:
@@ -191,8 +194,7 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
     """Raises TimeLimit in the main thread at the limit. If the code swallows it, the next alarm ends the process."""
     clock = _Clock(seconds)
     filename = source.FILENAME
-    now, set_timer = time.monotonic, signal.setitimer
-    end = now() + seconds
+    now, set_timer, end = time.monotonic, signal.setitimer, clock.end
 
     def on_alarm(signum: int, frame: Optional[types.FrameType]) -> None:
         left = end - now()
@@ -229,16 +231,35 @@ def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str
         exec(prepared.body, namespace)
         if prepared.last is not None:
             last = eval(prepared.last, namespace)
+        notes = [*prepared.notes, *_wait_for_threads(clock)]
         value = namespace["result"] if "result" in namespace else last
         text, left_out = values.to_short_json(value)
     except SystemExit as error:
         try:
-            return _exited(error, namespace, prepared.notes)
+            return _exited(error, namespace, prepared.notes, clock)
         except BaseException as second:
             return failed(second, prepared.notes)
     except BaseException as error:
         return failed(error, prepared.notes)
-    return {"ok": True, "result": text, "left_out": left_out, "notes": prepared.notes}
+    return {"ok": True, "result": text, "left_out": left_out, "notes": notes}
+
+
+def _wait_for_threads(clock: _Clock) -> List[str]:
+    """Waits for the threads that the code started, as Python does at its end, and returns a note if some still run.
+
+    It does not wait for daemons, nor for pools: code that reads the results of their jobs waits itself, and the collection of
+    evidence leaves slow jobs behind.
+    """
+    if threading.active_count() == 1:
+        return []
+    pools = sys.modules.get("concurrent.futures.thread")
+    others = {threading.main_thread(), *getattr(pools, "_threads_queues", ())}
+    while running := [thread for thread in threading.enumerate() if thread not in others and not thread.daemon]:
+        left = clock.end - THREAD_MARGIN - time.monotonic()
+        if left <= 0:
+            return ["threads of the code still ran when its time was nearly over, so what they would have done later is missing"]
+        running[0].join(left)
+    return []
 
 
 def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, Any]:
@@ -257,9 +278,10 @@ def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, An
     return namespace
 
 
-def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str]) -> Dict[str, Any]:
+def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str], clock: _Clock) -> Dict[str, Any]:
     code = error.code
     if code is None or code == 0:
+        notes = [*notes, *_wait_for_threads(clock)]
         text, left_out = values.to_short_json(namespace.get("result"))
         return {"ok": True, "result": text, "left_out": left_out, "notes": notes}
     detail = code if isinstance(code, str) else f"exit code {values.shown(code)}"
