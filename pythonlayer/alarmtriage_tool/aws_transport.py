@@ -57,6 +57,12 @@ class RequestRefused(BotoCoreError):
     fmt = "{reason}"
 
 
+class AnswerInterrupted(ReadTimeoutError):
+    """The broker did not receive or pass on the whole answer. botocore retries the request as after a timeout."""
+
+    fmt = "The answer of {endpoint_url} ended early: {error}"
+
+
 class _Connection:
     """A connection for one request at a time. Reads are buffered: a short answer takes one system call."""
 
@@ -287,7 +293,7 @@ def _size(connection: _Connection, url: str) -> int:
 
 def _broken(connection: _Connection, size: int, url: str) -> BotoCoreError:
     """Reads the error text that ended a body early and returns the exception for it."""
-    return ReadTimeoutError(endpoint_url=url, error=connection.exactly(-size, url).decode("utf-8", "replace"))
+    return AnswerInterrupted(endpoint_url=url, error=connection.exactly(-size, url).decode("utf-8", "replace"))
 
 
 def _write_request(connection: _Connection, request: Any) -> None:
