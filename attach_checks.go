@@ -302,16 +302,19 @@ func (t *AlarmTriage) reportAttached() {
 	t.warnOfUnusedNames()
 	t.warnOfDefaultBus()
 	t.warnOfIsolatedRegions()
-	byMember := slices.ContainsFunc(t.all, func(a *attachAll) bool { return len(a.byMember) > 0 })
-	if len(t.all) > 0 && (len(t.attached) > 0 || byMember) {
-		t.inform("attached", "%s", t.summary())
+	if len(t.all) == 0 {
+		return
+	}
+	if text, investigated := t.summary(); investigated > 0 { // otherwise, a warning or an error says why
+		t.inform("attached", "%s", text)
 	}
 }
 
 func isOrAre(n int) string { return counted(n, "alarm") + agreeing(n, " is", " are") }
 
-// summary describes all attached alarms in one line.
-func (t *AlarmTriage) summary() string {
+// summary describes all attached alarms in one line, and returns the number of alarms of AttachAll that an AlarmTriage of the app
+// investigates.
+func (t *AlarmTriage) summary() (text string, investigated int) {
 	excluded := map[string]bool{}
 	var filtered, self, own, scaling, unreachable, byMember, byOther, byRule int
 	count := func(paths []string, n *int) {
@@ -352,12 +355,12 @@ func (t *AlarmTriage) summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
 	}
-	text := "attached to " + counted(len(t.attached), "alarm")
+	text = "attached to " + counted(len(t.attached), "alarm")
 	if byMember > 0 {
 		text += fmt.Sprintf("; %s investigated through AlarmTriageMember", isOrAre(byMember))
 	}
 	if n := len(excluded) - members; n > 0 {
 		text += fmt.Sprintf("; %d excluded (%s)", n, strings.Join(parts, ", "))
 	}
-	return text
+	return text, len(t.attached) + byMember + byOther + byRule
 }

@@ -38,7 +38,7 @@ type AlarmFilter struct {
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, alarms that watch this one, and alarms that only scale
 // something, which have no actions but scaling policies. The prefixes of filter are compared with the alarm's name, or with its
 // beginning up to the first token, or with the construct's id if nothing of the name is known at synth. The CDK CLI prints one
-// line with the number of attached and excluded alarms. Alarms whose events an
+// line with the number of attached and excluded alarms, or a warning that no alarm is investigated. Alarms whose events an
 // AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms that no AlarmTriage of the app
 // investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
 // that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
@@ -193,11 +193,12 @@ func (a *attachAll) report() {
 		t.warn("stage", "AttachAll over %s does not attach the alarms of %s, because CDK does not apply aspects across Stage "+
 			"boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll", where, listed(stages))
 	}
+	selected := a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(a.byRule) > 0
 	switch unmatched := a.filter.unmatched(a.begun); {
-	case a.matched > 0 && len(stages) == 0 && unmatched != "":
+	case selected && len(stages) == 0 && unmatched != "":
 		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
-	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(a.byRule) > 0 || len(stages) > 0:
+	case selected || len(stages) > 0:
 	case len(a.filtered) > 0 && len(a.scaling) == 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",

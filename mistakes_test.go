@@ -186,6 +186,21 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		}, []string{
 			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)",
 			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: the filter of AttachAll over Test has NamePrefixes "porduction-", "test-" and ExceptNamePrefixes "staging-", with which the name of no alarm begins. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct or remove them`}},
+		{"a prefix that matches nothing, and an alarm that only a rule selects", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil), Regions: jsii.Strings("us-east-1")})
+			newAlarm(stackIn(stack.Node().Root().(constructs.Construct), "Away", "us-east-1"), "prod-errors")
+			newAlarm(stack, "staging-errors")
+			triage.AttachAll(stack.Node().Root(), &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-", "stagin_")})
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 0 alarms; 2 excluded (1 by the filter, 1 investigated through an event rule)",
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: the filter of AttachAll over the app has NamePrefixes "stagin_", with which the name of no alarm begins. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct or remove them`}},
+		{"alarms that another AlarmTriage investigates", func(stack awscdk.Stack) {
+			away := stackIn(stack.Node().Root().(constructs.Construct), "Away", "us-east-1")
+			triageNamed(away, "Triage", nil).AttachAlarms(newAlarm(away, "Orders"))
+			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), nil)
+		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 0 alarms; 1 excluded (1 investigated by another AlarmTriage)"}},
 		{"prefixes, and alarms in a Stage", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-", "staging-")})
 			newAlarm(stack, "prod-errors")
