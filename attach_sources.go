@@ -468,9 +468,9 @@ func warnOfWildcards(c constructs.Construct, method string, lists ...*[]*string)
 
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
 // that this app does not define. Exclude alarms of scaling policies, such as those whose names begin with
-// TargetTracking-. It also receives the events of muted alarms, suppressed composite alarms,
-// and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
-// of the default bus. If props has mistakes, AttachEventRule panics once and lists all of them.
+// TargetTracking-. It also receives the events of muted alarms and suppressed composite alarms, which the
+// orchestrator skips. If props is nil, the rule matches every alarm of the default bus, except self-alarms. If
+// props has mistakes, AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
 	if deref(id) == "" {
 		panic("alarmtriage: AttachEventRule needs an id, which is unique within AlarmTriage, got none")
@@ -631,8 +631,8 @@ type AlarmTopicProps struct {
 // AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. With
 // NotifyRecovery, the alarms must also notify topic when they return to OK (AddOkAction).
 // Everybody who may publish to topic can write such a message. The orchestrator therefore asks CloudWatch, for
-// which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
-// investigated without suppressing any other event. The topic's policy should only admit
+// which AttachTopic grants cloudwatch:DescribeAlarmContributors, and a message that CloudWatch does not confirm
+// suppresses no other event. The topic's policy should only admit
 // cloudwatch.amazonaws.com with aws:SourceAccount; AttachTopic adds a warning if the policy admits everybody,
 // or is not known because topic is imported, and another warning if topic is in another account or Region, whose
 // alarms CloudWatch does not confirm. AttachTopic panics if topic is a FIFO topic, a topic that AlarmTriage sends
