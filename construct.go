@@ -832,8 +832,9 @@ func (t *AlarmTriage) ToolLogGroup() awslogs.ILogGroup { return t.toolLogGroup }
 // OrchestratorRole returns the role of the orchestrator.
 func (t *AlarmTriage) OrchestratorRole() awsiam.IRole { return t.orchestratorRole }
 
-// ToolRole returns the role of the tool, under which the model's code runs. The model can use every
-// permission that is added to it, except those that the built-in denies cover.
+// ToolRole returns the role of the tool, under which the model's code runs. Use ToolAllowedActions to allow more
+// actions: permissions that are added to the role do not change which requests the broker forwards, but code that evades
+// the broker can use them, except those that the built-in denies cover.
 func (t *AlarmTriage) ToolRole() awsiam.IRole { return t.toolRole }
 
 // InvestigationsTable returns the table with the claims of running and recent investigations.

@@ -280,8 +280,8 @@ func (t *AlarmTriage) memberOf(alarm alarmjs.Alarm) (member *AlarmTriageMember, 
 	return member, false
 }
 
-// Role returns the role that the tool's broker assumes, or nil if CreateRole is false. The model can use every permission
-// that is added to it, except those that the built-in denies cover.
+// Role returns the role that the tool's broker assumes, or nil if CreateRole is false. Permissions that are added to it do
+// not change which requests the broker forwards.
 func (m *AlarmTriageMember) Role() awsiam.IRole { return m.role }
 
 // Rule returns the rule that sends the account's alarm events.
