@@ -181,12 +181,12 @@ type AlarmTriageProps struct {
 
 	// Names and tags
 
-	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
-	// together with ResourceSuffix. Several Regions of an account also need ResourceSuffix. Default: none; without
-	// both, CloudFormation generates the names.
+	// Prefix of the names of functions, roles, table, bucket, bus, and dashboard, followed by a hyphen. At most 20
+	// letters, digits, and hyphens; at most 35 together with ResourceSuffix. Each Region of an account needs another
+	// prefix or suffix. Default: none; without both, CloudFormation generates the names.
 	ResourcePrefix *string
-	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
-	// Default: none.
+	// Suffix of the same names, preceded by a hyphen; the account ID follows it in the bucket's. At most 20 letters,
+	// digits, and hyphens. Default: none.
 	ResourceSuffix *string
 	// Tags of the resources that CDK can tag. At most 50, whose keys differ in more than case. Default: none.
 	Tags *map[string]*string

@@ -193,7 +193,7 @@ func triageParameters() []parameter {
 
 		{name: resourcePrefix, group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
-			description: "Prefix of every physical name. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names, except those of the tool's role and the bus with MembersOrganizationId. A change replaces the resources, and existing reports stay in the old bucket.",
+			description: "Prefix of the names of functions, roles, table, bucket, bus, and dashboard. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names, except those of the tool's role and the bus with MembersOrganizationId. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
 		optional(number("Storage and logs", "ReportsRetentionDays", "Retention of reports in days", "How long reports are kept. 0: indefinitely.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) {
