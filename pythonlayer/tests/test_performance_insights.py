@@ -170,6 +170,7 @@ class Statements(Staged):
             ("DO $$ BEGIN PERFORM login($a$hunter2$a$); END $$", "postgres"), ("SELECT $body$hunter2$body$", "postgres"), ("SELECT E'hunter2'", "postgres"), ("ALTER ROLE app PASSWORD $a1$hunter2$a1$", "postgres"),
             ('ALTER USER app IDENTIFIED BY "hunter2"', "oracle-ee"), ("ALTER USER app identified by hunter2", "oracle-se2"),
             ('CREATE USER app IDENTIFIED BY"hunter2"', "oracle-ee"), ("ALTER USER app IDENTIFIED BY/**/hunter2", "oracle-ee"),
+            ("ALTER USER app IDENTIFIED/**/BY hunter2", "oracle-ee"), ("ALTER USER app identified /* a * b */ /***/ by hunter2", "oracle-ee"),
             ('CREATE USER app IDENTIFIED BY "hunter2"', "aurora-mysql"), ('SET PASSWORD = "hunter2"', "mariadb"), ("CREATE LOGIN a WITH PASSWORD = N'hunter2'", "sqlserver-se"),
             ('EXEC sp_addlogin "app", "hunter2"', "sqlserver-se"),
         ):

@@ -22,7 +22,8 @@ MOST_KEYS = 25  # that Performance Insights returns of one dimension
 HIGH_LOAD = 0.5  # average active sessions; what adds less is seldom why a database is slow
 
 _METRIC = "db.load.avg"  # in average active sessions
-_QUOTE = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|(?i:\bidentified\s+by\b\s*(?=\S))")  # begins a text in SQL, or ends before a password of Oracle
+# Begins a text in SQL, or ends before a password of Oracle.
+_QUOTE = re.compile(r"'|\$(?:[A-Za-z_]\w*)?\$|(?i:\bidentified(?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)++by\b\s*(?=\S))")
 _DOUBLE_QUOTE = re.compile(r"['\"]")  # of engines in which double quotes can begin a text
 _DOUBLE_QUOTING = ("mysql", "mariadb", "sqlserver")
 
