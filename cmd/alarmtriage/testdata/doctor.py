@@ -38,6 +38,10 @@ template = {"Resources": {
 }}
 boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
 boto3.client("lambda").create_alias(FunctionName=stack + "-orchestrator", Name="live", FunctionVersion="$LATEST")
+for qualifier in ({}, {"Qualifier": "live"}):
+    boto3.client("lambda").add_permission(
+        FunctionName=stack + "-orchestrator", StatementId="alarms", Action="lambda:InvokeFunction",
+        Principal="lambda.alarms.cloudwatch.amazonaws.com", SourceAccount=account, **qualifier)
 
 sns = boto3.client("sns")
 sns.create_topic(Name=stack + "-oncall")

@@ -39,10 +39,13 @@ type Alarms struct {
 	Without  []string `json:"without"`   // that start no investigation, without those of Scaling
 	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
 	Unknown  []string `json:"unknown"`   // that notify a topic whose subscriptions cannot be read, and start no investigation in another way
+	Refused  []string `json:"refused"`   // with the orchestrator as an action, whose resource policy does not let them invoke it
 	Scaling  []string `json:"scaling"`   // whose only actions are scaling policies; those in ByRule still start investigations
 
-	hasOthers   bool // alarms of other accounts or Regions start investigations, too, and are in no list
-	busesDenied bool // rules of event buses that AWS denied to read can start investigations of alarms in Without
+	hasOthers    bool   // alarms of other accounts or Regions start investigations, too, and are in no list
+	busesDenied  bool   // rules of event buses that AWS denied to read can start investigations of alarms in Without
+	policyUnread error  // why it is not known whether the orchestrator's policy lets the alarms in ByAction invoke it
+	allow        string // the commands that let the alarms in Refused invoke the orchestrator
 }
 
 // scalingPolicy matches the ARN of a scaling policy, of EC2 Auto Scaling and of Application Auto Scaling.
@@ -88,7 +91,7 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 	}
 	routes = append([]route{{direct}}, routes...)
 	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}, Unknown: []string{},
-		Scaling: []string{}, hasOthers: hasOthers || d.found.Config.Members.Role != "", busesDenied: err != nil}
+		Refused: []string{}, Scaling: []string{}, hasOthers: hasOthers || d.found.Config.Members.Role != "", busesDenied: err != nil}
 	lists := make([]*[]string, len(all))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -114,18 +117,24 @@ func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
 		}
 		*lists[i] = append(*lists[i], one.name)
 	}
+	sorted.policyUnread, sorted.allow = d.policyUnread(), d.allowAlarms(all, sorted.Refused)
 	return sorted, judgeAlarms(*sorted, d.region)
 }
 
 // listOf returns the list to which an alarm belongs.
 func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics map[string][]string, routes []route) (*[]string, error) {
-	direct := false
+	direct, refused := false, false
 	for _, action := range one.actions {
 		is, err := d.isOrchestrator(ctx, action)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case !is:
+		case d.mayInvoke(ctx, action, one.arn):
+			direct = true
+		default:
+			refused = true
 		}
-		direct = direct || is
 	}
 	if direct && one.enabled {
 		return &sorted.ByAction, nil
@@ -145,6 +154,8 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 		return &sorted.ByRule, nil
 	case direct || topic:
 		return &sorted.Disabled, nil
+	case refused:
+		return &sorted.Refused, nil
 	}
 	return &sorted.Without, nil
 }
@@ -152,6 +163,12 @@ func (d *Doctor) listOf(ctx context.Context, one alarm, sorted *Alarms, topics m
 // judgeAlarms returns the check of the lists.
 func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	check := judgeStarts(a, region)
+	if len(a.Refused) > 0 && len(a.Disabled) > 0 { // otherwise, it is the finding
+		check.Notes = append(check.Notes, fmt.Sprintf("The actions of %s are disabled: %s.", plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)))
+	}
+	if a.policyUnread != nil && (check.State != selfcheck.StateSkipped || len(a.Unknown) > 0) {
+		check.Notes = append(check.Notes, unreadPolicy(a.policyUnread))
+	}
 	if len(a.Without) > 0 {
 		check.Notes = append(check.Notes, fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without)))
 		if a.busesDenied {
@@ -161,7 +178,7 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	if len(a.Unknown) > 0 && check.State != selfcheck.StateSkipped {
 		check.Notes = append(check.Notes, unknownStarts(a.Unknown))
 	}
-	if scaling := a.scalingByRule(); len(scaling) > 0 && len(a.Disabled) > 0 { // otherwise, it is the finding
+	if scaling := a.scalingByRule(); len(scaling) > 0 && (len(a.Disabled) > 0 || len(a.Refused) > 0) { // otherwise, it is the finding
 		check.Notes = append(check.Notes, fmt.Sprintf("%s to ALARM when all is well: %s. Exclude them from the rule.",
 			plural.Either(len(scaling), "alarm that starts investigations only scales something, and goes", "alarms that start investigations only scale something, and go"),
 			names(scaling)))
@@ -177,6 +194,11 @@ func unknownStarts(list []string) string {
 	return fmt.Sprintf("It is not known whether %s, because the subscriptions of a topic cannot be read: %s.", plural.Either(len(list), "more does", "more do"), names(list))
 }
 
+// unreadPolicy says that some alarms may not be allowed to invoke the function.
+func unreadPolicy(err error) string {
+	return fmt.Sprintf("Whether the function's resource policy lets alarms invoke it cannot be read (%s).", awsapi.Answer(err))
+}
+
 // scalingByRule returns the alarms that only scale something, but start investigations.
 func (a Alarms) scalingByRule() []string {
 	return slices.DeleteFunc(slices.Clone(a.Scaling), func(name string) bool { return !slices.Contains(a.ByRule, name) })
@@ -186,10 +208,17 @@ func (a Alarms) scalingByRule() []string {
 func judgeStarts(a Alarms, region string) selfcheck.Check {
 	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
 	scaling := a.scalingByRule()
-	total := with + len(a.Without) + len(a.Disabled) + len(a.Unknown)
+	total := with + len(a.Without) + len(a.Disabled) + len(a.Unknown) + len(a.Refused)
 	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
 		with, plural.Of(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
 	switch {
+	case len(a.Refused) > 0:
+		judge := warning
+		if with == 0 {
+			judge = problem
+		}
+		return judge(fmt.Sprintf("%s The function's resource policy does not let %s invoke what their actions name, so these never start one: %s.",
+			detail, plural.Of(len(a.Refused), "alarm"), names(a.Refused)), a.allow)
 	case with == 0 && len(a.Disabled) == 0 && len(a.Unknown) == 0 && a.hasOthers: // a central account may have no alarms
 		return fine("%s", detail)
 	case total == 0:
@@ -212,6 +241,8 @@ func judgeStarts(a Alarms, region string) selfcheck.Check {
 	case len(a.Unknown) > 0:
 		return skipped(detail+" "+unknownStarts(a.Unknown),
 			"Use credentials of the topic's account that allow sns:ListSubscriptionsByTopic to see whether it invokes the orchestrator.")
+	case a.policyUnread != nil:
+		return skipped(detail+" "+unreadPolicy(a.policyUnread), awsapi.CallerAdvice(a.policyUnread))
 	}
 	return fine("%s", detail)
 }

@@ -407,10 +407,83 @@ func putRule(t *testing.T, d *Doctor, name, bus, target, pattern string, state e
 func putAlarms(t *testing.T, d *Doctor, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
-			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
-			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold})
-		require.NoError(t, err)
+		putAlarm(t, d, name, true)
+	}
+}
+
+func putAlarm(t *testing.T, d *Doctor, name string, enabled bool, actions ...string) {
+	t.Helper()
+	_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
+		MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
+		ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold, AlarmActions: actions, ActionsEnabled: &enabled})
+	require.NoError(t, err)
+}
+
+// stage makes moto give answers, each of which is the JSON of an incident.
+func stage(t *testing.T, cloud *moto.Server, answers ...string) {
+	t.Helper()
+	response, err := http.Post(cloud.URL+"/alarmtriage/world", "application/json", strings.NewReader(`{"answers": [`+strings.Join(answers, ", ")+`]}`))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+const orchestrator = "arn:aws:lambda:us-east-1:" + moto.Account + ":function:orchestrator"
+
+// policyAnswer is the answer of GetPolicy for a qualifier, or for any. The policy has one statement, about a resource and with a condition.
+func policyAnswer(qualifier, resource, condition string) string {
+	policy := `{"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.alarms.cloudwatch.amazonaws.com"}, "Action": "lambda:InvokeFunction", ` +
+		`"Resource": "` + resource + `", "Condition": ` + condition + `}]}`
+	when := ""
+	if qualifier != "" {
+		when = `"when": {"Qualifier": "` + qualifier + `"}, `
+	}
+	return fmt.Sprintf(`{"call": "lambda.get_policy", %s"answer": {"Policy": %q}}`, when, policy)
+}
+
+// A version or an alias does not inherit the policy of the function.
+func TestAlarms_ThoseThatMayNotInvokeTheFunctionAreRefused(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	exists := `{"call": "lambda.get_function_configuration", "answer": {"FunctionName": "orchestrator"}}`
+	own := `{"ArnLike": {"AWS:SourceArn": "arn:aws:cloudwatch:us-east-1:` + moto.Account + `:alarm:*"}, "StringEquals": {"AWS:SourceAccount": "` + moto.Account + `"}}`
+	denied := `{"call": "lambda.get_policy", "when": {"Qualifier": "live"}, "error": {"code": "AccessDeniedException", "message": "no", "status": 403}}`
+	none := `{"call": "lambda.get_policy", "error": {"code": "ResourceNotFoundException", "message": "no policy", "status": 404}}`
+	for _, tt := range []struct {
+		name    string
+		answers []string
+		refused []string
+		state   selfcheck.State
+	}{
+		{"the function's policy", []string{policyAnswer("", orchestrator, own)}, []string{"alias"}, selfcheck.StateWarning},
+		{"the alias's policy, too", []string{policyAnswer("live", orchestrator+":live", own), policyAnswer("", orchestrator, own)}, []string{}, selfcheck.StateOK},
+		{"only the alias's policy", []string{policyAnswer("live", orchestrator+":live", "{}"), none}, []string{"plain"}, selfcheck.StateWarning},
+		{"other alarms", []string{policyAnswer("live", orchestrator+":live", strings.Replace(own, "alarm:*", "alarm:orders*", 1)), policyAnswer("", orchestrator, own)},
+			[]string{"alias"}, selfcheck.StateWarning},
+		{"another account", []string{policyAnswer("live", orchestrator+":live", strings.ReplaceAll(own, `": "`+moto.Account, `": "4444`)), policyAnswer("", orchestrator, own)},
+			[]string{"alias"}, selfcheck.StateWarning},
+		{"a condition that is not known", []string{policyAnswer("live", orchestrator+":live", `{"Bool": {"aws:X": "true"}}`), policyAnswer("", orchestrator, own)},
+			[]string{}, selfcheck.StateOK},
+		{"no policy", []string{none}, []string{"alias", "plain"}, selfcheck.StateProblem},
+		{"a policy that cannot be read", []string{denied, policyAnswer("", orchestrator, own)}, []string{}, selfcheck.StateSkipped},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stage(t, cloud, append(tt.answers, exists)...)
+			d := New(cloud.Config(), moto.Account, &deployment.Deployment{ARN: orchestrator, Function: "orchestrator"}, true)
+			putAlarm(t, d, "plain", true, orchestrator)
+			putAlarm(t, d, "alias", true, orchestrator+":live")
+			found, check := d.alarms(t.Context())
+			require.NotNil(t, found, check.Detail)
+			assert.Equal(t, tt.refused, found.Refused)
+			assert.Len(t, found.ByAction, 2-len(tt.refused))
+			assert.Equal(t, tt.state, check.State)
+			for _, name := range tt.refused {
+				assert.Contains(t, check.Detail, name)
+				want := map[string]string{"plain": "orchestrator --statement-id", "alias": "orchestrator --qualifier 'live' --statement-id"}[name]
+				assert.Contains(t, check.Remedy, "aws lambda add-permission --region us-east-1 --function-name "+want)
+			}
+		})
 	}
 }
 
@@ -466,18 +539,11 @@ func TestAlarms_TopicThatCannotBeReadLeavesItsAlarmsUnknown(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
 	const central = "arn:aws:sns:us-east-1:999999999999:oncall"
-	response, err := http.Post(cloud.URL+"/alarmtriage/world", "application/json", strings.NewReader(`{"answers": [
-		{"call": "sns.list_subscriptions_by_topic", "when": {"TopicArn": "`+central+`"}, "error": {"code": "AuthorizationError", "message": "no"}}]}`))
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusOK, response.StatusCode)
-	orchestrator := "arn:aws:lambda:us-east-1:" + moto.Account + ":function:orchestrator"
+	stage(t, cloud, `{"call": "sns.list_subscriptions_by_topic", "when": {"TopicArn": "`+central+`"}, "error": {"code": "AuthorizationError", "message": "no"}}`,
+		policyAnswer("", orchestrator, "{}"))
 	d := New(cloud.Config(), moto.Account, &deployment.Deployment{ARN: orchestrator}, true)
 	put := func(name string, enabled bool, actions ...string) {
-		_, err := d.cloudwatch.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{AlarmName: &name, Namespace: aws.String("Shop"),
-			MetricName: aws.String("Errors"), Statistic: types.StatisticSum, Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1),
-			ComparisonOperator: types.ComparisonOperatorGreaterThanThreshold, AlarmActions: actions, ActionsEnabled: &enabled})
-		require.NoError(t, err)
+		putAlarm(t, d, name, enabled, actions...)
 	}
 	put("attached", true, central, orchestrator)
 	put("central", true, central)

@@ -59,7 +59,8 @@ type Doctor struct {
 	topics     *sns.Client
 
 	mu         sync.Mutex
-	qualifiers map[string]bool // whether a version or an alias of the orchestrator exists
+	qualifiers map[string]bool           // whether a version or an alias of the orchestrator exists
+	policies   map[string]functionPolicy // by the actions of alarms that invoke it
 }
 
 // New returns a Doctor of a deployed AlarmTriage in an account. pathStyle addresses buckets by path, for endpoints without
@@ -71,7 +72,7 @@ func New(cfg aws.Config, account string, found *deployment.Deployment, pathStyle
 		stacks: cloudformation.NewFromConfig(cfg), cloudwatch: clients.CloudWatch, table: clients.DynamoDB, rules: clients.EventBridge,
 		identities: iam.NewFromConfig(cfg), keys: kms.NewFromConfig(cfg), functions: clients.Lambda, logs: cloudwatchlogs.NewFromConfig(cfg),
 		quotas: servicequotas.NewFromConfig(cfg), bucket: clients.S3, topics: clients.SNS,
-		qualifiers: map[string]bool{},
+		qualifiers: map[string]bool{}, policies: map[string]functionPolicy{},
 	}
 }
 
