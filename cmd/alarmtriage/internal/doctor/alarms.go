@@ -680,6 +680,9 @@ func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Ch
 	case len(filtered) == len(confirmed) && topic != d.found.Config.CardTopicARN: // a channel need not show each card
 		check = warning(fmt.Sprintf("%s: %s. Each has a filter policy, so a message that all of them exclude reaches nobody.",
 			plural.Of(len(confirmed), "confirmed subscription"), names(confirmed)), "Keep one subscription without a filter policy.")
+	case len(filtered)+len(unknown) == len(confirmed) && len(unknown) > 0 && topic != d.found.Config.CardTopicARN:
+		check = skipped(fmt.Sprintf("%s: %s. Whether one has no filter policy cannot be read.", plural.Of(len(confirmed), "confirmed subscription"), names(confirmed)),
+			"Use credentials of the subscriptions' account that allow sns:GetSubscriptionAttributes.")
 	case len(filtered) > 0:
 		check.Notes = append(check.Notes, fmt.Sprintf("With a filter policy: %s.", names(filtered)))
 	}

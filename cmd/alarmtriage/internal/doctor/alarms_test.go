@@ -291,6 +291,34 @@ func TestSubscriptions_TellWhoReadsReports(t *testing.T) {
 	}
 }
 
+// Filters that cannot be read are not known to let a notification through.
+func TestSubscriptions_FiltersThatCannotBeReadAreNotHealthy(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	found := &deployment.Deployment{}
+	d := New(cloud.Config(), moto.Account, found, true)
+	topic, err := d.topics.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String("oncall")})
+	require.NoError(t, err)
+	found.Config.TopicARN = *topic.TopicArn
+	subscribe := func(endpoint string) string {
+		out, err := d.topics.Subscribe(t.Context(), &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("email"), Endpoint: &endpoint})
+		require.NoError(t, err)
+		return *out.SubscriptionArn
+	}
+	closed := subscribe("closed@example.com")
+	stage(t, cloud, `{"call": "sns.get_subscription_attributes", "when": {"SubscriptionArn": "`+closed+`"}, "error": {"code": "AuthorizationError", "message": "no", "status": 403}}`)
+	checks := d.subscriptions(t.Context())
+	require.Len(t, checks, 1)
+	assert.Equal(t, selfcheck.StateSkipped, checks[0].State)
+	assert.Contains(t, checks[0].Remedy, "sns:GetSubscriptionAttributes")
+	assert.Contains(t, strings.Join(checks[0].Notes, " "), "cannot be read: email closed@example.com.")
+
+	subscribe("open@example.com")
+	checks = d.subscriptions(t.Context())
+	assert.Equal(t, selfcheck.StateOK, checks[0].State, "a subscription without a filter receives everything")
+}
+
 // An account that investigates the alarms of other accounts may have no alarms.
 func TestJudgeAlarms_OtherAccountsHaveTheAlarms(t *testing.T) {
 	for name, a := range map[string]Alarms{"no alarms": {}, "alarms that are not attached": {Without: []string{"orders"}}} {
