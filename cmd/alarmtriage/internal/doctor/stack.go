@@ -41,6 +41,7 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 	}
 	var checked int
 	var modified, unknown []string
+	var denied error
 	stack := "" // of the last role or policy that was changed
 	for _, resource := range resources {
 		if !slices.Contains(identityTypes, resource.Type) {
@@ -49,8 +50,9 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 		out, err := d.stacks.DetectStackResourceDrift(ctx, &cloudformation.DetectStackResourceDriftInput{
 			StackName: &resource.Stack, LogicalResourceId: &resource.LogicalID})
 		switch {
-		case err != nil && awsapi.Classify(err) == awsapi.ClassDenied:
-			return one(unread("CloudFormation cannot compare the roles with the stack", err))
+		case err != nil && awsapi.Classify(err) == awsapi.ClassDenied: // those of another stack may not be
+			denied = err
+			continue
 		case err != nil || out.StackResourceDrift == nil:
 			unknown = append(unknown, resource.Physical)
 			continue
@@ -71,6 +73,8 @@ func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
 				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template%[3]s --capabilities CAPABILITY_NAMED_IAM (and, if its changes are "+
 				"right, aws cloudformation execute-change-set --region %[1]s --stack-name %[2]s --change-set-name revert-drift)", d.region, stack,
 				d.sameParameters(ctx, stack))))
+	case denied != nil:
+		return one(unread("CloudFormation cannot compare all roles with the stack", denied))
 	case checked == 0:
 		return one(skipped(fmt.Sprintf("CloudFormation compared none of the roles and policies: %s.", names(unknown)), ""))
 	}

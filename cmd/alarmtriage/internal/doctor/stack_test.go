@@ -25,12 +25,10 @@ func TestDrift_RemedyKeepsTheParametersOfTheStack(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
-	response, err := http.Post(cloud.URL+"/alarmtriage/world", "application/json", strings.NewReader(`{"answers": [
-		{"call": "cloudformation.detect_stack_resource_drift", "answer": {"StackResourceDrift": {"StackId": "triage", "LogicalResourceId": "Role",
-		 "ResourceType": "AWS::IAM::Role", "StackResourceDriftStatus": "DELETED", "Timestamp": "2026-11-26T00:00:00Z"}}}]}`))
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusOK, response.StatusCode)
+	stage(t, cloud, `{"call": "cloudformation.detect_stack_resource_drift", "when": {"StackName": "closed"},
+		"error": {"code": "AccessDenied", "message": "no", "status": 403}}`,
+		`{"call": "cloudformation.detect_stack_resource_drift", "answer": {"StackResourceDrift": {"StackId": "triage", "LogicalResourceId": "Role",
+		"ResourceType": "AWS::IAM::Role", "StackResourceDriftStatus": "DELETED", "Timestamp": "2026-11-26T00:00:00Z"}}}`)
 
 	d := New(cloud.Config(), moto.Account, &deployment.Deployment{}, true)
 	for _, tt := range []struct{ name, template, want string }{
@@ -55,6 +53,12 @@ func TestDrift_RemedyKeepsTheParametersOfTheStack(t *testing.T) {
 	require.Len(t, checks, 1)
 	assert.Contains(t, checks[0].Remedy, "create-change-set --region us-east-1 --stack-name triage ", "the stack of the role")
 	assert.Contains(t, checks[0].Remedy, "execute-change-set --region us-east-1 --stack-name triage --change-set-name revert-drift")
+
+	closed := deployment.Resource{Stack: "closed", LogicalID: "Role", Physical: "closed", Type: "AWS::IAM::Role"}
+	d.found.Resources = append(d.found.Resources, closed)
+	assert.Equal(t, selfcheck.StateProblem, d.drift(t.Context())[0].State, "what cannot be read hides no change")
+	d.found.Resources = []deployment.Resource{closed}
+	assert.Equal(t, selfcheck.StateSkipped, d.drift(t.Context())[0].State)
 }
 
 // KMS does not accept an alias to enable a key, and a topic can name its key by an alias.
