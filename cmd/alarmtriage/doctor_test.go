@@ -202,6 +202,10 @@ boto3.client("sns").set_topic_attributes(TopicArn="arn:aws:sns:eu-west-1:` + mot
 		assert.Contains(t, denied.stdout, "The key of the reports bucket cannot be read")
 		assert.Contains(t, denied.stdout, "skipped Bedrock quotas", "moto has no Service Quotas of Bedrock")
 	})
+	t.Run("the alias of the orchestrator", func(t *testing.T) {
+		alias := b.run("doctor", "--function", "shop-orchestrator:live")
+		assert.Contains(t, alias.stdout, "6 of 9 alarms start investigations: 3 by their action")
+	})
 	t.Run("a function that is no orchestrator", func(t *testing.T) {
 		other := b.run("doctor", "--function", "shop-other")
 		assert.Equal(t, 5, other.code)

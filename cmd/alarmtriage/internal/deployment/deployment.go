@@ -210,7 +210,11 @@ func newDeployment(function *lambdatypes.FunctionConfiguration) (*Deployment, er
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of the function %s: %w", name, err)
 	}
-	found := &Deployment{Function: name, ARN: aws.ToString(function.FunctionArn), Role: aws.ToString(function.Role), Config: settings,
+	arn := aws.ToString(function.FunctionArn)
+	if end := strings.LastIndex(arn, ":function:"+name+":"); end >= 0 { // that of the version or alias that the choice names
+		arn = arn[:end] + ":function:" + name
+	}
+	found := &Deployment{Function: name, ARN: arn, Role: aws.ToString(function.Role), Config: settings,
 		LogGroup: "/aws/lambda/" + name}
 	if function.LoggingConfig != nil && aws.ToString(function.LoggingConfig.LogGroup) != "" {
 		found.LogGroup = *function.LoggingConfig.LogGroup
