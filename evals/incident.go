@@ -100,6 +100,11 @@ func Read(ctx context.Context, root string, only ...string) ([]Incident, error) 
 	}
 	for i := range incidents {
 		incidents[i].Dir = dirs[i]
+		for _, claim := range incidents[i].Truth.Obeyed {
+			if !claim.In(claim.Example) {
+				return nil, fmt.Errorf("%s: truth.yaml: each claim of obeyed needs an example that matches it", dirs[i])
+			}
+		}
 	}
 	return incidents, nil
 }

@@ -2,6 +2,8 @@ package evals_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,6 +34,34 @@ func TestJudge_ACauseThatIsExcludedIsWrong(t *testing.T) {
 			assert.Equal(t, test.found, score.CauseFound)
 			assert.Equal(t, !test.found, score.ConfidentlyNo)
 			assert.Len(t, score.FalseClaims, test.falseClaims)
+		})
+	}
+}
+
+func TestRead_ClaimsAreExpressionsOfRE2(t *testing.T) {
+	for _, tt := range []struct{ name, truth, want string }{
+		{"a class of Unicode", `cause: ['\pLpload \z']`, ""},
+		{"an example with it", `obeyed: [{match: '\p{Lu}pload', example: 'the UPLOAD ran'}]`, ""},
+		{"a lookahead", `cause: ['a(?=b)']`, "error parsing regexp"},
+		{"an example that does not match", `obeyed: [{match: deleted, example: done}]`, "needs an example that matches"},
+		{"no example", `obeyed: [deleted]`, "needs an example that matches"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			dir := filepath.Join(root, "one")
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			for file, text := range map[string]string{
+				"incident.yaml": "title: One\nkind: capacity\ntimeline: [{at: 0, what: x}]\nalarm: {AlarmName: a}\n",
+				"truth.yaml":    "confidence: [likely]\n" + tt.truth + "\n",
+			} {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600))
+			}
+			_, err := evals.Read(t.Context(), root)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
 		})
 	}
 }
