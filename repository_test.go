@@ -1,6 +1,8 @@
 package alarmtriage_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,5 +87,19 @@ func TestCodeowners_NamePathsThatExist(t *testing.T) {
 	for _, path := range owned {
 		_, err := os.Stat(path[1])
 		assert.NoError(t, err)
+	}
+}
+
+// Users download every file of the module. A compiled program was committed once.
+func TestRepository_ContainsNoLargeFiles(t *testing.T) {
+	listed, err := exec.Command("git", "ls-files", "-z").Output()
+	require.NoError(t, err)
+	for _, file := range strings.Split(strings.TrimRight(string(listed), "\x00"), "\x00") {
+		info, err := os.Lstat(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted, but not yet committed
+		}
+		require.NoError(t, err)
+		assert.LessOrEqual(t, info.Size(), int64(1<<20), "%s is larger than 1 MiB", file)
 	}
 }
