@@ -55,6 +55,8 @@ var contexts = []struct {
 		"redis-cli"), nil},
 	{newContext("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]*:["']?)([^\s'"\\]+)`,
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
+	{newContext("password", `(\bcurl\b[^\n]*?\s(?:-[A-Za-z]*E|--cert|--proxy-cert)[ =]?["']?[^\s:'"]+:["']?)([^\s'"]+)`,
+		"curl "), looksPassword},
 	{newContext("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
 		"bearer"), nil},
 	{newContext("password", `(\bmysqlsh\b[^\n|;]*?[\s=]["']?[\w.-]+:["']?)([^\s@'"]+)["']?@`,
@@ -101,7 +103,7 @@ var contexts = []struct {
 		"put-parameter"), nil},
 	{newContext("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
 		"put-parameter"), looksPassword},
-	{newContext("password", `(\bipmitool\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
+	{newContext("password", `(\bipmitool\b[^\n|;]*?\s(?:-P\s*|user\s+set\s+password\s+[0-9]+\s+)["']?)([^\s'"]+)`,
 		"ipmitool"), nil},
 	{newContext("password", `(\bldap[a-z]+\b[^\n|;]*?\s-[A-Za-z]*w\s+["']?)([^\s'"]+)`,
 		"ldap"), nil},
@@ -127,7 +129,7 @@ var contexts = []struct {
 		"openssl"), looksPassword},
 	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*={0,2})["']?(?:$|[\s|;&>)])`,
 		"vault "), looksPassword},
-	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s["']?/p:["']?)([^\s'"]+)`,
+	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s(?:["']?/p:|-p\s+)["']?)([^\s'"]+)`,
 		"freerdp"), nil},
 	{newContext("password", `(\bREDISCLI_AUTH=["']?)([^\s'"]+)`,
 		"REDISCLI_AUTH"), nil},
@@ -220,7 +222,7 @@ func (c *counter) replaceInContexts(text string) string {
 }
 
 // commandsWithoutOptions are commands that can have a password although they have no option.
-var commandsWithoutOptions = []string{"rabbitmqctl", "vault", "net", "sqlplus", "mysqlsh", "smbclient"}
+var commandsWithoutOptions = []string{"rabbitmqctl", "vault", "net", "sqlplus", "mysqlsh", "smbclient", "ipmitool"}
 
 // listed matches what is around two arguments of a command in a list: ["mysql", "-u", "app"].
 var (

@@ -49,7 +49,8 @@ var forms = map[string][]string{
 	"commands": {
 		"mongodump -u app -p ¤ --db x", "mysql -u app -p¤ orders", "mongosh mongodb://db -u app -p '¤'", "cqlsh -u app -p ¤ db", "http -a app:¤ GET https://x", "https --auth app:¤ x", "echo 'app:¤' | chpasswd",
 		"echo 'app:¤' | chpasswd; echo 'web:~' | chpasswd", "echo app:¤ | chpasswd && echo web:~ | sudo chpasswd", "echo 'app:¤' | tee /dev/null | chpasswd", "printf 'app:%s\\n' '¤' | chpasswd", "echo \"app:¤\" | sudo chpasswd -e", "useradd -p ¤ app", "usermod -p '¤' app", "rabbitmqctl add_user app ¤", "rabbitmqctl change_password app '¤'",
-		"echo ¤ | docker login --password-stdin", "echo '¤' | sudo -S apt update", "smbclient -U app%¤ //s/share", "lftp -u app,¤ ftp.x", "ipmitool -H h -U app -P ¤ power status",
+		"echo ¤ | docker login --password-stdin", "echo '¤' | sudo -S apt update", "smbclient -U app%¤ //s/share", "lftp -u app,¤ ftp.x", "ipmitool -H h -U app -P ¤ power status", "ipmitool user set password 2 '¤'",
+		"xfreerdp -u app -p ¤ h", "curl --cert app.pem:¤ https://x", "curl -sE 'app.pem:¤' https://x", `["curl", "--cert", "app.pem:¤"]`, `["ipmitool", "user", "set", "password", "2", "¤"]`,
 		"cypher-shell -u app -p ¤", "influx -username app -p ¤", "xh -a app:¤ https://x", "echo ¤ | sudo passwd --stdin app", `net use Z: \\srv\s /user:app ¤`, "aws ssm put-parameter --name x --type SecureString --value ¤",
 		"aws ssm put-parameter --name x --value '¤' --type SecureString",
 	},
@@ -169,7 +170,7 @@ var forms = map[string][]string{
 	},
 	"code": {
 		"password['db']='¤'", "password[0]=¤", `password["db"] = "¤"`, `$passwords["app"] = '¤';`, `password = """¤"""`, "password = '''¤'''", "token = \"\"\"\n¤\n\"\"\"",
-		"password：¤", "token：¤", "password＝¤", `password = r"""¤"""`, "env.password[i] := ¤",
+		`password := string("¤")`, "password = str('¤')", "password：¤", "token：¤", "password＝¤", `password = r"""¤"""`, "env.password[i] := ¤",
 		`ENV["DB_PASSWORD"] ||= "¤"`, "password ||= '¤'", `passwords["app"] ??= "¤"`, "DB_PASSWORD ?= ¤\nX = 1",
 		"password = \\\n    \"¤\"", "DB_PASSWORD=\\\n¤\nX=1", "PASSWORD = \\\n  ¤", "ENV DB_PASSWORD=\\\n  ¤ X=1", "app --password=\\\n  ¤",
 		"DB_PASSWORD=\\\n  ¤=; run", "DB_PASSWORD=\\\n  ¤=7tLm", "export API_SECRET=\\\n  ¤=\nrun",
@@ -225,6 +226,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		`{"cmd":"app --password \\\n  --verbose with 12 processes"}`,
 		"mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
+		"curl --cert app.pem https://api:8443/x", "curl -E C:\\certs\\app.pem https://x", "ipmitool user set name 2 orders2x7b", "token = str(response)",
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,
 		`{"password":{"arn":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf","id":"secret-0f8fad5b"}}`, `{"password":["is too short","must contain a digit"]}`,

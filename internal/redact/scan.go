@@ -668,8 +668,8 @@ func (s *scanner) typed(kind sensitivity, op operator) bool {
 }
 
 var (
-	// makingCall matches new String("…, []byte("…, or String::from("…, up to the quote.
-	makingCall = lazy.Regexp("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
+	// makingCall matches new String("…, []byte("…, str("…, or String::from("…, up to the quote.
+	makingCall = lazy.Regexp("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+|string|str|bytes)\\([ \\t]*[\"'`]")
 	// typeOfVariable matches string = "…, Optional[str] = '…, &str = "…, or, with a call, String = String::from("…, up to the quote.
 	typeOfVariable = lazy.Regexp("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?(?:(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::[\\w<>]+)+|(?:\\w+\\.)*[A-Z]\\w*(?:\\.from|\\.of)?|str|bytes)(\\()[ \\t]*)*b?[\"'`]")
 )
