@@ -227,6 +227,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
 		"curl --cert app.pem https://api:8443/x", "curl -E C:\\certs\\app.pem https://x", "ipmitool user set name 2 orders2x7b", "token = str(response)",
+		`{"keys": ["logs/2026/01/02/app-7f8a9b.gz", "AWSLogs/123456789012/us-east-1/x_20260102T0305Z_1.2.3.4_abc1d2e3.log.gz"]}`, "keys=logs/2026/01/02/app-7f8a9b.json",
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,
 		`{"password":{"arn":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf","id":"secret-0f8fad5b"}}`, `{"password":["is too short","must contain a digit"]}`,

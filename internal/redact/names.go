@@ -314,11 +314,14 @@ func looksRandom(value string) bool {
 	if len(value) < minUnnamed || len(value) > maxQuoted || !hasLetterAndDigit(value) || !keyLook().MatchString(value) || isUUID(value) {
 		return false
 	}
-	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) || isPhrase(value) { // a name and a value, as in a header of cookies
+	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) || isPhrase(value) || filePath().MatchString(value) { // a name and a value, as in a header of cookies
 		return false
 	}
 	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
 }
+
+// filePath matches the path of a file, as in the keys of a bucket. Base64 has no dots.
+var filePath = lazy.Regexp(`^[\w./=-]*/[\w.-]*\.[a-z][a-z0-9]{1,6}$`)
 
 // minPhraseWord is the average number of lower-case letters of the words in a phrase. Those of a random text have about one.
 const minPhraseWord = 3
