@@ -84,10 +84,14 @@ func (s *scanner) below(kind sensitivity, start int, op operator) {
 		return
 	}
 	blanks := text[line:op.value]
+	if done := s.done; s.flow(kind, op.value) && s.done > done {
+		return
+	}
+	if s.entries(kind, line, blanks, isList) {
+		return
+	}
 	if !isList {
-		if !s.entries(kind, line, blanks) {
-			s.entry(kind, op.value)
-		}
+		s.entry(kind, op.value)
 		return
 	}
 	for strings.HasPrefix(text[line:], blanks+"- ") { // a list
@@ -101,29 +105,61 @@ func (s *scanner) below(kind sensitivity, start int, op operator) {
 	}
 }
 
-// entries looks at the lines of an object without quotes below the name of secrets. It reports whether there is one:
+// flow looks at a list, a tuple, or an object in brackets. It reports whether there is one.
+func (s *scanner) flow(kind sensitivity, at int) bool {
+	text := s.text
+	switch text[at] {
+	case '[':
+		if first := skipSpace(text, at+1); first < len(text) && text[first] == '{' && isObject().MatchString(text[first:min(len(text), first+maxName)]) {
+			s.object(kind, at)
+			return true
+		}
+		return s.list(kind, at)
+	case '(':
+		return tupleOfTexts().MatchString(text[at:min(len(text), at+maxName)]) && s.list(kind, at)
+	case '{':
+		if isObject().MatchString(text[at:min(len(text), at+maxName)]) {
+			s.object(kind, at)
+			return true
+		}
+	}
+	return false
+}
+
+var tupleOfTexts = lazy.Regexp(`^\(\s*(?:"[^"\n]*"|'[^'\n]*')\s*,\s*["']`)
+
+// entries looks at the lines of an object without quotes below the name of secrets, and of those in it. It reports whether there is one:
 //
 //	passwords:
 //	  orders: value
-func (s *scanner) entries(kind sensitivity, line int, blanks string) (found bool) {
-	text := s.text
-	for kind >= likely && strings.HasPrefix(text[line:], blanks) {
-		end := lineEnd(text, line)
+//	  payments:
+//	    current: value
+func (s *scanner) entries(kind sensitivity, line int, blanks string, isList bool) (found bool) {
+	text, parents := s.text, 0
+	for kind >= likely && parents <= maxParents && strings.HasPrefix(text[line:], blanks) {
+		start, end := line+len(blanks), lineEnd(text, line)
 		s.ahead -= end - line
-		member := yamlMember().FindStringSubmatchIndex(text[line+len(blanks) : min(end, line+len(blanks)+maxBare)])
-		if member == nil {
+		if isList && start < end && text[start] != ' ' && text[start] != '-' { // the next member of the object that the list is in
 			break
 		}
-		found = true
-		start := line + len(blanks)
-		name, from, to := text[start+member[2]:start+member[3]], start+member[4], start+member[5]
-		if isShellQuote(text[from]) && to-from > 2 && text[to-1] == text[from] {
-			from, to = from+1, to-1
-		}
-		if value := text[from:to]; s.kind(name) == harmless && isSecretMember(name, value) && !isProse(value) {
-			s.replace(from, to, "secret")
-		} else if !s.scan(end) { // it can be found by its own name
-			return true
+		start += len(yamlIndent().FindString(text[start:end]))
+		rest := text[start:min(end, start+maxBare)]
+		if member := yamlMember().FindStringSubmatchIndex(rest); member != nil {
+			found, parents = true, 0
+			name, from, to := text[start+member[2]:start+member[3]], start+member[4], start+member[5]
+			if isShellQuote(text[from]) && to-from > 2 && text[to-1] == text[from] {
+				from, to = from+1, to-1
+			}
+			if value := text[from:to]; s.kind(name) == harmless && isSecretMember(name, value) && !isProse(value) {
+				if !s.scan(line) { // the lines above
+					return true
+				}
+				s.replace(from, to, "secret")
+			} else if !s.scan(end) { // it can be found by its own name
+				return true
+			}
+		} else if parents++; !yamlParent().MatchString(rest) {
+			break
 		}
 		if end == len(text) {
 			break
@@ -132,6 +168,15 @@ func (s *scanner) entries(kind sensitivity, line int, blanks string) (found bool
 	}
 	return found
 }
+
+// maxParents is the number of lines between two members of an object: the names of objects in it.
+const maxParents = 5
+
+// yamlIndent matches what is before the first name of an object in a list, and yamlParent the name of an object on a line of YAML.
+var (
+	yamlIndent = lazy.Regexp(`^ *(?:- +)*`)
+	yamlParent = lazy.Regexp(`^["']?[\w.-]+["']?:[ \t\r]*(?:#.*)?$`)
+)
 
 // yamlMember matches a name and its value on a line of YAML.
 var yamlMember = lazy.Regexp(`^["']?([\w.-]+)["']?:[ \t]+([^\s#][^\s]*)[ \t\r]*(?:#.*)?$`)
@@ -143,6 +188,9 @@ func (s *scanner) entry(kind sensitivity, at int) {
 		if kind.matches(text[from:to]) && !isProse(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
+		return
+	}
+	if done := s.done; at < len(text) && s.flow(kind, at) && s.done > done {
 		return
 	}
 	value := strings.TrimRight(text[at:lineEnd(text, at)], " \t\r")
@@ -256,11 +304,30 @@ func (s *scanner) block(kind sensitivity, start, at int) bool {
 		}
 		end, next = stop, stop+1
 	}
-	s.ahead -= end - at
+	s.ahead -= 2 * (end - at)
 	if end > from && isOneValue(strings.TrimRight(text[from:end], " \t\r\n")) && (kind > unsure || looksRandom(strings.TrimSpace(text[from:lineEnd(text, from)]))) {
 		s.replace(from, end, "secret")
+	} else if kind > unsure {
+		s.passwords(head+1, end)
 	}
 	return true
+}
+
+// passwords looks at lines that may consist of several secrets. The other lines between them stay.
+func (s *scanner) passwords(line, end int) {
+	text := s.text
+	for line < end {
+		stop := lineEnd(text, line)
+		word := strings.TrimSpace(text[line:stop])
+		if looksPassword(word) && !strings.ContainsAny(word, " \t") && !isHarmlessValue(word) && !isUUID(word) {
+			if !s.scan(line) { // the lines above
+				return
+			}
+			start := skipBlanks(text, line)
+			s.replace(start, start+len(word), "secret")
+		}
+		line = stop + 1
+	}
 }
 
 // isOneValue reports whether a text can be one secret: it is on one line, or one word on its own line, or its lines consist of base64.
@@ -311,10 +378,11 @@ func (s *scanner) list(kind sensitivity, at int) bool {
 		}
 		return true
 	}
-	end := strings.IndexAny(text[at:min(len(text), at+maxBare)], "]\n")
-	if end < 0 || text[at+end] != ']' || s.goesOnAfter(at+end+1) {
+	end := strings.IndexByte(text[at:min(len(text), at+maxBare)], ']')
+	if end < 0 || s.goesOnAfter(at+end+1) {
 		return false
 	}
+	isOneLine, done := strings.IndexByte(text[at:at+end], '\n') < 0, s.done
 	if around := s.around(at); around.firstClose(text, at, at+end) >= 0 { // the bracket is not in the text that the list begins in
 		return false
 	}
@@ -324,22 +392,29 @@ func (s *scanner) list(kind sensitivity, at int) bool {
 			to = from + n
 		}
 		value := strings.TrimSpace(text[from:to])
-		if kind.matches(value) && !strings.ContainsAny(value, " ()") && (hasDigit(value) || !isWordy(value)) {
+		if kind.matches(value) && !strings.ContainsAny(value, " \t\n()") && (hasDigit(value) || !isWordy(value)) && (isOneLine || looksPassword(value)) {
 			start := from + strings.Index(text[from:to], value)
 			s.replace(start, start+len(value), "secret")
 		}
 		from = to + 1
 	}
 	s.ahead -= end
-	return true
+	return isOneLine || s.done > done // otherwise, the bracket can be the beginning of a password
 }
 
 // object looks at an object that is the value of a secret name, such as {"value": "…"}.
 func (s *scanner) object(kind sensitivity, at int) {
 	text := s.text
 	end := at + 1
-	for last := min(len(text), at+2*maxPairGap); end < last && text[end] != '}'; {
+	depth := 1
+	for last := min(len(text), at+2*maxPairGap); end < last && depth > 0; {
 		if !inName[text[end]] {
+			switch text[end] {
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
 			end++
 			continue
 		}
@@ -350,6 +425,12 @@ func (s *scanner) object(kind sensitivity, at int) {
 		op, ok := assignment(text, end)
 		if ok && kind == unsure && dynamoValue().MatchString(text[op.value:min(len(text), op.value+maxName)]) {
 			break
+		}
+		if ok && text[op.value] == '[' && s.kind(text[start:end]) == harmless {
+			if last := s.members(text[start:end], op.value+1); last > end {
+				end = last
+				depth++ // of the bracket
+			}
 		}
 		if !ok || text[op.value] == '{' || text[op.value] == '[' {
 			continue
@@ -384,6 +465,25 @@ func (s *scanner) object(kind sensitivity, at int) {
 		end = max(end, after)
 	}
 	s.ahead -= end - at
+}
+
+// members looks at the texts in quotes in a list that is a member of an object with the name of a secret. It returns where they end,
+// or 0 if there are none.
+func (s *scanner) members(name string, at int) (end int) {
+	for {
+		from, to, after := s.quotedWithin(skipSpace(s.text, at))
+		if after == 0 {
+			return end
+		}
+		if isSecretMember(name, s.text[from:to]) {
+			s.replace(from, to, "secret")
+		}
+		end, at = after, skipSpace(s.text, after)
+		if at >= len(s.text) || s.text[at] != ',' {
+			return end
+		}
+		at++
+	}
 }
 
 // dynamoValue matches the beginning of an attribute of DynamoDB, as in "Keys": {"pk": {"S": "…"}}.
@@ -743,22 +843,39 @@ func (s *scanner) elements(start, from int) {
 	if kind == harmless {
 		return
 	}
-	next := strings.IndexByte(text[to:min(len(text), to+maxName)], '>')
-	if next < 0 {
-		return
-	}
-	at := skipSpace(text, to+next+1)
-	if at >= len(text) || text[at] != '<' {
-		return
-	}
-	end := at + 1
-	for end < len(text) && inName[text[end]] {
-		end++
-	}
-	if end < len(text) && (isValueField(text[at+1:end]) || text[at+1:end] == "string" || text[at+1:end] == "data") { // of a property list of Apple
-		s.element(kind, at+1, end)
+	for range maxElements {
+		next := strings.IndexByte(text[to:min(len(text), to+maxName)], '>')
+		if next < 0 {
+			return
+		}
+		at := skipSpace(text, to+next+1)
+		if at >= len(text) || text[at] != '<' {
+			return
+		}
+		end := at + 1
+		for end < len(text) && inName[text[end]] {
+			end++
+		}
+		if end == len(text) {
+			return
+		}
+		field := text[at+1 : end]
+		if isValueField(field) || field == "string" || field == "data" { // of a property list of Apple
+			s.element(kind, at+1, end)
+			return
+		}
+		closer := greaterSign(text, end)
+		if field == "" || holdsName(field) || closer == 0 { // the next pair
+			return
+		}
+		if _, to, ok = s.content(end + closer); !ok || to-end > maxName {
+			return
+		}
 	}
 }
+
+// maxElements is the number of elements up to the value, as in <key>password</key><type>String</type><value>.
+const maxElements = 3
 
 // word looks at the word after a name in prose or in a table.
 func (s *scanner) word(name string, end int) {

@@ -19,6 +19,13 @@ var forms = map[string][]string{
 		"api_token: # comment\n    ¤\nport: 1", "passwords: {app: ¤, web: ~}", "passwords: {\"app\": \"¤\", 'web': '~'}", "secret: [¤, ~]", "tokens: [¤, ~, ¤]",
 		"tokens:\n  - ¤\n  - ~\nport: 1", "passwords:\n  app: ¤\n  web: '~' # old\nhost: db", "passwords:\n  db_password: ¤\n  web: ~", "passwords:\n  web: ~\n  db_password: ¤", "passwords:\n  note: api_key=¤\n  web: ~", "db:\n  password:\n    orders: ¤", "apiTokens:\n  - x\ntoken:\n\torders: \"¤\"", "passwords:\r\n  app: ¤\r\n  web: ~\r\n", "tokens:\n- ¤\n- ~", "passwords:\n  - ¤\n  - \"~\"\n  - '¤'", "db: {user: app, password: ¤, host: h}",
 	},
+	"lists, objects, and blocks on several lines": {
+		"passwords:\n  {app: ¤, web: ~}", "passwords:\n  {\"app\": \"¤\",\n   \"web\": \"~\"}", "passwords:\n  [¤, ~]", "passwords:\n  ['¤', '~']", "passwords: [\n  ¤,\n  ~\n]", "passwords: [¤,\n  ~]",
+		"passwords:\n  - {name: app, value: ¤}\n  - {name: web, value: ~}", "passwords: [{name: app, value: ¤}]", "passwords:\n  - name: app\n    value: ¤\n  - name: web\n    value: ~", "passwords:\n- name: app\n  value: ¤\nhost: db",
+		"passwords:\n  app:\n    current: ¤\n  web: # old\n    current: '~'\nhost: db", "password: |\n  first\n  ¤\n  ~\nhost: db", "password: >-\n  ¤\n  second line\n", "db:\n  api_token: |\n    ¤\n    password=~",
+		"password=[¤\nother ] line", "password:\n  [¤", "password:\n  {¤", "passwords:\n  - {¤\n  - [~",
+		"passwords = ('¤', '~')", `{'passwords': ("¤", "~")}`,
+	},
 	"arrows that a program escaped": { // as Go's encoding/json does
 		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
 		`sent {"body":"{\"msg\":\"password -\\u003e ¤\"}"}`, `sent {"body":"{\"msg\":\"password =\\u003e ¤\"}"}`, `{"msg":"password =\u003E '¤'"}`, // also .NET
@@ -31,9 +38,11 @@ var forms = map[string][]string{
 	"elements of XML": {
 		"<key>password</key><string>¤</string>", "<dict>\n  <key>apiToken</key>\n  <string>¤</string>\n</dict>", "<key>db_password</key>\n\t<data>¤</data>",
 		`{"plist":"<key>password</key><string>¤</string>"}`,
+		"<name>password</name><type>String</type><value>¤</value>", "<m>\n  <Name>api_token</Name>\n  <Type>String</Type>\n  <Version>3</Version>\n  <Value>¤</Value>\n</m>",
 		`<password value="¤"/>`, `<db.password encrypted="no" value='¤' />`, `{"x":"<password value=\"¤\"/>"}`,
 	},
 	"objects in JSON": {
+		`{"password":{"list":["¤","~"],"now":{"value":"¤"}}}`, `{"password": {"old": {"value": "¤"}, "new": {"value": "~"}}}`, `{"passwords":[{"user":"app","value":"¤"},{"value":"~"}]}`, `{"body":"{\"passwords\":[{\"all\":[\"¤\"]},{\"value\":\"~\"}]}"}`,
 		`{"password":{"plain":"¤"}}`, `{"password": {"plain": "¤", "rotated": true}}`, `{"password":{"dev":"¤","prod":"~"}}`, `{'password': {'cleartext': '¤'}}`,
 		`{"Field":"password","Data":"¤"}`, `{"Field": "db_password", "Data": "¤"}`, `{"key":"api_token","raw":"¤"}`, `{"passwords":{"app":"¤","web":"~"}}`,
 		`{\"password\":{\"plain\":\"¤\"}}`,
@@ -226,7 +235,9 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		`{"cmd":"app --password \\\n  --verbose with 12 processes"}`,
 		"mysql -u app -p \\\n  -h db",
 		`{"cmd":"mysql -u app -p \\\n  -h db","path":"docker login -u a -v \\\\nas\\share:/x"}`, `docker login -u app \\\n -p \\\n`,
-		"curl --cert app.pem https://api:8443/x", "curl -E C:\\certs\\app.pem https://x", "ipmitool user set name 2 orders2x7b", "token = str(response)",
+		`{"password":{"policy":["weekly","monthly"]},"FunctionName":"ordersV2Handler"}`, `{"PasswordPolicy":{"MinimumLength":14},"Tags":[{"Key":"team","Value":"Pay2Orders"}]}`, "passwords:\n- app\nhost: db1X9abQ", "passwords:\n  rotation: daily\n  app:\n    updated: 2026-01-02T10:00:00Z",
+		"secrets:\n  - name: DB_HOST\n    valueFrom: arn:aws:ssm:us-east-1:123456789012:parameter/x1", "secrets:\n  db:\n    file: ./db_password.txt\n  api:\n    external: true\nservices:\n  web:\n    image: nginx:1.25.3",
+		"<Name>password</Name><Type>String</Type><Name>host</Name><Value>db1X9abQ7</Value>", "curl --cert app.pem https://api:8443/x", "curl -E C:\\certs\\app.pem https://x", "ipmitool user set name 2 orders2x7b", "token = str(response)", "passwords: (see \"Orders2x\")",
 		`{"keys": ["logs/2026/01/02/app-7f8a9b.gz", "AWSLogs/123456789012/us-east-1/x_20260102T0305Z_1.2.3.4_abc1d2e3.log.gz"]}`, "keys=logs/2026/01/02/app-7f8a9b.json",
 		"password: # see the vault\nuser: app", "passwords: {min: 8, max: 64}", "tokens: [input, output]", "tokens:\n  - input\n  - output", "secret: [orders-db-1, orders-db-2]",
 		"<key>password</key><integer>12</integer>", "<key>passwordRequired</key><string>yes</string>", `{"password":{"type":"string","minLength":8,"description":"The password of the user"}}`,

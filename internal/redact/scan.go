@@ -529,13 +529,8 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 			s.word("", at)
 			return
 		}
-	case '[':
-		if s.list(kind, at) {
-			return
-		}
-	case '{':
-		if isObject().MatchString(text[at:min(len(text), at+maxName)]) {
-			s.object(kind, at)
+	case '[', '{', '(':
+		if s.flow(kind, at) {
 			return
 		}
 	case '<':
