@@ -126,11 +126,20 @@ func TestAmbiguous_Queries(t *testing.T) {
 	at := func(name, query, refusal string) forgedRequest {
 		return forgedRequest{Name: name, Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b/k?" + query, Refusal: refusal}
 	}
+	bucket := func(name, query, refusal string) forgedRequest {
+		r := at(name, query, refusal)
+		r.URL = strings.Replace(r.URL, "/b/k?", "/b?", 1)
+		return r
+	}
 	assertForged(t, nil, []forgedRequest{
 		at("a subresource", "acl", ""),
 		at("a subresource and a version", "acl&versionId=%2Bv", ""),
 		at("two subresources", "acl&torrent", "s3:GetObjectTorrent is refused"),
 		at("two spellings", "acl&ACL", "two spellings"),
+		bucket("a subresource with an ID", "analytics&id=1", ""),
+		bucket("a subresource with an ID and another one", "analytics&id=1&session", "s3:CreateSession is refused"),
+		bucket("another one before it", "session&id=1&inventory", "s3:CreateSession is refused"),
+		bucket("another one in capitals beside an ID", "metrics&id=1&SESSION", "s3:CreateSession is refused"),
 		{Name: "a long path", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b" + strings.Repeat("/k", maxPath/2) + "?acl", Refusal: "more than 8192"},
 		{Name: "an action for another service at the host", Service: "ses", Method: "GET",
 			URL: "https://email.us-east-1.amazonaws.com/v2/email/account?Action=SendEmail", Refusal: `parameter "Action" in the URL`},

@@ -317,22 +317,38 @@ func (s *service) selects(parameter, method string) bool {
 }
 
 // bestRoutes returns the operations whose routes fit a path best: with the most query parameters, then with the most
-// literal path segments. AWS's services choose in the same way.
+// literal path segments. AWS's services choose in the same way. If the query also has a parameter that only a worse route
+// requires, as in ?analytics&id=1&policy, the operations of this route follow.
 func bestRoutes(candidates []*service, method, path string, query url.Values, equal func(a, b string) bool) []*operation {
-	var best []*operation
+	var best, others []route
 	highest := -1
 	for _, candidate := range candidates {
 		for _, candidateRoute := range candidate.routes[method] {
 			fit := candidateRoute.fit(path, query, equal)
 			if fit > highest {
-				highest, best = fit, nil
+				highest, best, others = fit, nil, append(others, best...)
 			}
 			if fit >= 0 && fit == highest {
-				best = append(best, candidateRoute.operation)
+				best = append(best, candidateRoute)
+			} else if fit >= 0 {
+				others = append(others, candidateRoute)
 			}
 		}
 	}
-	return best
+	var operations []*operation
+	required := map[string]bool{}
+	for _, r := range best {
+		operations = append(operations, r.operation)
+		for _, parameter := range r.query {
+			required[parameter[0]] = true
+		}
+	}
+	for _, r := range others {
+		if slices.ContainsFunc(r.query, func(parameter [2]string) bool { return !required[parameter[0]] }) {
+			operations = append(operations, r.operation)
+		}
+	}
+	return operations
 }
 
 // fit returns how closely a route matches a path and query, or -1 if it does not match. equal compares literals.
