@@ -105,14 +105,14 @@ func TestHandOver_ContinuesInAFreshInvocation(t *testing.T) {
 	t.Parallel()
 	slow := func(command string) model.Step {
 		step := look(command)
-		step.DelayMS = 1500
+		step.DelayMS = 3000
 		return step
 	}
 	steps := []model.Step{}
 	for i := range 6 {
 		steps = append(steps, slow(fmt.Sprintf("print(%d)", i)))
 	}
-	w := newWorld(t, options{lifetime: 10 * time.Second, script: script(append(steps, submit())...)})
+	w := newWorld(t, options{lifetime: 20 * time.Second, script: script(append(steps, submit())...)})
 	w.fire(event("orders", 1))
 	inbox := w.inbox()
 	require.Len(t, inbox, 1)
