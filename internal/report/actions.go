@@ -128,7 +128,7 @@ func hourBefore(at time.Time) string {
 	return " --start-time " + at.Add(-time.Hour).Format(time.RFC3339) + " --end-time " + at.Format(time.RFC3339)
 }
 
-// sinceHourBefore returns the option of logs tail for what was logged since the hour before a time; without it, since the last hour.
+// sinceHourBefore returns the option with which logs tail begins an hour before a time. If the time is not known, it begins an hour ago.
 func sinceHourBefore(at time.Time) string {
 	if at.IsZero() {
 		return " --since 1h"

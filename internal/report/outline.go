@@ -56,7 +56,7 @@ var outline = []section{
 		forms: written | inCard, required: true, content: causeOf, remark: confidenceOf, box: verdictBox,
 	},
 	{
-		title: "Impact assessment", contents: "who or what is affected",
+		title: "Impact assessment", contents: "the affected people and systems",
 		forms: written | inCard, required: true, content: impactOf, box: verdictBox,
 	},
 	{
