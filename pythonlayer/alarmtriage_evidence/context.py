@@ -13,7 +13,7 @@ from alarmtriage_tool.words import beginning
 
 __all__ = ["Context", "Metric", "Observation", "Onset", "figure", "metrics_of", "number", "rounded", "stamp"]
 
-_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}  # by partition
+_HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}  # by partition
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
 AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
 MAX_ONSET = timedelta(hours=24)  # an onset that is longer before the transition is not searched around
@@ -148,7 +148,7 @@ class Context:
     @property
     def home(self) -> str:
         """The Region that has the events of IAM and other global services."""
-        return _HOMES.get(self.alarm.get("partition") or "aws", "us-east-1")
+        return _HOMES.get(self.alarm.get("partition") or "aws", self.region)
 
     def arn(self, service: str, resource: str) -> str:
         """Returns the ARN of a resource in the alarm's Region and in the account that the code reads."""

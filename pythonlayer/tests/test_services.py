@@ -769,6 +769,16 @@ class Account(Looks):
         self.first(texts, "open issue AWS_LAMBDA_OPERATIONAL_ISSUE of LAMBDA in eu-west-1", "shop/prod: version 9 of flags (COMPLETE) began",
                    "deployment d-1 of shop to prod (InProgress) was created", "pipeline shop (Succeeded) began")
 
+    def test_aws_health_is_asked_in_the_partition_of_the_alarm(self) -> None:
+        issue = self.answers["health.describe_events"]
+        for partition, region, home in (
+            ("aws", "eu-west-1", "us-east-1"), ("aws-us-gov", "us-gov-east-1", "us-gov-west-1"), ("aws-cn", "cn-north-1", "cn-northwest-1"),
+            ("aws-eusc", "eusc-de-east-1", "eusc-de-east-1"), ("aws-iso", "us-iso-west-1", "us-iso-west-1"),
+        ):
+            staged = {name: answer for name, answer in self.answers.items() if name != "health.describe_events"}
+            texts = self.see(account, "", {**staged, f"health.describe_events in {home}": issue}, partition=partition, region=region)
+            self.first(texts, "open issue AWS_LAMBDA_OPERATIONAL_ISSUE")
+
     def test_an_account_without_support_plan_is_noted(self) -> None:
         aws = FakeAWS({**self.answers, "health.describe_events": fake_aws.error("SubscriptionRequiredException", "SubscriptionRequired")})
         ctx = context(aws)

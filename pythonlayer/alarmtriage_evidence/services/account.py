@@ -14,7 +14,7 @@ READS = ("codedeploy:ListDeployments", "codedeploy:BatchGetDeployments", "codepi
 COST = "nothing"
 MAX_PIPELINES = 15
 MAX_APPLICATIONS = 5
-_HEALTH_HOMES = {"aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}  # Regions of the AWS Health API
+_HEALTH_HOMES = {"aws-cn": "cn-northwest-1"}  # Regions of the AWS Health API that are not the home of other global services
 
 
 def targets(metric: Metric) -> List[str]:
@@ -54,7 +54,7 @@ def appconfig_deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def health_events(ctx: Context, name: str) -> Iterator[Observation]:
-    client = ctx.client("health", _HEALTH_HOMES.get(ctx.alarm.get("partition") or "aws", "us-east-1"))
+    client = ctx.client("health", _HEALTH_HOMES.get(ctx.alarm.get("partition") or "aws", ctx.home))
     try:
         found = ctx.pages("AWS Health events", client.describe_events, "events", 20, maxResults=20, filter={
             "eventStatusCodes": ["open"], "eventTypeCategories": ["issue"], "regions": [ctx.region, "global"]})
