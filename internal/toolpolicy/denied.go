@@ -170,10 +170,11 @@ var codeReads = Actions{
 	"codecommit":     {"DescribeMergeConflicts", "GetBlob", "GetBlobDifferences", "GetComment", "GetCommentsForComparedCommit", "GetCommentsForPullRequest", "GetDifferences", "GetFile", "GetFolder", "GetTree", "GitPull"},
 	"ecr":            {"BatchGetImage", "GetDownloadUrlForLayer"},
 	"greengrass":     {"GetComponentVersionArtifact"},
+	"imagebuilder":   {"GetMarketplaceResource"},
 	"inspector2":     {"BatchGetCodeSnippet"},
 	"lambda":         {"GetFunction", "GetLayerVersion"},
 	"securityagent":  {"GetArtifact"},
-	"serverlessrepo": {"GetCloudFormationTemplate"},
+	"serverlessrepo": {"GetApplication", "GetCloudFormationTemplate"},
 	"tnb":            {"GetSolFunctionPackageContent", "GetSolFunctionPackageDescriptor", "GetSolNetworkPackageContent", "GetSolNetworkPackageDescriptor"},
 }
 
