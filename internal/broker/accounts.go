@@ -53,7 +53,7 @@ var freeTexts = []string{"pattern", "filter", "query", "expression", "text", "se
 var identities = []string{"principal", "grantee"}
 
 // simulated are parameters of IAM's policy simulation, which reads none of the resources that they name.
-var simulated = []string{"resourcearns", "callerarn"}
+var simulated = []string{"resourcearns", "resourceowner", "callerarn"}
 
 // owners match the names of parameters whose value is the account of the resource, in lower case and without signs. The
 // tables contain other names, whose shapes in botocore are those of accounts.

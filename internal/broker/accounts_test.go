@@ -265,7 +265,8 @@ func TestAccounts_OrdinaryReadsPass(t *testing.T) {
 		jsonRequest("a queue whose name has 12 digits", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+ownAccount+`/`+foreign+`"}`, ""),
 		jsonRequest("grants to another account", "kms", "TrentService.ListGrants", `{"KeyId":"k","GranteePrincipal":"`+role+`"}`, ""),
 		formRequest("a policy of AWS", "iam", "Action=GetPolicy&Version=2010-05-08&PolicyArn="+url.QueryEscape("arn:aws:iam::aws:policy/ReadOnlyAccess"), ""),
-		formRequest("a simulation", "iam", "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn="+url.QueryEscape("arn:aws:iam::"+ownAccount+":role/r")+"&ActionNames.member.1=s3%3AGetObject&ResourceArns.member.1="+url.QueryEscape("arn:aws:sqs:us-east-1:"+foreign+":q"), ""),
+		formRequest("a simulation", "iam", "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn="+url.QueryEscape("arn:aws:iam::"+ownAccount+":role/r")+"&ActionNames.member.1=s3%3AGetObject&ResourceArns.member.1="+url.QueryEscape("arn:aws:sqs:us-east-1:"+foreign+":q")+
+			"&ResourceOwner="+url.QueryEscape("arn:aws:iam::"+foreign+":root"), ""),
 		formRequest("images of Canonical", "ec2", "Action=DescribeImages&Version=2016-11-15&Owner.1=099720109477", ""),
 		formRequest("a snapshot of another owner", "ec2", "Action=DescribeSnapshots&Version=2016-11-15&Owner.1="+foreign, ""),
 		formRequest("a filter of a form", "ec2", "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=iam-instance-profile.arn&Filter.1.Value.1="+url.QueryEscape("arn:aws:iam::"+foreign+":instance-profile/p"), ""),
