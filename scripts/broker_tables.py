@@ -9,10 +9,11 @@ them.
 
 operations.txt has a block per service:
 
-    @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX  ACCOUNTS
+    @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX  ACCOUNTS  PARAMETERS
     OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]  [URL]
 
-ACCOUNTS are the members of requests whose value is an account, in lower case and without signs. LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
+ACCOUNTS are the members of requests whose value is an account, in lower case and without signs. PARAMETERS are those of the
+queries of S3's URLs. LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
 O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
 the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} one or more. URL is the parameter whose
 URL AWS would fetch; the broker refuses requests that have it.
@@ -40,7 +41,7 @@ import pathlib
 import re
 import sys
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Pattern, Set, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
@@ -104,6 +105,7 @@ def block(name: str, model: Dict[str, Any], signing: Set[str], sources: Sources)
     protocols = metadata.get("protocols") or [metadata["protocol"]]
     head = ["@" + name, ",".join(sorted(signing)), prefix_of(name, model, sources), ",".join(protocols), metadata.get("targetPrefix", "")]
     head.append(",".join(sorted(accounts(model))))
+    head.append(",".join(sorted(parameters(model))) if name == "s3" else "")
     lines = ["\t".join(head).rstrip()]
     rest = any(protocol.startswith("rest-") for protocol in protocols)
     urls = sources.exceptions["urls"].get(name, {})
@@ -140,6 +142,13 @@ def accounts(model: Dict[str, Any]) -> Set[str]:
         seen |= new
         pending += new
     return {member for member in found if "account" not in member}
+
+
+def parameters(model: Dict[str, Any]) -> Set[str]:
+    """Returns the parameters in the queries of a service's URLs."""
+    found = {name for operation in model["operations"].values() for name in parse_qs(urlsplit(operation["http"]["requestUri"]).query, True)}
+    members = [member for shape in model["shapes"].values() for member in shape.get("members", {}).values()]
+    return found | {member["locationName"] for member in members if member.get("location") == "querystring"}
 
 
 def is_account(pattern: str) -> bool:

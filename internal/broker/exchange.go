@@ -370,6 +370,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
 		return refuse(reason)
 	}
+	if name := unknownSubresource(operations, request.URL.Query()); name != "" {
+		return refuse(refusalOf(operations, fmt.Sprintf("the broker does not know the parameter %q, with which S3 could read another operation", bounded(name))))
+	}
 	if assumes(operations) && s.assumed.full() {
 		return refuse(fmt.Sprintf("this tool call has reached its limit of %d assumed roles; use another call", maxAssumed))
 	}

@@ -278,6 +278,20 @@ func otherSubresource(candidates []*service, method string, query url.Values) st
 	return ""
 }
 
+// unknownSubresource returns a parameter in the URL of a request of S3 that no operation in the tables has, or an empty string. It
+// could select an operation that the tables do not have.
+func unknownSubresource(found []*operation, query url.Values) string {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		isUnknown := func(op *operation) bool {
+			return op.service.id == serviceS3 && !slices.Contains(op.service.parameters, name)
+		}
+		if name != operationHint && slices.ContainsFunc(found, isUnknown) {
+			return name
+		}
+	}
+	return ""
+}
+
 // undecided returns a parameter with several values, one of which selects an operation, or an empty string.
 func undecided(candidates []*service, query url.Values) string {
 	for _, name := range slices.Sorted(maps.Keys(query)) {

@@ -49,6 +49,7 @@ type service struct {
 	target     string   // before the operation in X-Amz-Target and in paths of Smithy's RPC
 	protocols  []string
 	accounts   []string // members of requests whose value is an account, in lower case and without signs
+	parameters []string // in the queries of URLs; only of S3
 	operations map[string]*operation
 	routes     map[string][]route // by HTTP method
 }
@@ -153,7 +154,7 @@ func parseService(block string) *service {
 		fields := append(strings.Split(line, "\t"), "", "", "", "", "")
 		if i == 0 {
 			s.id, s.signing, s.prefix, s.protocols, s.target = fields[0], strings.Split(fields[1], ","), fields[2], strings.Split(fields[3], ","), fields[4]
-			s.accounts = strings.Split(fields[5], ",")
+			s.accounts, s.parameters = strings.Split(fields[5], ","), strings.Split(fields[6], ",")
 			continue
 		}
 		op := &operation{service: s, name: fields[0], level: level(fields[1][0]), action: s.prefix + ":" + fields[0], url: fields[4]}
