@@ -34,9 +34,6 @@ const (
 // reports throttling with status 400, and S3 with 503.
 
 var classOfCode = map[string]Class{
-	"ThrottlingException":                    ClassThrottled,
-	"Throttling":                             ClassThrottled,
-	"ThrottledException":                     ClassThrottled,
 	"TooManyRequestsException":               ClassThrottled,
 	"ProvisionedThroughputExceededException": ClassThrottled,
 	"RequestLimitExceeded":                   ClassThrottled,
@@ -46,7 +43,6 @@ var classOfCode = map[string]Class{
 	"AuthorizationError":                     ClassDenied,
 	"KMSAccessDenied":                        ClassDenied,
 	"KMSAccessDeniedException":               ClassDenied, // of Lambda
-	"KMSThrottling":                          ClassThrottled,
 	"UnrecognizedClientException":            ClassDenied,
 	"ExpiredTokenException":                  ClassDenied,
 	"ExpiredToken":                           ClassDenied,
@@ -67,6 +63,9 @@ func Classify(err error) Class {
 	if errors.As(err, &api) {
 		if class, ok := classOfCode[api.ErrorCode()]; ok {
 			return class
+		}
+		if strings.Contains(api.ErrorCode(), "Throttl") { // each service has other codes, such as KMS.ThrottlingException of S3
+			return ClassThrottled
 		}
 	}
 	if status := StatusCode(err); status > 0 {
@@ -199,7 +198,11 @@ func CallerAdvice(err error) string {
 	}
 	switch Classify(err) {
 	case ClassDenied:
-		if action := MissingGrant(err); action != "" {
+		action, policy := MissingGrant(err), BlockedBy(err.Error())
+		if action != "" && policy != "" {
+			return "The " + policy + " blocks " + action + ", as the error says: allow it there, or use other credentials."
+		}
+		if action != "" {
 			return "Use credentials that allow " + action + "."
 		}
 		return "Use credentials that may do this. The policy of the resource, its KMS key, or a service control policy can forbid it, too."

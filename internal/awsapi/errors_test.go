@@ -57,6 +57,8 @@ func TestMissingGrant_NamesAction(t *testing.T) {
 	assert.Equal(t, "sns:Publish", awsapi.MissingGrant(err))
 	assert.Contains(t, awsapi.Advice(err), "Grant sns:Publish")
 	assert.Equal(t, "Use credentials that allow sns:Publish.", awsapi.CallerAdvice(err))
+	blocked := &smithy.GenericAPIError{Code: "AccessDenied", Message: "is not authorized to perform: s3:GetObject with an explicit deny in a VPC endpoint policy"}
+	assert.Contains(t, awsapi.CallerAdvice(blocked), "The VPC endpoint policy blocks s3:GetObject")
 	sent := &smithy.OperationError{ServiceID: "SNS", OperationName: "Publish", Err: &smithyhttp.ResponseError{Err: err}}
 	assert.Regexp(t, `^AccessDeniedException: User: arn:aws:sts::1:assumed-role/r/s is not authorized`, awsapi.Answer(fmt.Errorf("publish: %w", sent)))
 	assert.Contains(t, awsapi.CallerAdvice(&smithy.GenericAPIError{Code: "ExpiredToken"}), "log in again")
@@ -77,6 +79,9 @@ func TestAdvice_NamesWhatBlocksTheCall(t *testing.T) {
 		{"KMSDisabled", "", "exists and is enabled"},
 		{"KMS.NotFoundException", "", "exists and is enabled"},
 		{"KMSThrottling", "", "throttled"},
+		{"KMS.ThrottlingException", "", "throttled"}, // of S3
+		{"Throttled", "", "throttled"},               // of SNS
+		{"EC2ThrottledException", "", "throttled"},   // of Lambda
 	} {
 		assert.Contains(t, awsapi.Advice(&smithy.GenericAPIError{Code: tt.code, Message: tt.message}), tt.want, "%s: %s", tt.code, tt.message)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/smithy-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
@@ -167,11 +168,17 @@ func unreachable(err error) string {
 		return member.Error()
 	}
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
-	if awsapi.Classify(err) == awsapi.ClassDenied {
+	var api smithy.APIError
+	policy := awsapi.BlockedBy(err.Error())
+	switch class := awsapi.Classify(err); {
+	case class == awsapi.ClassDenied && policy != "":
+		advice = "the orchestrator may not ask CloudWatch: the " + policy + " blocks cloudwatch:DescribeAlarms"
+	case class == awsapi.ClassDenied:
 		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
-		if policy := awsapi.BlockedBy(err.Error()); policy != "" {
-			advice = "the orchestrator may not ask CloudWatch: the " + policy + " blocks cloudwatch:DescribeAlarms"
-		}
+	case class == awsapi.ClassThrottled:
+		advice = "CloudWatch throttled the question"
+	case errors.As(err, &api), awsapi.StatusCode(err) > 0:
+		advice = "CloudWatch answered with an error"
 	}
 	return fmt.Sprintf("%s (%s)", advice, awsapi.Brief(err))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -120,6 +121,12 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 			notification("orders", fields{"AlarmArn": nil, "AWSAccountId": "999988887777"}), nil, "another account"},
 		{"CloudWatch is down", func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) }, notification("orders", nil), nil,
 			"endpoint for CloudWatch (monitoring)"},
+		{"CloudWatch throttles the request", func(b *harness) {
+			b.Watch.Fail(&smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"}, -1)
+		}, notification("orders", nil), nil, "CloudWatch throttled the question (describe the alarm: "},
+		{"CloudWatch fails", func(b *harness) {
+			b.Watch.Fail(&smithy.GenericAPIError{Code: "InternalFailure", Message: "oops", Fault: smithy.FaultServer}, -1)
+		}, notification("orders", nil), nil, "CloudWatch answered with an error (describe the alarm: "},
 		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
 			notification("orders", nil), nil, "its role needs cloudwatch:DescribeAlarms"},
 		{"the endpoint denies the request", func(b *harness) {
