@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -23,10 +24,27 @@ const (
 // maxReason bounds the reason, in characters. Each report shows it.
 const maxReason = 500
 
+// latestEnd is the first number that cannot be the end of the kill switch in seconds since 1970, because its year is after 5000. A
+// time in milliseconds is above it.
+const latestEnd = 1e11
+
 // Switch is the state of the kill switch, which is an item of the table that people write and delete.
 type Switch struct {
 	Off    Off
-	Reason string // whoever switched it off may state why
+	reason string // whoever switched it off may state why
+	badEnd bool   // it has an end that is not understood, so it has none
+}
+
+// Why returns sentences with the reason that somebody gave for the kill switch, and with what is wrong with its end, or "".
+func (s Switch) Why() string {
+	var why []string
+	if s.reason != "" {
+		why = append(why, "The reason that was given: "+strings.TrimSuffix(s.reason, ".")+".")
+	}
+	if s.badEnd {
+		why = append(why, "The switch does not end by itself, because its "+config.TableTTL+" is not a number of seconds since 1970.")
+	}
+	return strings.Join(why, " ")
 }
 
 // ReadSwitch returns the state of the kill switch. An item with a setting that is not known turns off everything. An item
@@ -36,13 +54,15 @@ func (t *Table) ReadSwitch(ctx context.Context) (Switch, error) {
 	if err != nil || len(i) == 0 {
 		return Switch{}, err
 	}
-	_, ends := i[config.TableTTL].(*types.AttributeValueMemberN)
-	if ends && !t.now().Before(time.Unix(i.whole(config.TableTTL), 0)) {
+	end := i.whole(config.TableTTL)
+	_, isNumber := i[config.TableTTL].(*types.AttributeValueMemberN)
+	badEnd := i[config.TableTTL] != nil && (!isNumber || end >= latestEnd)
+	if isNumber && !badEnd && !t.now().Before(time.Unix(end, 0)) {
 		return Switch{}, nil
 	}
 	off := OffAll
 	if i.text(config.SwitchSetting) == string(OffModel) {
 		off = OffModel
 	}
-	return Switch{Off: off, Reason: truncate.Runes(i.text(attrOffReason), maxReason)}, nil
+	return Switch{Off: off, reason: truncate.Runes(i.text(attrOffReason), maxReason), badEnd: badEnd}, nil
 }

@@ -77,10 +77,7 @@ func (c *Checker) killSwitch(ctx context.Context) Check {
 	if s.Off == dedupe.OffAll {
 		detail = "The kill switch is on. Alarms are reported without a model and without evidence."
 	}
-	if s.Reason != "" {
-		detail += " The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
-	}
-	return warning(detail, "When it is no longer needed: "+config.SwitchOnCommand(c.Region, c.Config.Table))
+	return warning(strings.TrimSpace(detail+" "+s.Why()), "When it is no longer needed: "+config.SwitchOnCommand(c.Region, c.Config.Table))
 }
 
 func number(n int64) types.AttributeValue {

@@ -140,7 +140,7 @@ func (q *question) admit(ctx context.Context) (problem string, err error) {
 		return "", fmt.Errorf("read the kill switch: %w", err)
 	}
 	if off.Off != dedupe.OffNothing {
-		return joined("The kill switch is on: no model was asked.", whyOff(off)), nil
+		return joined("The kill switch is on: no model was asked.", off.Why()), nil
 	}
 	day := dedupe.Day{Investigations: q.Config.MaxPerDay, CostUSD: q.Config.MaxCostUSDPerDay}
 	if day == (dedupe.Day{}) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -47,7 +46,7 @@ func (r *attempt) admit(ctx, quick context.Context) {
 		r.log.Warn("unconfirmed event not counted", "error", err)
 	case !admitted:
 		r.rec.EvidenceOnly = true
-		r.rec.OutcomeWhy = fmt.Sprintf(investigation.NoModelAsked+"%d events that CloudWatch did not confirm, or only as updates, were already investigated "+
+		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm, or only as updates, were already investigated "+
 			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
 		at := r.Now()
 		r.background.Go(func() {
@@ -95,16 +94,8 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 	if r.rec.Evidence.IsEmpty() && (s.Off == dedupe.OffAll || r.resumed) {
 		r.rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
 	}
-	r.rec.OutcomeWhy = joined(r.rec.OutcomeWhy, whyOff(s))
+	r.rec.OutcomeWhy = joined(r.rec.OutcomeWhy, s.Why())
 	return s.Off
-}
-
-// whyOff returns a sentence with the reason that somebody gave for the kill switch, or "".
-func whyOff(s dedupe.Switch) string {
-	if s.Reason == "" {
-		return ""
-	}
-	return "The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
 }
 
 // reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
@@ -180,7 +171,7 @@ func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	if s := r.readSwitch(quick); s.Off != dedupe.OffNothing {
-		return joined("The kill switch is on: the model was not asked again.", whyOff(s)), ""
+		return joined("The kill switch is on: the model was not asked again.", s.Why()), ""
 	}
 	if !r.isCounted() {
 		return "", ""

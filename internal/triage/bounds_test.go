@@ -273,6 +273,35 @@ func TestKillSwitch_EndsAtAnyNumber(t *testing.T) {
 	}
 }
 
+// People write the end. One that is not understood must not be taken for none without a word.
+func TestKillSwitch_EndThatIsNotUnderstoodIsReported(t *testing.T) {
+	const noEnd = "The switch does not end by itself, because its expires_at is not a number of seconds since 1970."
+	number := func(n string) dynamodbtypes.AttributeValue { return &dynamodbtypes.AttributeValueMemberN{Value: n} }
+	text := func(s string) dynamodbtypes.AttributeValue { return &dynamodbtypes.AttributeValueMemberS{Value: s} }
+	for name, c := range map[string]struct {
+		end     dynamodbtypes.AttributeValue
+		isKnown bool
+	}{
+		"seconds": {number("9999999999"), true}, "milliseconds": {number("1700000000000"), false}, "an exponent": {number("1.7E12"), false},
+		"a text": {text("1700000000"), false}, "a date": {text("2026-01-01T00:00:00Z"), false},
+		"null": {&dynamodbtypes.AttributeValueMemberNULL{Value: true}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := withTable(newHarness(t))
+			runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", "model"))
+			writeItem(t, &b.DB, "off-switch", "expires_at", c.end)
+			assert.Equal(t, investigation.OutcomeFallback, b.mustInvestigate(t, "request", action("a", 1)).Outcome)
+			assert.Equal(t, !c.isKnown, strings.Contains(b.notifications()[0], "NOTE: The kill switch is on: no model was asked. "+noEnd))
+		})
+	}
+	b := newCheckHarness(t)
+	runSwitchCommand(t, &b.db, config.SwitchOffCommand("us-east-1", "investigations", config.SwitchAll))
+	writeItem(t, &b.db, "off-switch", "expires_at", number("1700000000000"))
+	_, err := b.invoke(t, "request", config.SelfCheckEvent)
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(strings.Fields(b.notifications()[0]), " "), noEnd)
+}
+
 func TestKillSwitch_ReasonIsBounded(t *testing.T) {
 	b := withTable(newHarness(t))
 	runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", "model"))
