@@ -118,6 +118,7 @@ func (r *run) limitOutput() error {
 		tokens, decides = r.outputOfConclusion()
 	}
 	if tokens < config.LeastConclusion {
+		r.rec.NoModelAsked = r.requests == 0 && !r.resumed && r.rec.Usage.ModelCalls == 0
 		r.budgetWhy = r.whyNoRequest(decides)
 		return errBudgetUsed
 	}
@@ -128,8 +129,8 @@ func (r *run) limitOutput() error {
 // whyNoRequest returns why the investigation ended without another request, for the reader.
 func (r *run) whyNoRequest(budget string) string {
 	input := r.projectedInput()
-	if len(r.rounds()) == 0 && len(r.rec.Fallbacks) == 0 {
-		return fmt.Sprintf(investigation.NoModelAsked+"%s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
+	if r.rec.NoModelAsked {
+		return fmt.Sprintf("No model was asked: %s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
 	}
 	return fmt.Sprintf("The investigation ended without a conclusion of the model: %s does not allow another request, "+
 		"whose input has about %d tokens.", budget, input)

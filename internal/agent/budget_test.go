@@ -146,14 +146,26 @@ func TestBudget_OneUnforeseenInputIsTheMostThatExceedsIt(t *testing.T) {
 }
 
 func TestBudget_WithoutRoomForOneRequestNoModelIsAsked(t *testing.T) {
-	m, rec := &expensive{stop: func(int) types.StopReason { return types.StopReasonToolUse }}, record("{}")
-	require.NoError(t, agent.Run(t.Context(), agent.Options{
-		Model: m, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 40, MaxCostUSD: 0.00001,
-		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
-	}, rec, nil))
-	assert.Zero(t, m.requests)
-	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
-	assert.Contains(t, rec.OutcomeWhy, "No model was asked: the budget of $0.00001 does not allow one request")
+	for _, c := range []struct {
+		earlier investigation.Usage // of an invocation whose checkpoint could not be read
+		none    bool
+		want    string
+	}{
+		{investigation.Usage{}, true, "No model was asked: the budget of $0.00001 does not allow one request"},
+		{investigation.Usage{ModelCalls: 3, CostUSD: 0.00001, PriceKnown: true}, false,
+			"The investigation ended without a conclusion of the model: the budget of $0.00001 does not allow another request"},
+	} {
+		m, rec := &expensive{stop: func(int) types.StopReason { return types.StopReasonToolUse }}, record("{}")
+		rec.Usage = c.earlier
+		require.NoError(t, agent.Run(t.Context(), agent.Options{
+			Model: m, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 40, MaxCostUSD: 0.00001,
+			Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
+		}, rec, nil))
+		assert.Zero(t, m.requests)
+		assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
+		assert.Equal(t, c.none, rec.NoModelAsked)
+		assert.Contains(t, rec.OutcomeWhy, c.want)
+	}
 }
 
 func TestBudget_WithoutRoomForTheNextModelTheFirstOneWasAsked(t *testing.T) {
@@ -165,6 +177,7 @@ func TestBudget_WithoutRoomForTheNextModelTheFirstOneWasAsked(t *testing.T) {
 		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
 	}, rec, nil))
 	assert.Len(t, m.Asked(), 1)
+	assert.False(t, rec.NoModelAsked)
 	assert.Contains(t, rec.OutcomeWhy, "The investigation ended without a conclusion of the model: the budget of $0.05 does not allow another request")
 }
 

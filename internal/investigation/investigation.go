@@ -37,10 +37,11 @@ type Record struct {
 	StartedAt     time.Time        `json:"started_at"` // UTC
 	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
-	OutcomeWhy    string           `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
-	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
-	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
-	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
+	OutcomeWhy    string           `json:"outcome_why,omitempty"`    // for the reader: the limit or error, and what to do
+	Model         string           `json:"model"`                    // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
+	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`      // models that were asked before it and failed, in order
+	EvidenceOnly  bool             `json:"evidence_only,omitempty"`  // no model was asked: a limit of the day was reached, or investigations are switched off
+	NoModelAsked  bool             `json:"no_model_asked,omitempty"` // no model was asked, because MaxCostUsd or MaxTokens does not allow one request
 	Evidence      Evidence         `json:"evidence"`
 	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
@@ -65,9 +66,6 @@ type AtDelivery struct {
 	At      time.Time        `json:"at"`                // when CloudWatch was asked, UTC
 	Problem string           `json:"problem,omitempty"` // why the state is not known
 }
-
-// NoModelAsked begins the reason of an outcome for which no model was asked.
-const NoModelAsked = "No model was asked: "
 
 // ErrHandOver reports that the investigation continues in a fresh invocation, from its last checkpoint.
 var ErrHandOver = errors.New("the investigation continues in another invocation")

@@ -264,9 +264,9 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	return facts{facts: about}
 }
 
-// isAsked reports whether a model was asked.
+// isAsked reports whether a model was asked. Records of older versions do not have NoModelAsked.
 func isAsked(rec *investigation.Record) bool {
-	return !rec.EvidenceOnly && !strings.HasPrefix(rec.OutcomeWhy, investigation.NoModelAsked)
+	return !rec.EvidenceOnly && !rec.NoModelAsked && !strings.HasPrefix(rec.OutcomeWhy, "No model was asked: ")
 }
 
 // askedModel returns the model that was asked last, or "" if none was asked: the record has the first one then.

@@ -206,16 +206,18 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 		name  string
 		usage investigation.Usage
 		why   string
+		none  bool // no model was asked
 		want  string
 	}{
-		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", "Cost: about $0.0192"},
-		{"a model without a price", investigation.Usage{ModelCalls: 3}, "", "Cost: unknown (no price for this model)"},
-		{"no answer", investigation.Usage{}, "AccessDeniedException: no access to the model.", "Cost: unknown (the model never answered)"},
-		{"no request", investigation.Usage{}, investigation.NoModelAsked + "the budget does not allow one request.", "Cost: no model was asked"},
+		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", false, "Cost: about $0.0192"},
+		{"a model without a price", investigation.Usage{ModelCalls: 3}, "", false, "Cost: unknown (no price for this model)"},
+		{"no answer", investigation.Usage{}, "AccessDeniedException: no access to the model.", false, "Cost: unknown (the model never answered)"},
+		{"no request", investigation.Usage{}, "", true, "Cost: no model was asked"},
+		{"no request, in a record of an older version", investigation.Usage{}, "No model was asked: the budget does not allow one request.", false, "Cost: no model was asked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)
-			rec.Usage, rec.OutcomeWhy = c.usage, c.why
+			rec.Usage, rec.OutcomeWhy, rec.NoModelAsked = c.usage, c.why, c.none
 			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n  "+c.want+"\n")
 		})
 	}

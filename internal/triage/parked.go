@@ -151,7 +151,7 @@ func keepOutcome(rec *investigation.Record) {
 	a := rec.Alarm
 	*rec = investigation.Record{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID, StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, Model: rec.Model,
-		EvidenceOnly: rec.EvidenceOnly, Evidence: rec.Evidence, Usage: rec.Usage, Lost: rec.Lost, Repeats: rec.Repeats, Resumed: rec.Resumed,
+		EvidenceOnly: rec.EvidenceOnly, NoModelAsked: rec.NoModelAsked, Evidence: rec.Evidence, Usage: rec.Usage, Lost: rec.Lost, Repeats: rec.Repeats, Resumed: rec.Resumed,
 		ReportURI: rec.ReportURI, AccountName: rec.AccountName, MemberOf: rec.MemberOf, Function: rec.Function,
 		Report: investigation.Report{Confidence: rec.Report.Confidence, Severity: rec.Report.Severity},
 		Alarm: alarmevent.Alarm{
