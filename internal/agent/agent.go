@@ -69,6 +69,7 @@ func (o Options) Investigate(
 // Limits of one investigation.
 const (
 	maxStrikes          = 3 // consecutive answers without progress, after which the model is asked to conclude
+	maxUnanswered       = 5 // consecutive rounds in which the tool answered no call, after which the model is asked to conclude
 	maxConcludingRounds = 3 // requests of one model for a conclusion, after which the investigation ends without one
 )
 
@@ -99,6 +100,7 @@ type state struct {
 	Concluding       string                     `json:"concluding,omitempty"` // why the model has to conclude, if it has to
 	ConcludingRounds int                        `json:"asked,omitempty"`      // requests of this model for a conclusion
 	Strikes          int                        `json:"strikes,omitempty"`    // consecutive answers without progress
+	Unanswered       int                        `json:"unanswered,omitempty"` // consecutive rounds in which the tool answered no call
 	AskedToCheck     bool                       `json:"sent_back,omitempty"`  // the model answered before it ran code
 	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
 	Rejected         int                        `json:"rejected,omitempty"`   // number of rejected reports
@@ -211,6 +213,8 @@ func (r *run) checkLimits(ctx context.Context) error {
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
 	case r.state.Strikes >= maxStrikes:
 		r.conclude("the model's answers no longer advance the investigation")
+	case r.state.Unanswered >= maxUnanswered:
+		r.conclude(fmt.Sprintf("the tool answered no call in %d rounds", maxUnanswered))
 	case r.state.Full:
 		r.conclude(fullWhy)
 	}

@@ -58,10 +58,17 @@ func (pythonExecution) execute(
 		return outcomes
 	}
 	calls := r.runPython(ctx, uses)
-	for i := range calls {
-		outcomes[i] = outcome{
-			text: shown(&calls[i]), failed: calls[i].Answer == nil || !calls[i].Answer.Success, progress: calls[i].Command != "",
-		}
+	isAsked, isAnswered := false, false // the tool
+	for i, call := range calls {
+		hasCode := call.Command != ""
+		outcomes[i] = outcome{text: shown(&calls[i]), failed: call.Answer == nil || !call.Answer.Success, progress: hasCode}
+		isAsked, isAnswered = isAsked || hasCode, isAnswered || call.Answer != nil
+	}
+	switch {
+	case isAnswered:
+		r.state.Unanswered = 0
+	case isAsked:
+		r.state.Unanswered++
 	}
 	r.rec.Usage.ToolCalls += len(calls)
 	round.Usage.ToolCalls = len(calls)

@@ -1,7 +1,9 @@
 package agent_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
@@ -74,6 +77,24 @@ func TestRunTools_ReadOutputSeesCodeOfItsOwnAnswer(t *testing.T) {
 		&fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}
+
+// A tool that answers nothing, such as one that the orchestrator may not invoke, would otherwise be called in all rounds.
+func TestRunTools_ToolWithoutAnswersEndsTheRounds(t *testing.T) {
+	for every, want := range map[int]int{100: 5, 5: 19} { // requests for anything but a conclusion
+		rec, first, calls := record("{}"), 0, 0
+		tool := &fakeTool{answer: func(string, float64) (toolcall.Answer, error) {
+			if calls++; calls%every == 0 {
+				return toolcall.Answer{Output: "NameError"}, nil // code that failed is an answer, too
+			}
+			return toolcall.Answer{}, errors.New("the tool function cannot be invoked; conclude without it")
+		}}
+		server, err := run(t, model.Script{Steps: []model.Step{look("print(1)")}, Loop: &first}, tool, rec, nil,
+			func(o *agent.Options) { o.MaxRounds = 20 })
+		require.NoError(t, err)
+		assert.Len(t, server.Requests(), want+3, "three requests for a conclusion")
+		assert.Equal(t, every == 100, strings.Contains(rec.OutcomeWhy, "because the tool answered no call in 5 rounds"), rec.OutcomeWhy)
+	}
 }
 
 // A call without code is no progress. A call that fails is: the model can correct its code.
