@@ -611,6 +611,9 @@ func (i item) isHeldBy(c *Claim) bool {
 // Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery, which it records: from then
 // on, a composite alarm does not take the lease. A finished investigation is therefore confirmed before its checkpoint is saved.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
+	if err := t.checkOvertaken(ctx, c); errors.Is(err, ErrLost) {
+		return err
+	}
 	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now, delivering_attempt = :attempt", values{":now": millis(t.now())})
 }
 
@@ -623,7 +626,7 @@ func (t *Table) Holds(ctx context.Context, c *Claim) error {
 	if len(i) > 0 && !i.isHeldBy(c) {
 		return fmt.Errorf("check the claim: %w", ErrLost)
 	}
-	return nil
+	return t.checkOvertaken(ctx, c)
 }
 
 // Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past. The feedback about an investigation

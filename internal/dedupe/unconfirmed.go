@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,8 +37,25 @@ func KeyOf(alarm *alarmevent.Alarm) string {
 	return alarm.ARN
 }
 
+// updatePrefix begins the keys of updates.
+const updatePrefix = "update#"
+
 func updateKey(alarm *alarmevent.Alarm) string {
-	return "update#" + alarm.ARN + "#" + transitionOf(alarm, "nobody") // CloudWatch confirmed its time
+	return updatePrefix + alarm.ARN + "#" + transitionOf(alarm, "nobody") // CloudWatch confirmed its time
+}
+
+// checkOvertaken returns [ErrLost] if c is the claim of an update whose event CloudWatch also sent in a way that cannot be forged: the
+// claim of that event, or what it is a repeat of, has the alarm's item.
+func (t *Table) checkOvertaken(ctx context.Context, c *Claim) error {
+	of, isUpdate := strings.CutPrefix(c.Key, updatePrefix)
+	if !isUpdate {
+		return nil
+	}
+	i, err := t.read(ctx, strings.TrimSuffix(of, "#"+c.transition))
+	if err == nil && i.copyOf(c.transition, t.now()) != nil {
+		return fmt.Errorf("check the claim of the alarm: %w", ErrLost)
+	}
+	return err
 }
 
 func unconfirmedKey(alarm *alarmevent.Alarm) string {

@@ -172,3 +172,32 @@ func TestFired_DoesNotRecordUpdates(t *testing.T) {
 	require.Len(t, together, 1)
 	assert.Equal(t, "fired", together[0].Name)
 }
+
+// If both arrive at the same time, the message gives way, unless nobody works on the event or it is about another transition.
+func TestHolds_UpdateGivesWayToTheEventOfCloudWatch(t *testing.T) {
+	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		after time.Duration // the event after the update
+		lease time.Duration // of the event
+		want  error
+	}{
+		"the same time":         {0, time.Minute, dedupe.ErrLost},
+		"almost the same time":  {300 * time.Millisecond, time.Minute, dedupe.ErrLost},
+		"an attempt that ended": {0, -time.Second, nil},
+		"another transition":    {time.Minute, time.Minute, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := dedupe.New(&awsapitest.DynamoDB{}, "table", time.Hour, func() time.Time { return now })
+			event := fired(alarmevent.SourceAction, now.Add(tt.after))
+			update := messageOf(fired(alarmevent.SourceAction, now))
+			claim, _, err := table.Claim(t.Context(), &update, "publisher", "id-1", now.Add(time.Minute))
+			require.NoError(t, err)
+			require.NoError(t, table.Holds(t.Context(), claim))
+			own, _, err := table.Claim(t.Context(), &event, "cloudwatch", "id-2", now.Add(tt.lease))
+			require.NoError(t, err)
+			assert.ErrorIs(t, table.Holds(t.Context(), claim), tt.want)
+			assert.ErrorIs(t, table.Confirm(t.Context(), claim), tt.want)
+			assert.NoError(t, table.Confirm(t.Context(), own), "the event never gives way to the message")
+		})
+	}
+}

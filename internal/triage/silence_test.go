@@ -20,6 +20,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
@@ -403,6 +404,29 @@ func TestForged_UpdateKeepsItsVerdictWhenRetried(t *testing.T) {
 	b.mustInvestigate(t, "request", event)
 	assert.Equal(t, 1, b.agent.calls)
 	assert.Equal(t, "<nil>", b.state(arnPrefix+"p"), "the alarm itself is not claimed")
+}
+
+// Two paths can deliver an update at the same time. The message of a topic, which anybody may have written, gives way.
+func TestHandle_UpdateThatArrivesThroughTwoPathsIsReportedOnce(t *testing.T) {
+	message := notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil})
+	event := stateChange("p", "ALARM", 0, "ALARM(a)")
+	for name, order := range map[string][2]string{"the message first": {message, event}, "the event first": {event, message}} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				b.agent.do = nil
+				_, err := b.invoke(t, "second", order[1])
+				require.NoError(t, err)
+				return conclude(rec)
+			}
+			_, err := b.invoke(t, "first", order[0])
+			require.NoError(t, err)
+			assert.Len(t, b.notifications(), 1)
+			assert.Equal(t, 1, b.reports())
+			assert.Contains(t, b.state(arnPrefix+"p"), "done")
+		})
+	}
 }
 
 func TestForged_MessageIsAboutTheAlarmThatItsFilterReads(t *testing.T) {
