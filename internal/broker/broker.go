@@ -89,10 +89,12 @@ type Options struct {
 	DeniedResources []string
 	// Members are the accounts whose role the broker assumes with STS for requests that name them. Function is the name of
 	// the sessions, by which CloudTrail lists them.
-	Members   config.Members
-	STS       STS // required with Members
-	Function  string
-	Partition func(context.Context) string // of the roles; nil: aws
+	Members  config.Members
+	STS      STS // required with Members
+	Function string
+	// Partition returns the partition of the function's role, such as aws-us-gov, or an empty string if it is unknown. Then, requests
+	// may reach the hosts of each partition. It may be nil. The roles of members are in it, or in aws if it is unknown.
+	Partition func(context.Context) string
 	// Account returns the account of the function's role, or an empty string if it is unknown. Then, the broker does
 	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
 	Account         func(context.Context) string
@@ -184,7 +186,7 @@ func New(o Options) (*Broker, error) {
 		b.account = func(context.Context) string { return "" }
 	}
 	if b.partition == nil {
-		b.partition = func(context.Context) string { return "aws" }
+		b.partition = func(context.Context) string { return "" }
 	}
 	if b.now == nil {
 		b.now = time.Now

@@ -95,7 +95,7 @@ func (s *Session) judgeHead(head requestHead) string {
 		if err != nil {
 			return "the request cannot be sent: " + bounded(err.Error())
 		}
-		if _, reason := s.broker.hosts.find(to); reason != "" {
+		if _, reason := s.broker.hosts.find(to, s.partition); reason != "" {
 			return reason
 		}
 	}
@@ -323,7 +323,7 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	refuse := func(reason string) (preparedRequest, toolcall.AWSCall, string) {
 		return preparedRequest{}, call, reason
 	}
-	at, reason := s.broker.hosts.find(request.URL)
+	at, reason := s.broker.hosts.find(request.URL, s.partition)
 	if reason != "" {
 		return refuse(reason)
 	}

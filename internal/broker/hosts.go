@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -48,8 +49,9 @@ type place struct {
 	account  string   // account ID in the host's name; may be empty
 }
 
-// find returns the place of a URL, or the reason for refusing it.
-func (h hosts) find(u *url.URL) (place, string) {
+// find returns the place of a URL, or the reason for refusing it. Credentials are valid in their partition only, and another
+// partition can have another operator, so hosts of others are refused unless the partition is empty, which means unknown.
+func (h hosts) find(u *url.URL, partition string) (place, string) {
 	if !isASCII(u.Host) { // the connection would be to its IDNA form, which is another name than the one in lower case
 		return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(u.Host))
 	}
@@ -64,7 +66,12 @@ func (h hosts) find(u *url.URL) (place, string) {
 	if u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || u.User != nil {
 		return place{}, fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", bounded(whole))
 	}
-	if found, ok := theTables().place(host); ok {
+	found, in, ok := theTables().place(host, partition)
+	if ok && partition != "" && in != partition {
+		return place{}, fmt.Sprintf("host %q is in the partition %s; this role's credentials are valid in %s only: "+
+			"create the client with a Region of %s", bounded(host), in, partition, partition)
+	}
+	if ok {
 		return found, ""
 	}
 	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(host))
@@ -76,10 +83,10 @@ const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS 
 // query-cell2.timestream.us-east-1.amazonaws.com ("How the endpoint discovery pattern works").
 var timestreamCell = lazy.Regexp(`^(ingest|query)-cell[0-9]+\.timestream\.`)
 
-// place looks up a host in every partition whose DNS suffix it has.
-func (t *tables) place(host string) (place, bool) {
+// place looks up a host in every partition whose DNS suffix it has, the preferred one first, and returns the partition, too.
+func (t *tables) place(host, preferred string) (found place, in string, ok bool) {
 	host = timestreamCell().ReplaceAllString(host, "$1.timestream.")
-	for _, p := range t.regions {
+	for _, p := range t.preferring(preferred) {
 		for _, suffix := range []struct{ text, name string }{{p.dual, "{dual}"}, {p.dns, "{dns}"}, {"", ""}} {
 			rest := host
 			if suffix.text != "" {
@@ -90,17 +97,26 @@ func (t *tables) place(host string) (place, bool) {
 			}
 			labels := strings.Split(rest, ".")
 			if len(labels) > maxLabels {
-				return place{}, false
+				return place{}, "", false
 			}
 			if suffix.name != "" {
 				labels = append(labels, suffix.name)
 			}
 			if found, ok := t.placeIn(p, labels); ok {
-				return found, true
+				return found, p.name, true
 			}
 		}
 	}
-	return place{}, false
+	return place{}, "", false
+}
+
+// preferring returns all partitions, that with a name first.
+func (t *tables) preferring(name string) []partition {
+	i := slices.IndexFunc(t.regions, func(p partition) bool { return p.name == name })
+	if i <= 0 {
+		return t.regions
+	}
+	return slices.Concat(t.regions[i:i+1], t.regions[:i], t.regions[i+1:])
 }
 
 // placeIn looks up labels unchanged, with the Region replaced by a placeholder, after removing an account or

@@ -82,10 +82,45 @@ func TestHosts_AcceptOnlyAWSEndpoints(t *testing.T) {
 		t.Run(c.url, func(t *testing.T) {
 			u, err := url.Parse(c.url)
 			require.NoError(t, err)
-			_, reason := allowed.find(u)
+			_, reason := allowed.find(u, "")
 			assert.Equal(t, c.want, reason == "", reason)
 		})
 	}
+}
+
+// Credentials are valid in their partition only; elsewhere, a request would only tell another operator what it contains.
+func TestHosts_OfThePartitionOfTheRole(t *testing.T) {
+	at := map[string]string{
+		"aws": "eu-west-1.amazonaws.com", "aws-cn": "cn-north-1.amazonaws.com.cn", "aws-us-gov": "us-gov-west-1.amazonaws.com",
+		"aws-eusc": "eusc-de-east-1.amazonaws.eu", "aws-iso": "us-iso-east-1.c2s.ic.gov", "aws-iso-b": "us-isob-east-1.sc2s.sgov.gov",
+	}
+	allowed, err := newHosts([]string{"http://127.0.0.1:5000"})
+	require.NoError(t, err)
+	reasonFor := func(address, partition string) string {
+		u, err := url.Parse(address)
+		require.NoError(t, err)
+		_, reason := allowed.find(u, partition)
+		return reason
+	}
+	for role := range at {
+		for operator, suffix := range at {
+			reason := reasonFor("https://monitoring."+suffix+"/", role)
+			assert.Equal(t, role == operator, reason == "", "a role in %s, a host in %s: %s", role, operator, reason)
+			if role != operator {
+				assert.Contains(t, reason, "create the client with a Region of "+role)
+			}
+		}
+		assert.Empty(t, reasonFor("http://127.0.0.1:5000/", role), "an endpoint of the settings")
+	}
+	for _, c := range []struct{ host, role string }{
+		{"iam.amazonaws.com", "aws"}, {"iam.us-gov.amazonaws.com", "aws-us-gov"}, {"iam.cn-north-1.amazonaws.com.cn", "aws-cn"},
+		{"name.s3.us-gov-east-1.amazonaws.com", "aws-us-gov"}, {"lambda.us-gov-west-1.api.aws", "aws-us-gov"},
+		{"organizations.us-gov-west-1.amazonaws.com", "aws-us-gov"}, {"route53.us-gov.amazonaws.com", "aws-us-gov"},
+	} {
+		assert.Empty(t, reasonFor("https://"+c.host+"/", c.role), c.host)
+	}
+	assert.NotEmpty(t, reasonFor("https://iam.amazonaws.com/", "aws-us-gov"))
+	assert.NotEmpty(t, reasonFor("https://name.s3.us-gov-east-1.amazonaws.com/", "aws"))
 }
 
 // The broker reads the path below a bucket's name, and another service would read the path alone.

@@ -189,7 +189,7 @@ func (b *Broker) Status(ctx context.Context) *toolcall.MembersStatus {
 		return nil
 	}
 	status := &toolcall.MembersStatus{Accounts: b.members.Accounts, Organization: b.members.Organization, Role: b.members.Role}
-	partition := b.partition(ctx)
+	partition := cmp.Or(b.partition(ctx), "aws")
 	probed := b.members.Accounts[:min(len(b.members.Accounts), maxProbed)]
 	problems := make([]*toolcall.UnreadableAccount, len(probed))
 	slots := make(chan struct{}, maxProbes)
@@ -285,7 +285,7 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 	if !s.mayRead(account) {
 		return identity{}, fmt.Sprintf("this tool call has reached its limit of %d members; use another call", maxReadMembers)
 	}
-	credentials, problem := members.get(ctx, s.broker.partition(ctx), account)
+	credentials, problem := members.get(ctx, cmp.Or(s.broker.partition(ctx), "aws"), account)
 	if problem != nil {
 		if ctx.Err() == nil { // otherwise the call ended, and nobody knows whether the account can be read
 			s.unreadable(*problem)

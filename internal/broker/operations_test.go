@@ -135,7 +135,7 @@ func locationsOf(t *testing.T, m madeRequest) []location {
 	for template, row := range theTables().places {
 		if slices.Contains(row.services, m.Service) && !strings.Contains(template, "{}") && !strings.HasPrefix(template, "*.") && row.partitions == "*" {
 			host := strings.NewReplacer("{region}", "eu-west-1", "{dns}", "amazonaws.com", "{dual}", "api.aws").Replace(template)
-			found, ok := theTables().place(host)
+			found, _, ok := theTables().place(host, "")
 			require.True(t, ok, host)
 			return append(list, location{"https://" + host, found})
 		}

@@ -21,6 +21,8 @@ type Session struct {
 	alarm   string // the account of the alarm, member or not; set by Begin if it is known
 	assumed assumed
 
+	partition string // of the function's role, whose hosts requests may reach; empty: it is not known; set by Serve
+
 	mu       sync.Mutex
 	calls    []toolcall.AWSCall // at most maxListed
 	unlisted int                // requests beyond those
@@ -91,6 +93,7 @@ func (s *Session) Serve(ctx context.Context, control *os.File) (allEnded bool) {
 		s.account = s.broker.account(ctx)
 	}
 	s.reads = cmp.Or(s.reads, s.account)
+	s.partition = s.broker.partition(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer s.closeIdle()

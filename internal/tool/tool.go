@@ -33,7 +33,7 @@ type Options struct {
 
 	STS       broker.STS                   // assumes the roles of Settings.Members; nil without members
 	Function  string                       // name of the sessions of these roles
-	Partition func(context.Context) string // of these roles; nil: aws
+	Partition func(context.Context) string // of these roles and of the credentials; nil or an empty text: unknown
 }
 
 // Handler answers the invocations of the tool, one at a time.

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +69,8 @@ func options(log *slog.Logger) sandbox.Options {
 // ownAccount returns the account of the invoked function, whose role is in the same account, or an empty string.
 func ownAccount(ctx context.Context) string { return functionARN(ctx).AccountID }
 
-// ownPartition returns the partition of the invoked function, whose members are in the same partition.
-func ownPartition(ctx context.Context) string { return cmp.Or(functionARN(ctx).Partition, "aws") }
+// ownPartition returns the partition of the invoked function, its role, and its members, or an empty string.
+func ownPartition(ctx context.Context) string { return functionARN(ctx).Partition }
 
 // functionARN returns the ARN of the invoked function, or an empty one.
 func functionARN(ctx context.Context) arn.ARN {
