@@ -154,6 +154,12 @@ result = "left"`, seconds: 2, success: true, output: "left", check: func(t *test
 pool.submit(time.sleep, 600)
 pool.shutdown(wait=False)
 result = "left"`, success: true, output: "left", check: func(t *testing.T, a toolcall.Answer) { assert.Empty(t, a.Notes) }},
+	{name: "processes: a thread that has used a pool", code: `import threading
+pool = ThreadPoolExecutor(2)
+def read():
+    time.sleep(0.1)
+    print(list(pool.map(str, [1, 2])))
+threading.Thread(target=read).start()`, success: true, output: "['1', '2']", check: func(t *testing.T, a toolcall.Answer) { assert.Empty(t, a.Notes) }},
 	{name: "processes: ptrace of the parent", code: `import ctypes
 ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 

@@ -27,6 +27,7 @@ MAX_ERROR = 64_000  # characters of an error text; the supervisor, which redacts
 MAX_FRAMES = 2_000  # the last frames of a traceback that are formatted, twice as many as Python permits by default
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
 THREAD_MARGIN = 0.5  # seconds of the time limit that are left for the result after waiting for threads
+THREAD_POLL = 0.1  # seconds between two looks at them: a pool starts a thread before it lists it as its own
 
 # Kinds of failure that the supervisor reports too. All others are named after their exception class.
 TIME_LIMIT = "TimeLimit"
@@ -252,13 +253,13 @@ def _wait_for_threads(clock: _Clock) -> List[str]:
     """
     if threading.active_count() == 1:
         return []
-    pools = sys.modules.get("concurrent.futures.thread")
-    others = {threading.main_thread(), *getattr(pools, "_threads_queues", ())}
-    while running := [thread for thread in threading.enumerate() if thread not in others and not thread.daemon]:
+    pooled = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", ())
+    main = threading.main_thread()
+    while running := [t for t in threading.enumerate() if t is not main and not t.daemon and t not in pooled]:
         left = clock.end - THREAD_MARGIN - time.monotonic()
         if left <= 0:
             return ["threads of the code still ran when its time was nearly over, so what they would have done later is missing"]
-        running[0].join(left)
+        running[0].join(min(left, THREAD_POLL))
     return []
 
 
