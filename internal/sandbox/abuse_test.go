@@ -274,7 +274,9 @@ result = 2`, success: true, output: "2"},
 	{name: "output: large result of four-byte characters", code: `result = "\U0001F600" * 3_000_000`, success: true,
 		check: func(t *testing.T, a toolcall.Answer) {
 			assert.Less(t, len(a.Output), 2*MaxResult)
-			assert.Len(t, a.Truncated, 1)
+			require.Len(t, a.Truncated, 1)
+			assert.InDelta(t, 12_000_000-MaxResult, a.Truncated[0].LeftOut, 1000)
+			assert.Contains(t, strings.Join(a.Notes, "\n"), "of its 12000000 bytes are missing")
 		}},
 	{name: "output: large result of quotes", code: `result = ['"' * 50] * 200_000`, success: true,
 		check: func(t *testing.T, a toolcall.Answer) {

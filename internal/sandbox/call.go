@@ -492,7 +492,7 @@ func (c *call) capturedText(stream *capture, name string, a *toolcall.Answer) st
 }
 
 // fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON
-// string. leftOut is how much of it the child has already removed.
+// string. leftOut is how many bytes of it the child has already removed.
 func (c *call) fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
@@ -514,7 +514,7 @@ func (c *call) fitResult(encoded string, leftOut int64, a *toolcall.Answer) (jso
 	if left > 0 || text == nil {
 		a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: left})
 		a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
-			"and it is text instead of JSON", left, int64(len(encoded))+leftOut))
+			"and it is text instead of JSON", left, int64(len(shown))+leftOut))
 	}
 	encodedShort, err := json.Marshal(short)
 	if err != nil {

@@ -106,7 +106,7 @@ type request struct {
 type result struct {
 	OK     bool   `json:"ok"`
 	Result string `json:"result"` // JSON text, if OK
-	// LeftOut is the number of characters that the child removed from the middle of a long result.
+	// LeftOut is the number of bytes that the child removed from the middle of a long result.
 	LeftOut int64       `json:"left_out"`
 	Kind    failureKind `json:"kind"`  // if not OK
 	Error   string      `json:"error"` // text for the model, if not OK

@@ -31,7 +31,7 @@ def to_json(value: Any) -> str:
 
 
 def to_short_json(value: Any) -> Tuple[str, int]:
-    """Returns the value as JSON text, and how many characters of it are left out because it is too long to send.
+    """Returns the value as JSON text, and how many bytes of it are left out because it is too long to send.
 
     A long value becomes a string with its beginning and its end. The supervisor shortens it further.
     """
@@ -40,7 +40,9 @@ def to_short_json(value: Any) -> Tuple[str, int]:
     if len(shown) <= MAX_TEXT:
         return text, 0
     half = MAX_TEXT // 2
-    return _encode(shown[:half] + shown[-half:]), len(shown) - 2 * half
+    end = len(shown) - half
+    blocks = (shown[at : min(at + MAX_TEXT, end)] for at in range(half, end, MAX_TEXT))  # a copy of all could exceed the memory
+    return _encode(shown[:half] + shown[-half:]), sum(len(block.encode("utf-8", "surrogatepass")) for block in blocks)
 
 
 def _plain(value: Any, depth: int, walk: _Walk) -> Any:
