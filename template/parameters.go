@@ -49,6 +49,8 @@ const (
 	bucketPattern = `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`
 	folderPattern = `[^/].*/`
 	orgPattern    = `o-[a-z0-9]{10,32}`
+	// A Number can also be written as 0.0, which no condition equals to 0, and CloudFormation has patterns for a String only.
+	wholePattern = `0|[1-9][0-9]{0,5}`
 	// Between the prefixes are commas without spaces.
 	namesPattern = `[^,*\s][^,*]*(,[^,*\s][^,*]*){0,4}`
 	// The function's environment has room for about 2,400 bytes of instructions as JSON. Characters other than these in brackets
@@ -177,11 +179,12 @@ func triageParameters() []parameter {
 			}),
 		number("Limits", "MaxInvestigationsPerDay", "Investigations per day", "The most investigations that may begin on one UTC day. 0: 10,000. Models and billed queries of one day may also cost at most about $50. Beyond a limit, no model is asked.", "200", 0, 10_000,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxInvestigationsPerDay = value }),
-		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "Number", value: "10", off: "0", optional: true,
+		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "String", value: "10", off: "0", optional: true,
+			pattern: wholePattern, hint: "a whole number without a decimal point",
 			description: "The most investigations that may run at the same time. 0: no reserved concurrency, for accounts whose quota of concurrent executions is less than 110.",
 			set: func(d *deployment, value awscdk.CfnParameter) {
 				d.after(func(triage *alarmtriage.AlarmTriage) { // the prop would add a separate condition
-					override(triage.Orchestrator(), "ReservedConcurrentExecutions", value.ValueAsNumber())
+					override(triage.Orchestrator(), "ReservedConcurrentExecutions", value.ValueAsString())
 				})
 			}},
 		optional(number("Limits", "MaxCostUsd", "Cost of the models in US dollars",
@@ -195,10 +198,12 @@ func triageParameters() []parameter {
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
 			description: "Prefix of the names of functions, roles, table, bucket, bus, and dashboard. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names, except those of the tool's role and the bus with MembersOrganizationId. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
-		optional(number("Storage and logs", "ReportsRetentionDays", "Retention of reports in days", "How long reports are kept. 0: indefinitely.", "0", 0, 0,
-			func(p *alarmtriage.AlarmTriageProps, value *float64) {
-				p.ReportsRetention = awscdk.Duration_Days(value)
-			})),
+		{name: "ReportsRetentionDays", group: "Storage and logs", label: "Retention of reports in days", kind: "String", value: "0", optional: true,
+			pattern: wholePattern, hint: "a whole number without a decimal point",
+			description: "How long reports are kept. 0: indefinitely.",
+			set: func(d *deployment, value awscdk.CfnParameter) {
+				d.props.ReportsRetention = awscdk.Duration_Days(awscdk.Token_AsNumber(value.Value()))
+			}},
 		{name: "LogLevel", group: "Storage and logs", label: "Log level", kind: "String", value: "INFO", allowed: []string{"ERROR", "INFO", "DEBUG"},
 			description: "Log level of both functions.",
 			set: func(d *deployment, value awscdk.CfnParameter) {

@@ -219,6 +219,8 @@ func TestTemplate_EqualsTheConstruct(t *testing.T) {
 
 func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 	tests := []patternTest{
+		{"MaxConcurrentInvestigations", []string{"0", "10", "1000"}, []string{"", "0.0", "00", "2.5", "-1", "1e1", "10 "}},
+		{"ReportsRetentionDays", []string{"0", "1", "3650"}, []string{"", "0.0", "0.5", "-0", "030"}},
 		{"CodeBucket", []string{"my-code", "my.code"}, []string{"", "My-Code", "a"}},
 		{"CodePrefix", []string{"", "alarmtriage/", "a/b/"}, []string{"/alarmtriage/", "alarmtriage", "/"}},
 		{"NotificationTopicArn", []string{"arn:aws:sns:eu-west-1:111122223333:oncall"}, []string{"", "oncall", "arn:aws:sns:eu-west-1:111122223333:oncall.fifo"}},
