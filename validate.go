@@ -153,7 +153,11 @@ func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64
 }
 
 func (l *problems) oneOf(prop, value string, allowed ...string) {
-	if value != "" && !unresolved(value) && !slices.Contains(allowed, value) {
+	switch {
+	case value == "" || slices.Contains(allowed, value):
+	case unresolved(value):
+		l.add("%s must be one of %s, got a token: it must be known at synth", prop, strings.Join(allowed, ", "))
+	default:
 		l.add("%s must be one of %s, got %q", prop, strings.Join(allowed, ", "), value)
 	}
 }

@@ -91,6 +91,12 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		change func(p *alarmtriage.AlarmTriageProps)
 		want   string // empty: valid
 	}{
+		{"a base of the permissions that is a token", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolPermissions = alarmtriage.ToolPermissions(*awscdk.Aws_REGION())
+		},
+			"ToolPermissions must be one of READ_ONLY_ACCESS, ALLOW_LIST, got a token: it must be known at synth"},
+		{"a removal policy that is a token", func(p *alarmtriage.AlarmTriageProps) { p.RemovalPolicy = awscdk.RemovalPolicy(*awscdk.Aws_REGION()) },
+			"RemovalPolicy must be one of RETAIN, DESTROY, RETAIN_ON_UPDATE_OR_DELETE, SNAPSHOT, got a token: it must be known at synth"},
 		{"a zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("America/Argentina/Buenos_Aires") }, ""},
 		{"a typo in the zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("Europe/Berlim") }, `TimeZone must be an IANA name such as Europe/Berlin, got "Europe/Berlim"`},
 		{"an abbreviation", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("CEST") }, `TimeZone must be an IANA name`},
