@@ -329,8 +329,7 @@ func (t *AlarmTriage) receiveMemberAlarms(p *AlarmTriageProps) {
 		return
 	}
 	bus := awsevents.NewEventBus(t, jsii.String("MemberBus"), &awsevents.EventBusProps{
-		EventBusName: memberBusName(p),
-		Description:  jsii.String("Alarm events of the member accounts"),
+		EventBusName: memberBusName(p), // without Description, which CloudFormation does not know in GovCloud
 	})
 	statement := &awsiam.PolicyStatementProps{
 		Sid: jsii.String("Members"), Actions: jsii.Strings("events:PutEvents"), Resources: &[]*string{bus.EventBusArn()},
