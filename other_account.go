@@ -58,14 +58,14 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 	if p.Runbooks != nil {
 		objects("Runbooks", p.Runbooks.Bucket, deref(p.Runbooks.Prefix)+"*", "s3:GetObject")
 	}
-	key := func(prop string, key awskms.IKey) {
+	key := func(prop string, key awskms.IKey, actions ...string) {
 		if !isNil(key) && !isOfApp(key) {
-			add(prop, key, func() *string { return nil }, "kms:GenerateDataKey", "kms:Decrypt")
+			add(prop, key, func() *string { return nil }, actions...)
 		}
 	}
-	key("ReportsEncryptionKey", p.ReportsEncryptionKey)
-	key("TableEncryptionKey", p.TableEncryptionKey)
-	key("TopicEncryptionKey", p.TopicEncryptionKey)
+	key("ReportsEncryptionKey", p.ReportsEncryptionKey, reportsKeyActions...)
+	key("TableEncryptionKey", p.TableEncryptionKey, tableKeyActions...)
+	key("TopicEncryptionKey", p.TopicEncryptionKey, topicKeyActions...)
 	return list
 }
 

@@ -25,8 +25,8 @@ func TestOtherAccount_WarnsOfResourcesWhosePolicyIsNotKnown(t *testing.T) {
 		"SelfAlarmTopic": cloudWatch + " to call sns:Publish", "CompletionEventBus": role + " to call events:PutEvents",
 		"OnFailureQueue": role + " to call sqs:SendMessage", "ReportsBucket": role + " to call s3:PutObject and s3:GetObject",
 		"InstructionsObject": role + " to call s3:GetObject", "Runbooks": role + " to call s3:GetObject",
-		"ReportsEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt", "TableEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt",
-		"TopicEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt", "ToolLayers": "",
+		"ReportsEncryptionKey": role + " to call kms:GenerateDataKey and kms:Decrypt", "TopicEncryptionKey": role + " to call kms:GenerateDataKey* and kms:Decrypt",
+		"TableEncryptionKey": role + " to call kms:Decrypt and kms:Encrypt and kms:ReEncrypt* and kms:GenerateDataKey*", "ToolLayers": "",
 	} {
 		for _, account := range []string{"111122223333", "444455556666"} {
 			stack := newStackIn("eu-west-1")

@@ -50,13 +50,14 @@ func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 // triageResources are AlarmTriage's storage, topics, and logs. The tool is denied access to them: if a text
 // in a log misleads an investigation, it must not see other investigations.
 type triageResources struct {
-	data []*string // ARNs of table, bucket, and topics
+	data []*string // ARNs of table, bucket, and topics, and of what is below table and bucket
 	logs []*string // ARNs of log groups, which end with the :* of their streams
 }
 
 // resources returns the resources that the tool is denied.
 func (t *AlarmTriage) resources(p *AlarmTriageProps) triageResources {
-	data := []*string{t.table.TableArn(), t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*"))}
+	table := t.table.TableArn()
+	data := []*string{table, jsii.String(*table + "/*"), t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*"))}
 	return triageResources{
 		data: append(data, topicARNs(p.NotificationTopic, p.ChatCardTopic)...),
 		logs: []*string{t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn()},
@@ -348,6 +349,14 @@ func (t *AlarmTriage) allowTool() {
 	t.allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
 }
 
+// The actions that the orchestrator needs on the keys of the bucket, the table ("Using IAM policies and grants to access a KMS key"
+// of DynamoDB), and the topics.
+var (
+	reportsKeyActions = []string{"kms:GenerateDataKey", "kms:Decrypt"}
+	tableKeyActions   = []string{"kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"}
+	topicKeyActions   = []string{"kms:GenerateDataKey*", "kms:Decrypt"}
+)
+
 // allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, read the reports that questions
 // and feedback are about, log, and use the keys of these. If a key belongs to the app, CDK also completes the key's policy.
 func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
@@ -357,12 +366,10 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	t.allow("ReadReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "2*"))}, "s3:GetObject") // years 2000 to 2999
 	t.orchestratorLogGroup.GrantWrite(t.orchestratorRole)
 	if t.reportsKey != nil {
-		t.allowKey(p, t.reportsKey, keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"), "kms:GenerateDataKey", "kms:Decrypt")
+		t.allowKey(p, t.reportsKey, keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"), reportsKeyActions...)
 	}
 	if key := firstKey(p.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
-		// DynamoDB requires it ("Using IAM policies and grants to access a KMS key").
-		t.allowKey(p, key, keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"),
-			"kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
+		t.allowKey(p, key, keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"), tableKeyActions...)
 	}
 }
 
@@ -423,7 +430,7 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 	} {
 		if key := use.key; key != nil && !done[*key.Node().Path()] {
 			done[*key.Node().Path()] = true
-			t.allowKey(p, key, use.prop, "kms:GenerateDataKey*", "kms:Decrypt")
+			t.allowKey(p, key, use.prop, topicKeyActions...)
 		}
 	}
 }
