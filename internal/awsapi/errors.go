@@ -176,7 +176,7 @@ func Advice(err error) string {
 	case keyFailed(err):
 		return "The KMS key of the resource cannot be used: check that it exists and is enabled."
 	case class == ClassNotFound:
-		return "The resource does not exist. Deploy the stack again."
+		return "The resource does not exist, and a new deployment does not create it again: create it with the same name, or give AlarmTriage another one."
 	case class == ClassTimeout:
 		return "The call did not end within the remaining time."
 	case class == ClassTooLarge, class == ClassInvalid:
