@@ -176,7 +176,7 @@ func Advice(err error) string {
 	case keyFailed(err):
 		return "The KMS key of the resource cannot be used: check that it exists and is enabled."
 	case class == ClassNotFound:
-		return "The resource does not exist, and a new deployment does not create it again: create it with the same name, or give AlarmTriage another one."
+		return "The resource does not exist, and CloudFormation does not create it again. Create it with the same name, pass another one to AlarmTriage, or remove AlarmTriage and deploy it again."
 	case class == ClassTimeout:
 		return "The call did not end within the remaining time."
 	case class == ClassTooLarge, class == ClassInvalid:

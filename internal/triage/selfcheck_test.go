@@ -249,7 +249,7 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		}, "life cycle of model us.amazon.nova-premier-v1:0", []string{"reached its end of life on 2026-09-14"}},
 		{"the tool is denied", func(b *checkHarness) { b.failTool(awsapitest.Denied("lambda:InvokeFunction")) }, "tool " + toolFunction,
 			[]string{"The tool function cannot be invoked", "Grant lambda:InvokeFunction"}},
-		{"the tool is gone", func(b *checkHarness) { b.failTool(&lambdatypes.ResourceNotFoundException{}) }, "tool " + toolFunction, []string{"Deploy the stack again"}},
+		{"the tool is gone", func(b *checkHarness) { b.failTool(&lambdatypes.ResourceNotFoundException{}) }, "tool " + toolFunction, []string{"Create it with the same name"}},
 		{"the tool is throttled", func(b *checkHarness) { b.failTool(&lambdatypes.TooManyRequestsException{}) }, "tool " + toolFunction,
 			[]string{"Raise ToolReservedConcurrentExecutions"}},
 		{"the tool crashes", func(b *checkHarness) {
@@ -284,7 +284,7 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the table does not answer", func(b *checkHarness) { b.db.Fail(awsapitest.ErrDown, -1) }, "table investigations",
 			[]string{"connection refused", "See the AWS Health Dashboard"}},
 		{"the bucket is gone", func(b *checkHarness) { b.s3.Fail(&smithy.GenericAPIError{Code: "NoSuchBucket"}, -1) }, "bucket " + bucket,
-			[]string{"The bucket does not accept an object", "Deploy the stack again"}},
+			[]string{"The bucket does not accept an object", "Create it with the same name"}},
 		{"the bucket's key is denied", func(b *checkHarness) {
 			b.s3.Fail(&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"}, -1)
 		}, "bucket " + bucket, []string{"Grant kms:GenerateDataKey"}},
