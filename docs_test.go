@@ -1,11 +1,9 @@
 package alarmtriage_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
-	"go/format"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -29,15 +27,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// propsTable returns the Markdown table of a struct's fields: name, type, and comment. A comment between
+// propsTable returns the Markdown table of a struct's fields: name and comment. A comment between
 // fields that documents none of them is a heading.
 func propsTable(t *testing.T, file, name string) string {
 	t.Helper()
-	files := token.NewFileSet()
-	source, err := parser.ParseFile(files, file, nil, parser.ParseComments)
+	source, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 	require.NoError(t, err)
 	var b strings.Builder
-	b.WriteString("| prop | type | |\n|---|---|---|\n")
+	b.WriteString("| prop | |\n|---|---|\n")
 	ast.Inspect(source, func(node ast.Node) bool {
 		spec, ok := node.(*ast.TypeSpec)
 		if !ok || spec.Name.Name != name {
@@ -48,15 +45,13 @@ func propsTable(t *testing.T, file, name string) string {
 		for i, field := range fields {
 			for _, comment := range source.Comments {
 				if i > 0 && comment.Pos() > end && comment.Pos() < field.Pos() && comment != field.Doc {
-					fmt.Fprintf(&b, "| **%s** | | |\n", strings.TrimSpace(comment.Text()))
+					fmt.Fprintf(&b, "| **%s** | |\n", strings.TrimSpace(comment.Text()))
 				}
 			}
 			end = field.End()
-			var kind bytes.Buffer
-			require.NoError(t, format.Node(&kind, files, field.Type))
 			text := strings.Join(strings.Fields(field.Doc.Text()), " ")
 			assert.Regexp(t, `(Required\.|Default: .+)$`, text, "%s.%s says neither Required nor Default", name, field.Names[0].Name)
-			fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", field.Names[0].Name, kind.String(), strings.ReplaceAll(text, "|", "\\|"))
+			fmt.Fprintf(&b, "| `%s` | %s |\n", field.Names[0].Name, strings.ReplaceAll(text, "|", "\\|"))
 		}
 		return false
 	})
@@ -339,38 +334,35 @@ func TestDocs_ActionsExist(t *testing.T) {
 	assert.Greater(t, actions, 50)
 }
 
-// A note is acknowledged in another way than a warning, so the table must say which messages are notes.
-func TestDocs_NotesAreMarkedInTheTableOfWarnings(t *testing.T) {
+// A note is acknowledged in another way than a warning, so the lists of ids must say which messages are notes.
+func TestDocs_ListEachWarningAndNote(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
-	notes, warnings := map[string]bool{}, map[string]bool{}
+	want := map[bool]map[string]bool{true: {}, false: {}} // by whether they are notes
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		code, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, call := range regexp.MustCompile(`\b(inform|warn)\((?:\w+, )?"([a-z-]+)"`).FindAllStringSubmatch(string(code), -1) {
-			if call[1] == "inform" {
-				notes[call[2]] = true
-			} else {
-				warnings[call[2]] = true
-			}
+		for _, call := range regexp.MustCompile(`\b(inform|warn|AddWarningV2)\((?:\w+, |jsii.String\()?"(?:alarmtriage:)?([a-z-]+)"`).FindAllStringSubmatch(string(code), -1) {
+			want[call[1] == "inform"][call[2]] = true
 		}
 	}
 	page, err := os.ReadFile("docs/construct.md")
 	require.NoError(t, err)
-	require.NotEmpty(t, notes)
-	rows := regexp.MustCompile("(?m)^\\| `alarmtriage:([a-z-]+)` \\| (.*?) \\|").FindAllStringSubmatch(string(page), -1)
-	require.NotEmpty(t, rows)
-	for _, row := range rows {
-		id, meaning := row[1], row[2]
-		assert.Equal(t, notes[id] && !warnings[id], strings.HasPrefix(meaning, "a note: "), id)
-		assert.Equal(t, notes[id], strings.Contains(meaning, "a note"), id)
-		assert.Equal(t, notes[id] && warnings[id], strings.Contains(meaning, "a warning"), id)
-		delete(notes, id)
+	_, section, _ := strings.Cut(string(page), "\n## Warnings and errors\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	got := map[bool]map[string]bool{true: {}, false: {}}
+	for _, list := range strings.Split(section, "\n- **")[1:] {
+		isNotes := strings.HasPrefix(list, "Notes")
+		for _, id := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(list, -1) {
+			assert.False(t, got[isNotes][id[1]], "%s is listed twice", id[1])
+			got[isNotes][id[1]] = true
+		}
 	}
-	assert.Empty(t, notes, "notes without a row")
+	require.NotEmpty(t, want[true])
+	assert.Equal(t, want, got)
 }
 
 // anchorsOf returns the anchors that GitHub gives the headings of a page.

@@ -44,7 +44,7 @@ type AlarmTriageMemberProps struct {
 
 	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	AlarmNamePrefixes *[]*string
-	// Exclude alarms whose name begins with one of these prefixes. Default: none.
+	// Exclude alarms whose name begins with one of these prefixes, as ExceptNamePrefixes of EventRuleProps. Default: none.
 	ExceptAlarmNamePrefixes *[]*string
 	// Only alarms with all of these tags; for each key, one of its values must match. Needs tag propagation. Default:
 	// alarms with any tags or none.
@@ -63,7 +63,7 @@ type AlarmTriageMemberProps struct {
 	ToolPermissions ToolPermissions
 	// More IAM actions that the role is denied. Default: those of Triage, or none.
 	ToolDeniedActions *[]*string
-	// ARNs of resources that the role must not read. At most 2,300 bytes as JSON. Default: those of Triage, or none.
+	// ARNs of resources that the role must not read. Default: those of Triage, or none.
 	ToolDeniedResources *[]*string
 	// IAM actions that the role is allowed in addition to ToolPermissions. The AlarmTriage must allow them, too.
 	// Default: those of Triage, or none.

@@ -24,8 +24,8 @@ import (
 // With Members, the tool's role and the bus always have physical names, because the stacks of other accounts can't refer to
 // resources. Without ResourcePrefix and ResourceSuffix, the names are `alarmtriage-tool-role` and `alarmtriage-member-alarms`.
 type Members struct {
-	// IDs of the member accounts, 12 digits each. At most 100, or fewer with long AccountNames, which share the 2,400
-	// bytes of Instructions. Can't be combined with OrganizationId. Default: none; OrganizationId is required.
+	// IDs of the member accounts, 12 digits each. At most 100, or fewer with long AccountNames. Default: none;
+	// OrganizationId is required.
 	Accounts *[]*string
 	// ID of an organization of AWS Organizations, such as `o-a1b2c3d4e5`, whose accounts may be members. Default:
 	// none; Accounts is required.
@@ -33,10 +33,10 @@ type Members struct {
 	// Only accounts in these parts of the organization, such as `o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*`; without the
 	// asterisk, the organizational units below it are excluded. At most 10. Default: the whole organization.
 	OrganizationPaths *[]*string
-	// Name of the role in each member account, without a path. Default: "alarmtriage-member".
+	// Name of the role in each member account, without a path. Another AlarmTriage of the same member needs another
+	// name. Default: "alarmtriage-member".
 	RoleName *string
-	// External ID that the role requires. 2 to 200 letters, digits, and characters of `+=,.@:/_-`. Default:
-	// "alarmtriage-" and the ID of AlarmTriage's account.
+	// External ID that the role requires. Default: "alarmtriage-" and the ID of AlarmTriage's account.
 	ExternalId *string
 	// Let an investigation read all members and AlarmTriage's own account. Default: false; it reads the alarm's
 	// account and AlarmTriage's own.

@@ -1186,29 +1186,3 @@ func TestLogsEncryptionKey_IsGrantedToCloudWatchLogs(t *testing.T) {
 		"Condition", object("ArnLike", object("kms:EncryptionContext:aws:logs:arn", object("Fn::Join", []any{"", []any{
 			"arn:", object("Ref", "AWS::Partition"), ":logs:eu-west-1:111122223333:*"}}))))}))))
 }
-
-// docs/construct.md lists each warning.
-func TestDocs_ListEachWarning(t *testing.T) {
-	page, err := os.ReadFile("docs/construct.md")
-	require.NoError(t, err)
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	ids := map[string]bool{}
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		require.NoError(t, err)
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		for _, id := range regexp.MustCompile(`(?:t\.warn\("|warn\([cm], "|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
-			ids[id[1]] = true
-		}
-	}
-	assert.Greater(t, len(ids), 20)
-	for id := range ids {
-		assert.Equal(t, 1, strings.Count(string(page), "| `alarmtriage:"+id+"` |"), "rows of %s", id)
-	}
-	for _, row := range regexp.MustCompile("\\| `alarmtriage:([a-z-]+)` \\|").FindAllStringSubmatch(string(page), -1) {
-		assert.True(t, ids[row[1]], "no code adds %s", row[1])
-	}
-}

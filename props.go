@@ -114,27 +114,23 @@ type AlarmTriageProps struct {
 
 	// Instructions and runbooks
 
-	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at most
-	// 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and
-	// Members. Default: none.
+	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and 2,400 bytes
+	// as JSON together with texts of other props. Default: none.
 	Instructions *string
-	// Path of a UTF-8 text file with more instructions, at most 64 KB, which is deployed with the stack. Can't be
-	// combined with InstructionsObject. Default: none.
+	// Path of a UTF-8 text file with more instructions, at most 64 KB, which is deployed with the stack. Default: none.
 	InstructionsFile *string
-	// S3 object (Bucket, Key) with more instructions, of which the first 64 KB are read. Can't be combined with
-	// InstructionsFile. Default: none.
+	// S3 object (Bucket, Key) with more instructions, of which the first 64 KB are read. Default: none.
 	InstructionsObject *InstructionsObject
-	// Runbooks of individual alarms: Bucket, and Prefix, which must end with a slash (default: the whole bucket can be
-	// read). An alarm names its runbook with the tag `runbook`, or with a line `runbook: KEY` in its description; KEY
-	// may omit the prefix, or be an s3:// URI. The first 64 KB are read. Default: none.
+	// Runbooks that alarms name (docs/construct.md): Bucket, and Prefix, which must end with a slash (default: the whole
+	// bucket can be read). The first 64 KB are read. Default: none.
 	Runbooks *Runbooks
 
 	// Limits
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// The most rounds of one investigation, except up to two more for the conclusion, and three with each next model that has to
-	// conclude. 1 to 100. Default: 100.
+	// The most rounds of one investigation, except up to two more for the conclusion, and three with each next model
+	// that has to conclude. 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). One round needs about
 	// 35,000 with Claude Sonnet 5.5. 10,000 or more. Default: no limit except MaxRounds.
@@ -182,8 +178,8 @@ type AlarmTriageProps struct {
 	// Names and tags
 
 	// Prefix of the names of functions, roles, table, bucket, bus, and dashboard, followed by a hyphen. At most 20
-	// letters, digits, and hyphens; at most 35 together with ResourceSuffix. Each Region of an account needs another
-	// prefix or suffix. Default: none; without both, CloudFormation generates the names.
+	// letters, digits, and hyphens. Each Region of an account needs another prefix or suffix. Default: none; without
+	// both, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of the same names, preceded by a hyphen; the account ID follows it in the bucket's. At most 20 letters,
 	// digits, and hyphens. Default: none.
@@ -193,16 +189,14 @@ type AlarmTriageProps struct {
 
 	// Storage
 
-	// Use this bucket for reports. It should be versioned, and have a lifecycle rule that expires
-	// `reports/checkpoints/` and its versions after one day. Can't be combined with ReportsAccessLogs and
-	// ReportsRetention. Default: a new bucket.
+	// Use this bucket for reports. It should be versioned, and have a lifecycle rule that expires `reports/checkpoints/`
+	// and its versions after one day. Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. Its partition key must be the string `pk`, without a sort key, and its TTL attribute
 	// should be `expires_at`. No other AlarmTriage may use it. Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket: Bucket, and Prefix of the log's keys (default: none). If Bucket is imported,
-	// allow `s3:PutObject` to the service logging.s3.amazonaws.com in its policy, and acknowledge CDK's warning on
-	// ReportsBucket(). Default: off.
+	// complete its policy (docs/terraform.md), and acknowledge CDK's warning on ReportsBucket(). Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
 	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report one to three
 	// days later. A whole number of days, 1 or more. Default: indefinitely.
@@ -214,11 +208,11 @@ type AlarmTriageProps struct {
 
 	// Log level of both functions: ERROR, INFO, or DEBUG. Default: LogLevel_INFO.
 	LogLevel LogLevel
-	// Retention of both log groups. Can't be combined with LogClass DELIVERY. Default: one week.
+	// Retention of both log groups. Default: one week.
 	LogRetention awslogs.RetentionDays
-	// Class of both log groups, which can't change later. With INFREQUENT_ACCESS and DELIVERY, the Metric… methods
-	// return metrics without data, and Dashboard and SelfAlarmTopic are rejected. DELIVERY keeps logs for about a day,
-	// without search: add subscription filters. Default: STANDARD.
+	// Class of both log groups, which can't change later. INFREQUENT_ACCESS and DELIVERY have no metrics, so Dashboard
+	// and SelfAlarmTopic are rejected. DELIVERY keeps logs for about a day, without search: add subscription filters.
+	// Default: STANDARD.
 	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
 	Tracing awslambda.Tracing
@@ -244,10 +238,10 @@ type AlarmTriageProps struct {
 	// Security groups of both functions in Vpc. Default: a new one for each function.
 	SecurityGroups *[]awsec2.ISecurityGroup
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet. New interface endpoints
-	// only admit the functions. Endpoints that the app defined for Vpc before are used, and their security groups get
-	// rules for the functions; with other existing ones, the deployment fails. Default: false.
+	// only admit the functions. With existing ones that the app did not define before, the deployment fails. Default:
+	// false.
 	CreateVpcEndpoints *bool
-	// More services for CreateVpcEndpoints, such as those that your alarms are about. Default: none.
+	// More services for CreateVpcEndpoints. Default: none.
 	VpcEndpointServices *[]awsec2.InterfaceVpcEndpointAwsService
 
 	// Permissions
@@ -255,8 +249,7 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, to which AWS adds actions, or
 	// ToolPermissions_ALLOW_LIST, a list of this library. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// More IAM actions that the tool is denied. At most 3,800 bytes as JSON together with ToolDeniedResources,
-	// ToolAllowedActions, ToolAllowedAccounts, RedactPatterns, and Members. Default: none.
+	// More IAM actions that the tool is denied. Default: none.
 	ToolDeniedActions *[]*string
 	// ARNs of resources that the tool must not read, with the wildcards `*` and `?`. Resources below them are denied,
 	// too; lists, metrics, CloudTrail, and other services can still contain their data (docs/recipes.md). At most
@@ -280,8 +273,7 @@ type AlarmTriageProps struct {
 	// Replace recognized secrets in the tool's answers and in alarm events; others can pass (docs/broker.md). Default:
 	// true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets to replace, without tokens. Can't be combined with RedactSecrets
-	// false. Default: none.
+	// Regular expressions (RE2) of more secrets to replace, without tokens. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy
@@ -297,13 +289,12 @@ type AlarmTriageProps struct {
 	// A topic, other than NotificationTopic, that receives each report as a card for Amazon Q Developer in chat
 	// applications (Slack, Teams). Default: none.
 	ChatCardTopic awssns.ITopic
-	// Names of accounts by their IDs, such as "123456789012": "prod". At most 50 characters each; they share the 2,400
-	// bytes of Instructions. Default: none; reports show the ID.
+	// Names of accounts by their IDs, such as "123456789012": "prod". At most 50 characters each. Default: none; reports
+	// show the ID.
 	AccountNames *map[string]*string
 	// Template of the links to the AWS console, such as that of IAM Identity Center:
-	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`. It
-	// needs `{account}` and `{url}`, and shares the 2,400 bytes of Instructions. Default: plain addresses, which open
-	// in the account that the reader is signed in to.
+	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`. It needs
+	// `{account}` and `{url}`. Default: plain addresses, which open in the account that the reader is signed in to.
 	ConsoleUrl *string
 	// IANA name of your time zone, such as `Europe/Berlin`, for the times of reports; programs and quoted texts keep
 	// UTC. Default: UTC.
