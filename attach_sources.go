@@ -345,8 +345,8 @@ type EventRuleProps struct {
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	NamePrefixes *[]*string
-	// Exclude alarms whose name begins with one of these prefixes. Together with NamePrefixes, `:alarm:` in a name counts as its
-	// beginning. Default: none.
+	// Exclude alarms whose name begins with one of these prefixes. If NamePrefixes is set, too, a text after `:alarm:`
+	// in a name also counts as its beginning. Default: none.
 	ExceptNamePrefixes *[]*string
 	// Only alarms with all of these tags; for each key, one of its values must match. Needs tag propagation. Default:
 	// alarms with any tags or none.
