@@ -144,7 +144,9 @@ func (s *scanner) entries(kind sensitivity, line int, blanks string, isList bool
 		}
 		start += len(yamlIndent().FindString(text[start:end]))
 		rest := text[start:min(end, start+maxBare)]
-		if member := yamlMember().FindStringSubmatchIndex(rest); member != nil {
+		if last := s.listOf(line, start, rest); last > 0 {
+			found, parents, end = true, 0, lineEnd(text, last)
+		} else if member := yamlMember().FindStringSubmatchIndex(rest); member != nil {
 			found, parents = true, 0
 			name, from, to := text[start+member[2]:start+member[3]], start+member[4], start+member[5]
 			if isShellQuote(text[from]) && to-from > 2 && text[to-1] == text[from] {
@@ -180,6 +182,23 @@ var (
 
 // yamlMember matches a name and its value on a line of YAML.
 var yamlMember = lazy.Regexp(`^["']?([\w.-]+)["']?:[ \t]+([^\s#][^\s]*)[ \t\r]*(?:#.*)?$`)
+
+// listOf looks at a list in brackets that is a member of an object. It returns where the list ends, or 0 if there is none.
+func (s *scanner) listOf(line, start int, rest string) int {
+	list := yamlList().FindStringSubmatchIndex(rest)
+	if list == nil || s.kind(rest[list[2]:list[3]]) != harmless || !s.scan(line) {
+		return 0
+	}
+	end := s.members(rest[list[2]:list[3]], start+list[1])
+	s.ahead -= max(0, end-start)
+	if next := skipSpace(s.text, end); end > 0 && next < len(s.text) && s.text[next] == ']' {
+		return next
+	}
+	return end
+}
+
+// yamlList matches a name and the beginning of a list on a line of YAML.
+var yamlList = lazy.Regexp(`^["']?([\w.-]+)["']?:[ \t]+\[`)
 
 // entry looks at a value that is a whole line or the entry of a list.
 func (s *scanner) entry(kind sensitivity, at int) {
@@ -467,13 +486,18 @@ func (s *scanner) object(kind sensitivity, at int) {
 	s.ahead -= end - at
 }
 
-// members looks at the texts in quotes in a list that is a member of an object with the name of a secret. It returns where they end,
-// or 0 if there are none.
+// members looks at the texts in a list that is a member of an object with the name of a secret. It returns where they end, or 0 if
+// there are none.
 func (s *scanner) members(name string, at int) (end int) {
 	for {
-		from, to, after := s.quotedWithin(skipSpace(s.text, at))
+		at = skipSpace(s.text, at)
+		from, to, after := s.quotedWithin(at)
 		if after == 0 {
-			return end
+			word := bareMember().FindStringSubmatchIndex(s.text[at:min(len(s.text), at+maxName)])
+			if word == nil {
+				return end
+			}
+			from, to, after = at, at+word[3], at+word[3]
 		}
 		if isSecretMember(name, s.text[from:to]) {
 			s.replace(from, to, "secret")
@@ -485,6 +509,9 @@ func (s *scanner) members(name string, at int) (end int) {
 		at++
 	}
 }
+
+// bareMember matches a text without quotes and what follows it in a list.
+var bareMember = lazy.Regexp(`^([^\s,\[\]{}"']+)\s*[,\]]`)
 
 // dynamoValue matches the beginning of an attribute of DynamoDB, as in "Keys": {"pk": {"S": "…"}}.
 var dynamoValue = lazy.Regexp(`^\{\s*\\*["'][SNB]\\*["']\s*:`)
@@ -978,7 +1005,7 @@ func (s *scanner) cell(end int) {
 	}
 }
 
-var nextCell = lazy.Regexp(`^(?:</(?:code|b|strong)>)?</(?:td|th|dt)>\s*<(?:td|dd)\b[^<>]*>(?:<(?:code|b|strong)>)?`)
+var nextCell = lazy.Regexp(`^(?i)(?:</(?:code|b|strong)>)?</(?:td|th|dt)>\s*<(?:td|dd)\b[^<>]*>(?:<(?:code|b|strong)>)?`)
 
 // row looks at a line of a table with commas or semicolons that consists of a name and a value.
 func (s *scanner) row(start, end int) {

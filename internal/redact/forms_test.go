@@ -25,12 +25,17 @@ var forms = map[string][]string{
 		"passwords:\n  app:\n    current: ¤\n  web: # old\n    current: '~'\nhost: db", "password: |\n  first\n  ¤\n  ~\nhost: db", "password: >-\n  ¤\n  second line\n", "db:\n  api_token: |\n    ¤\n    password=~",
 		"password=[¤\nother ] line", "password:\n  [¤", "password:\n  {¤", "passwords:\n  - {¤\n  - [~",
 		"passwords = ('¤', '~')", `{'passwords': ("¤", "~")}`,
+		"passwords:\n  app: [¤, ~]\nhost: db", "passwords:\n  app: ['¤', \"~\"]", "passwords:\n  app: [\n    ¤,\n    ~\n  ]", "passwords:\n  app: [¤]\n  web: ~", "passwords: {app: [¤, ~], rotated: true}",
 	},
 	"arrows that a program escaped": { // as Go's encoding/json does
+		"password->¤", "secret->'¤'", "password-> ¤", "password-&gt;¤", `{"msg":"password-\u003e¤"}`, "{password->¤, user->app}",
 		`request {"msg":"password -\u003e ¤","n":1}`, `{"msg":"password =\u003e '¤'"}`, `{"msg":"{\"password\"=\u003e\"¤\"}"}`, "password -&gt; ¤ (set)",
 		`sent {"body":"{\"msg\":\"password -\\u003e ¤\"}"}`, `sent {"body":"{\"msg\":\"password =\\u003e ¤\"}"}`, `{"msg":"password =\u003E '¤'"}`, // also .NET
 		`sent {"body":"{\"msg\":\"\\u003cpassword\\u003e¤\\u003c/password\\u003e\"}"}`,
 		`{"msg":"\u003Cpassword\u003E¤\u003C/password\u003E"}`, `{"msg":"\u003Cb:password\u003E\u003C![CDATA[¤]]\u003E\u003C/b:password\u003E"}`,
+	},
+	"values in braces in connection strings": {
+		"Driver={ODBC Driver 18};Server=db;Uid=app;Pwd={¤};Encrypt=yes", "jdbc:sqlserver://db;user=app;password={¤}", `dsn "PWD={¤};UID=app"`, "Password={¤;x};Server=db",
 	},
 	"changes of values": {
 		"  + master_password = \"¤\" -> \"~\" # forces replacement", `+ "DB_PASSWORD" = "" -> "¤"`, `password: "¤" => "~"`,
@@ -128,6 +133,7 @@ var forms = map[string][]string{
 		"<password><![CDATA[¤]]></password>", "<adminPassword encrypted=\"no\"><![CDATA[¤]]></adminPassword>", "<key>password</key><string><![CDATA[¤]]></string>", `{"x":"<password><![CDATA[¤]]></password>"}`,
 		`{"x":"\u003cpassword\u003e\u003c![CDATA[¤]]\u003e\u003c/password\u003e"}`, "<property name=\"password\"><![CDATA[¤]]></property>",
 		"| `password` | `¤` |", "| `db_password` | ¤ |", "| **password** | `¤` |", "<td>password</td><td>¤</td>", "<tr><th>api_token</th>\n<td>¤</td></tr>", "<dt>password</dt><dd>¤</dd>",
+		"<TR><TD CLASS=\"a\">password</TD>\n<TD CLASS=\"b\">¤</TD></TR>",
 	},
 	"code with types": {
 		"let password: string = '¤'", "const dbPassword: string = \"¤\";", "private val password: String = \"¤\"", "password: Optional[str] = '¤'", "let password: &str = \"¤\";", "password := []byte(\"¤\")", "var password = []byte(`¤`)",
@@ -154,6 +160,7 @@ var forms = map[string][]string{
 		"mariadb -u app -p¤ db", "mariadb-dump -u app -p¤ db", "curl -u :¤ https://x", "curl -u p:¤ -U q:~ https://x", "ldappasswd -a ¤ -s ~ uid=a", "sshpass -v -p ¤ ssh h", "echo ¤ | sudo -u app -S ls", "echo app:¤ | sudo -u root chpasswd",
 		"echo app:¤ | tee f | chpasswd", "echo -e '¤\\n¤' | passwd app", "useradd -p $(openssl passwd -1 ¤) app", "ALTER USER app IDENTIFIED BY ¤ REPLACE ~", "ALTER USER app IDENTIFIED BY '¤' REPLACE '~'",
 		"+ mysql -u app '-p¤ horse' db", "redis-cli -h c \"-a¤\"", "+ sqlcmd -S h -U sa '-P¤ horse'", "sshpass '-p¤' ssh h", "curl '-uapp:¤' https://x", `{"cmd":"mysql \"-p¤\" -u app"}`,
+		`net use * \\srv\s ¤ /user:app`, `NET USE Z: \\srv\s ¤ /USER:app`, `net.exe use Z: \\srv\s /user:app ¤`, "NET USER app ¤ /ADD",
 		"printf '%s:%s\\n' app '¤' | chpasswd", "printf \"%s:%s\" app ¤ | sudo chpasswd", "mysqlsh --uri=app:¤@db", `"config" "set" "requirepass" "¤"`,
 		`{"statement": "ALTER USER app IDENTIFIED BY \"¤\""}`, `{"statement": "SET PASSWORD FOR app = \"¤\"", "n": 1}`, `{"s": "ALTER USER a IDENTIFIED BY \"~\" REPLACE \"¤\""}`,
 		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
@@ -228,6 +235,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, text := range []string{
+		"Server={0};Password={3};Pooling=true", "Password={dbPassword1};Server={host2}", "connect with {token}", "ptr->password->utf8Data", "$user->password->toSha256Hex2()", "user->password->hash2", "token->type2",
+		"secrets:\n  regions: [eu-west-1, us-east-1]\n  names: [orders-db-2, api-3]", "credentials:\n  scopes: [repo, read:org]", "passwords:\n  app: []\nhost: db1X9abQ",
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
 		"password: authentication failed for user app\nhost: x", "password = not set\nuser = app", "password: *default\nuser: app", "password: &default\n  min: 8",
 		"password: not-found", "password=not_set user=app", `{"password": "not configured"}`, "password || token", "password = \\\n    config.get('x')", "PASSWORD=\\\n  --verbose", "ENV DB_PASSWORD= \\\n  DB_USER=orders1app",

@@ -197,6 +197,10 @@ func (s *scanner) look(start, end int) {
 		}
 		return
 	}
+	if sign := greaterSign(text, end); sign > 0 && end > nameEnd && text[nameEnd] == '-' {
+		s.arrow(name, start, skipBlanks(text, end+sign))
+		return
+	}
 	if op, ok := assignment(text, end); ok {
 		switch kind := s.kind(name); {
 		case kind != harmless && (isInARN(text, start) || isDirectory(name, text[op.value:min(len(text), op.value+maxTag)])):
@@ -251,6 +255,19 @@ func (s *scanner) look(start, end int) {
 		s.element(kind, start, end)
 	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
 		s.word(name, end)
+	}
+}
+
+// arrow looks at the value after an arrow without blanks. The arrow is also how code selects a member, so a value must not look like a name.
+func (s *scanner) arrow(name string, start, at int) {
+	kind := s.kind(name)
+	if kind == harmless || at == len(s.text) || start > 0 && strings.IndexByte("$>.", s.text[start-1]) >= 0 {
+		return
+	}
+	end := s.bareEnd(kind, at, false)
+	value := s.text[at:end]
+	if isQuote(s.text[at]) || looksPassword(value) && (hasMixedPart(value) || hasJumbledPart(value)) && !strings.Contains(value, "->") {
+		s.assigned(kind, start, operator{value: at})
 	}
 }
 
@@ -530,6 +547,10 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 			return
 		}
 	case '[', '{', '(':
+		if end := s.braced(start, at); end > 0 {
+			s.replace(at, end, "secret")
+			return
+		}
 		if s.flow(kind, at) {
 			return
 		}
@@ -544,6 +565,21 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	s.bare(kind, start, op)
 }
+
+// braced returns the end of a value in braces in a connection string of ODBC or JDBC, as in ";PWD={value};", or 0 if there is none.
+func (s *scanner) braced(start, at int) int {
+	found := inBraces().FindStringSubmatchIndex(s.text[at:min(len(s.text), at+maxBare)])
+	if found == nil || s.text[at-1] != '=' || found[1] == found[3]+1 && (start == 0 || s.text[start-1] != ';') {
+		return 0
+	}
+	if value := s.text[at+found[2] : at+found[3]]; !looksPassword(value) || s.kind(value) != harmless {
+		return 0
+	}
+	return at + found[3] + 1
+}
+
+// inBraces matches a word in braces, and the semicolon after it if there is one.
+var inBraces = lazy.Regexp(`^\{([^\s{}"']+)\};?`)
 
 // beginsCell matches the border and the beginning of the next cell of a table.
 var beginsCell = lazy.Regexp(`^\|[ \t]+[^\s|]`)
