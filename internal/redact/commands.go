@@ -177,6 +177,9 @@ var contexts = []struct {
 		"AKIA", "ASIA"), isMixed},
 }
 
+// reference matches a variable, or the beginning of a command, whose value a shell or a template writes in its place.
+var reference = lazy.Regexp(`^(?:\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|\$[a-z_]+|\$\([\w./-]*\)?|%[A-Z_][A-Z0-9_]*%|\$\{\{|\$?\{\{ ?[\w.]+ ?\}\})$`)
+
 // isNoPort reports whether the value of -p is neither ports nor a directory: docker run --name mysql -p 3306:3306.
 func isNoPort(value string) bool { return !portsOrPath().MatchString(value) }
 
@@ -271,7 +274,7 @@ func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, mas
 			if to < len(line) && isShellQuote(line[to]) { // which can be escaped
 				to = from + len(strings.TrimRight(line[from:to], `\`))
 			}
-			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) &&
+			if value := line[from:to]; from >= done && to > from && !isMarked(value) && !reference().MatchString(value) && (isSecret == nil || isSecret(value) && !isProse(value)) &&
 				(!beginsLine(line, from) || looksPassword(strings.ReplaceAll(value, " ", ""))) {
 				b.WriteString(line[done:from])
 				b.WriteString(c.mark(s.kind, value))

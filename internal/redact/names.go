@@ -297,7 +297,8 @@ var harmlessWords = setOf("not", "is", "was", "and", "for", "the", "in", "of", "
 	"pending", "active", "inactive", "plaintext", "plain", "encrypted", "never", "always", "auto", "bearer", "basic", "digest",
 	"password", "token", "secret", "credentials", "apikey", "passwords", "tokens", "secrets", "value", "file", "text",
 	"found", "unavailable", "rejected", "accepted", "renewed", "rotated",
-	"your-token", "your-password", "n/a", "supported", "unsupported", "allowed", "object", "array", "integer", "boolean")
+	"your-token", "your-password", "chauthtok", // of PAM, as in (passwd:chauthtok)
+	"n/a", "supported", "unsupported", "allowed", "object", "array", "integer", "boolean")
 
 func isHarmlessValue(value string) bool {
 	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {

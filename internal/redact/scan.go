@@ -203,7 +203,7 @@ func (s *scanner) look(start, end int) {
 	}
 	if op, ok := assignment(text, end); ok {
 		switch kind := s.kind(name); {
-		case kind != harmless && (isInARN(text, start) || isDirectory(name, text[op.value:min(len(text), op.value+maxTag)])):
+		case kind != harmless && (isInARN(text, start) || op.loose && isLinkTarget(text, start, op.value) || isDirectory(name, text[op.value:min(len(text), op.value+maxTag)])):
 		case kind != harmless && s.isCell(op.value): // <th>password:</th><td>value
 			s.cell(op.value)
 		case kind != harmless:
@@ -280,6 +280,18 @@ func isInARN(text string, at int) bool {
 	before = before[strings.LastIndexAny(before, " \t\n\"'")+1:]
 	return strings.Contains(before, "arn:aws") || strings.HasPrefix(before, "arn:*:") // in a policy
 }
+
+// isLinkTarget reports whether a name and the address after it define the target of a link in reStructuredText: .. _`password`: https://…
+func isLinkTarget(text string, name, value int) bool {
+	if !linkedAddress().MatchString(text[value:min(len(text), value+len("https://"))]) {
+		return false
+	}
+	line := text[max(0, name-maxTag) : name+1]
+	line = strings.TrimLeft(line[strings.LastIndexByte(line, '\n')+1:], " \t")
+	return strings.HasPrefix(line, ".. _") && strings.IndexByte(line, ':') < 0
+}
+
+var linkedAddress = lazy.Regexp(`^https?://`)
 
 // couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
 func couldBeSecret(name string) bool {

@@ -296,12 +296,15 @@ func (s *scanner) isCode(at, end int) bool {
 				inner.open = inner.open[:open]
 			} else if open == 0 {
 				rest, _, _ := strings.Cut(line[i+1:], " ")
-				return !s.goesOn(end+i+1) && (rest == "" || strings.IndexByte(".)]}[(", rest[0]) >= 0 || consistsOfWords(rest))
+				return !s.goesOn(end+i+1) && (rest == "" || strings.IndexByte(".)]}[(", rest[0]) >= 0 || escapedBreak().MatchString(rest) || consistsOfWords(rest))
 			}
 		}
 	}
 	return strings.IndexByte("([{,", line[len(line)-1]) >= 0 && consistsOfWords(line)
 }
+
+// escapedBreak matches the end of a line of code in JSON or XML.
+var escapedBreak = lazy.Regexp(`^(?:\\+[nr]|&#)`)
 
 // numbersIn returns the number of groups of digits.
 func numbersIn(name string) int {
