@@ -281,7 +281,7 @@ const maxAuthority = 1 << 10
 func (c *counter) replaceInURLs(text string) string {
 	var b strings.Builder
 	done, isEscaped := 0, strings.Contains(text, `:\`)
-	for at, start := schemeEnd(text, 0, isEscaped); at >= 0; {
+	for at, start := schemeEnd(text, 0, isEscaped); at >= 0 && !c.isLate(); {
 		end := start
 		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
 			end++
@@ -297,7 +297,12 @@ func (c *counter) replaceInURLs(text string) string {
 			if n := strings.LastIndexByte(text[from:to], '@'); n > 0 {
 				to = from + n
 				secret := strings.IndexByte(text[from:to], ':') + 1 + from
-				if secret > from && secret < to || secret == from && looksRandom(text[from:to]) {
+				user, password := text[from:max(from, secret-1)], text[secret:to]
+				isToken := !looksPassword(password) && looksRandom(user) // token:x-oauth-basic
+				if (isToken || secret > from && password != "" || secret == from && looksRandom(password)) && !reference().MatchString(password) {
+					if isToken {
+						secret = from
+					}
 					b.WriteString(text[done:secret])
 					b.WriteString(c.mark(urls.kind, text[secret:to]))
 					done = to

@@ -34,6 +34,17 @@ func TestText_PasswordsInURLsCanHaveAnySign(t *testing.T) {
 		{"JSON of PHP", `ERROR {"dsn":"mysql:\/\/app:A1b2C3d4@db:3306\/x"}`, `ERROR {"dsn":"mysql:\/\/app:[redacted: password]@db:3306\/x"}`},
 		{"JSON of PHP in JSON", `{"a":"{\"dsn\":\"mysql:\\\/\\\/app:A1b2C3d4@db:3306\\\/x\"}"}`, `{"a":"{\"dsn\":\"mysql:\\\/\\\/app:[redacted: password]@db:3306\\\/x\"}"}`},
 
+		{"a token as the user", "https://Kq8vN3xB6wQweRty@git.internal/x", "https://[redacted: password]@git.internal/x"},
+		{"a token without a password", "https://Kq8vN3xB6wQweRty:@api.internal/x", "https://[redacted: password]@api.internal/x"},
+		{"a token with a word as the password", "https://Kq8vN3xB6wQweRty:x-oauth-basic@git.internal/x", "https://[redacted: password]@git.internal/x"},
+		{"a token with signs as the password", "https://Kq8vN3xB6wQweRty:wo!rd~@git.internal/x", "https://[redacted: password]@git.internal/x"},
+		{"a random user with a word as the password", "postgres://u7f3k2lq9x8w2m1a:correcthorse@db/x", "postgres://[redacted: password]@db/x"},
+		{"a name as the user without a password", "https://orders-service-2026:@git.internal/x", "https://orders-service-2026:@git.internal/x"},
+		{"a reference", "postgres://${USER}:${PASS2}@db/x", "postgres://${USER}:${PASS2}@db/x"},
+		{"a variable of a shell", "postgres://app:$DB_PASS2@db/x", "postgres://app:$DB_PASS2@db/x"},
+		{"a password after a reference", "postgres://app:${PASS}x9Kq8@db/x", "postgres://app:[redacted: password]@db/x"},
+		{"a password with a dollar sign", "postgres://app:$uper9Kq8@db/x", "postgres://app:[redacted: password]@db/x"},
+
 		{"several hosts", "mongodb://app:A1b2@a:27017,b:27017/x", "mongodb://app:[redacted: password]@a:27017,b:27017/x"},
 		{"several logins", "amqp://a:5672,app:A1b2@b:5672", "amqp://a:5672,app:[redacted: password]@b:5672"},
 		{"no login", "kafka://b1:9092,b2:9092 by me@example.com", "kafka://b1:9092,b2:9092 by me@example.com"},
