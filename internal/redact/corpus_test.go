@@ -23,7 +23,7 @@ import (
 const (
 	minRecall    = 0.95
 	minPrecision = 0.98
-	minCases     = 75 // of secrets, and of harmless texts, in each half
+	minCases     = 75 // of secrets, and of harmless texts, in each part
 	variants     = 3  // of each case, with different secrets
 )
 
