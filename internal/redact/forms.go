@@ -73,7 +73,7 @@ func (s *scanner) sentence(at int) {
 	}
 }
 
-var endOfSentence = lazy.Regexp(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| value)[:=]? `)
+var endOfSentence = lazy.Regexp(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| (?:was )?(?:re)?(?:set|changed) to| was| value)[:=]? `)
 
 // below looks at a value on the line below its name: a deeper line that is no name itself.
 func (s *scanner) below(kind sensitivity, start int, op operator) {
