@@ -127,7 +127,7 @@ var contexts = []struct {
 		"openssl"), looksPassword},
 	{newContext("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s)("[^"\n]+"|'[^'\n]+'|[^\s'"-][^\s'"]*)\s*(?:$|[\n|;&>)"'])`,
 		"openssl"), looksPassword},
-	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*={0,2})["']?(?:$|[\s|;&>)])`,
+	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*\\*["']?)([^\s'"=\\-][^\s'"=\\]*={0,2})(?:\\*["'](?:$|[\s|;&>),}\]\\"'])|$|[\s|;&>)])`,
 		"vault "), looksPassword},
 	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s(?:["']?/p:|-p\s+)["']?)([^\s'"]+)`,
 		"freerdp"), nil},

@@ -166,7 +166,7 @@ var forms = map[string][]string{
 		`net use * \\srv\s ¤ /user:app`, `NET USE Z: \\srv\s ¤ /USER:app`, `net.exe use Z: \\srv\s /user:app ¤`, "NET USER app ¤ /ADD", "mysql -u app -p\"${PREFIX}¤\" db",
 		"printf '%s:%s\\n' app '¤' | chpasswd", "printf \"%s:%s\" app ¤ | sudo chpasswd", "mysqlsh --uri=app:¤@db", `"config" "set" "requirepass" "¤"`,
 		`{"statement": "ALTER USER app IDENTIFIED BY \"¤\""}`, `{"statement": "SET PASSWORD FOR app = \"¤\"", "n": 1}`, `{"s": "ALTER USER a IDENTIFIED BY \"~\" REPLACE \"¤\""}`,
-		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
+		"vault login ¤", "vault login -no-print ¤", `{"m":"vault login ¤"}`, `{"a":"{\"m\":\"vault login ¤\"}"}`, `{"m":"vault login ¤","n":1}`, `{"m":"vault login \"¤\""}`, "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
 	},
 	"commands with text behind them, and tokens": {
 		"level=info msg=\"htpasswd -nb app ¤\" took=12", "htpasswd -nbB app ¤ (took 12 ms)", "htpasswd -b -n app ¤ done", "['bind 0.0.0.0', 'masterauth ¤']",
