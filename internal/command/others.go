@@ -256,9 +256,6 @@ func (o *other) effect(args []word) Effect {
 	case listed(o.code, command):
 		return effect | unknown | RunsCode
 	}
-	if o == repository && len(words) == 1 && words[0] == "clean" && !effect.has(NotUnderstood) && isDryRun(args) {
-		return effect &^ (Deletes | ChangesState)
-	}
 	if o == kubernetes && len(words) > 0 && (effect|unknown)&NotUnderstood == 0 {
 		command = strings.Join(withoutNames(words), " ")
 	}
@@ -299,27 +296,6 @@ var kindAfter = map[string]int{"create": 2, "delete": 2, "edit": 2, "patch": 2, 
 
 // discards matches commands of git that delete what no other commit has, without a word that deletes elsewhere.
 var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deinit|push (?:.* )?\+?:\S+)(?: |$)`)
-
-// isDryRun reports whether the arguments of "git clean" have the option for a dry run, which wins over --force.
-func isDryRun(args []word) bool {
-	dry := false
-	for i := 0; i < len(args) && args[i].text != "--"; i++ {
-		switch text := args[i].text; {
-		case text == "--no-dry-run":
-			return false
-		case valueOfClean.MatchString(text):
-			i++
-		case dryRun.MatchString(text):
-			dry = true
-		}
-	}
-	return dry
-}
-
-var (
-	valueOfClean = regexp.MustCompile(`^(?:-[a-df-zA-Z]*e|--e[^=]*)$`) // a pattern follows
-	dryRun       = regexp.MustCompile(`^(?:--dry-run|-[a-df-zA-Z]*n[a-zA-Z]*)$`)
-)
 
 // printsCredential matches commands of gh and git that print a token or a password, and secretsOption options of gh and Pulumi.
 var (
