@@ -336,8 +336,8 @@ func listed(list []string, command string) bool {
 	return false
 }
 
-// secretKind matches arguments that select secrets: kubectl get secret, kubectl get pods,secrets.
-var secretKind = regexp.MustCompile(`(?i)secret`)
+// secretKind matches arguments that select secrets: kubectl get secret, kubectl get pods,secrets. A name such as secret-service does not.
+var secretKind = regexp.MustCompile(`(?i)(?:^|[^\w.-])[a-z]*secret[a-z]*(?:[^\w-]|$)`)
 
 // ownOutput matches formats of kubectl that are read from files.
 var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-?file`)

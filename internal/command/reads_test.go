@@ -420,7 +420,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"kubectl -n shop rollout status deploy/x", "git log --oneline -5", "git branch -a", "git remote -v", "terraform state list", "helm history x -n shop",
 		"docker logs x", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
 		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
-		"kubectl logs deploy/secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
+		"kubectl logs deploy/secret-service", "kubectl get pods -l app=secret-service", "kubectl get deploy secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
 	} {
 		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
 	}
