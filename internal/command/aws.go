@@ -227,7 +227,7 @@ func awsOptions(args []word) Effect {
 			effect |= OtherEndpoint
 		case begins(name, "--with-decryption"), begins(name, "--include-values"), begins(name, "--unmask"), begins(name, "--debug"): // prints signed headers and answers
 			effect |= ShowsSecrets
-		case isOption && !arg.constant && !hasValue: // the name of the option is not known
+		case isOption && !optionName.MatchString(name), isOption && !arg.constant && !hasValue:
 			effect |= NotUnderstood
 		case !arg.constant && optionWildcard.MatchString(arg.text): // the name of a file can be an option
 			effect |= NotUnderstood
@@ -243,6 +243,9 @@ func awsOptions(args []word) Effect {
 	}
 	return effect
 }
+
+// optionName matches names of options, and the words with a hyphen at the beginning that are values for the AWS CLI.
+var optionName = regexp.MustCompile(`^(?:--[a-z0-9]+(?:-[a-z0-9]+)*|-\d*)$`)
 
 // optionWildcard matches wildcards that can become the name of an option. ?ERROR, a pattern of CloudWatch Logs, can only become
 // the name of a file with one hyphen.

@@ -32,6 +32,9 @@ func parsedEffect(text string) Effect {
 		return NotUnderstood | out.effect
 	}
 	effect := out.effect
+	if out.odd {
+		effect |= NotUnderstood
+	}
 	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) || out.pagerMayRead() {
 		effect |= Several
 	}
@@ -142,6 +145,9 @@ func (c simple) ownEffect() Effect {
 		return effect | NotAWS | RunsCode | NotUnderstood
 	case filters[program] != nil:
 		effect |= filters[program](args)
+		if c.piped && notFilters[program] {
+			effect |= NotUnderstood
+		}
 		if !c.piped || effect != 0 {
 			effect |= NotAWS
 		}

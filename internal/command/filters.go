@@ -9,7 +9,7 @@ import (
 // input: no file, no variable of the environment, and no option that is not known.
 type filter func(args []word) Effect
 
-// filters are the programs that may follow a command that reads. Each has its own list of options, because sort and
+// filters are the programs that may stand beside a command that reads. Each has its own list of options, because sort and
 // others can also execute programs or write files.
 var filters = map[string]filter{
 	"grep":   grepEffect,
@@ -28,11 +28,14 @@ var filters = map[string]filter{
 	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
 	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
 	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
-	"printf": printfEffect,
 	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
 	"sleep":  options{plain: regexp.MustCompile(`^$`), operands: 1}.effect,
 	"true":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
 }
+
+// notFilters are those of them that do not process their input. A zsh executes the last command of a pipe itself, so cd changes
+// its folder.
+var notFilters = set("date", "echo", "cd", "sleep", "true")
 
 const anyNumber = 1 << 30
 
@@ -73,29 +76,6 @@ func (o options) effect(args []word) Effect {
 
 // spreads reports whether a shell can make several words of a word.
 func (w word) spreads() bool { return !w.constant && (w.unquoted || w.pattern) }
-
-var printfOptions = options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}
-
-// Parts of printf's arguments with which it changes a variable of the shell. For %d, a zsh calculates the argument, which can assign
-// (PATH=1, PATH++), and executes commands in a subscript of it (path[$(command)]). %n assigns in bash, too.
-var (
-	assignsNumber = regexp.MustCompile(`[\[=]|\+\+|--`)
-	assignsLength = regexp.MustCompile(`%[^%A-Za-z\\]*[hjlLqtz]*n`)
-)
-
-// printfEffect states what printf does.
-func printfEffect(args []word) Effect {
-	effect := printfOptions.effect(args)
-	if len(args) > 0 && args[0].text == "--" {
-		args = args[1:]
-	}
-	for i, arg := range args {
-		if i > 0 && assignsNumber.MatchString(arg.text) || i == 0 && assignsLength.MatchString(arg.text) {
-			effect |= NotUnderstood
-		}
-	}
-	return effect
-}
 
 var uniqOptions = options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w")}
 

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // word is one word of a command.
@@ -29,6 +31,7 @@ type parsed struct {
 	inner    []simple // commands in substitutions
 	effect   Effect   // what redirections and variables do
 	blanks   []int    // offsets of blanks between words, where a line can be continued
+	odd      bool     // a character is not allowed at its place
 	later    string   // the lines after the first one at whose end a shell executes a command
 }
 
@@ -44,38 +47,26 @@ func (p parsed) pagerMayRead() bool {
 	return false
 }
 
-// parser reads the subset of the shell's syntax that the comment of the package lists. POSIX shells, bash, and zsh read
-// that subset in the same way, also interactively.
+// parser reads the subset of the shell's syntax that the comment of the package lists. bash, dash, fish, and zsh read that subset in the
+// same way, also at their prompts. An ASCII character that no rule below allows at its place makes the command odd. Others are for [show].
 type parser struct {
 	text string
 	at   int
 	out  parsed
 	ok   bool
 
-	broken bool // a text in quotes had a line break
+	astray bool // an apostrophe or a line break came that can mislead a shell that looks for quotes in each line on its own
 }
 
-// parse returns the parts of a command. ok is false if it contains anything that the parser does not understand.
+// parse returns the parts of a command. ok is false if its structure is not understood.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: !replacesHistory(text) && !completes(text)}
+	p := &parser{text: text, ok: true}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
 	}
 	return p.out, p.ok
 }
-
-// replacesHistory reports whether a line begins with ^. An interactive shell replaces it by an earlier command, also within quotes:
-// ^old^new.
-func replacesHistory(text string) bool {
-	return strings.HasPrefix(text, "^") || strings.Contains(text, "\n^")
-}
-
-// completes reports whether a line begins with blanks that contain two tabs. A shell without bracketed paste, such as the bash of macOS,
-// takes them for a question about completions, whose answer swallows the next words: \t\techo n aws runs aws.
-func completes(text string) bool { return tabsAtBeginning.MatchString(text) }
-
-var tabsAtBeginning = regexp.MustCompile(`\n[ \t]*\t\t`)
 
 // maxDepth bounds nested substitutions.
 const maxDepth = 3
@@ -101,11 +92,13 @@ func (p *parser) list(depth int) []simple {
 		rest := p.text[p.at:]
 		switch c := rest[0]; {
 		case c == ' ' || c == '\t':
+			p.need(c == ' ' || p.at == 0 || !isBlank(p.text[p.at-1])) // two tabs at the beginning of a line ask about completions
 			if depth == 0 && len(current.words) > 0 {
 				p.out.blanks = append(p.out.blanks, p.at)
 			}
 			p.at++
 		case strings.HasPrefix(rest, "\\\n"):
+			p.need(p.afterBlank() || isBlank(p.next(2)))
 			p.at += 2
 		case strings.HasPrefix(rest, "&>"):
 			p.ok = false
@@ -139,14 +132,12 @@ func (p *parser) list(depth int) []simple {
 			p.redirection(depth)
 		default:
 			if number := leadingDigits(rest); number > 0 && number < len(rest) && (rest[number] == '>' || rest[number] == '<') {
+				p.need(p.afterBlank())
 				p.at += number
 				p.redirection(depth)
 				continue
 			}
 			w := p.word(depth)
-			if p.assignsDescriptor(w) {
-				p.ok = false
-			}
 			if isAssignment(w.text) && len(current.words) == 0 {
 				current.assigned = append(current.assigned, w)
 				continue
@@ -158,6 +149,22 @@ func (p *parser) list(depth int) []simple {
 	return list
 }
 
+// need makes the command odd if a rule does not hold.
+func (p *parser) need(rule bool) { p.out.odd = p.out.odd || !rule }
+
+// next returns the character after the current one by a number of places, or 0.
+func (p *parser) next(places int) byte {
+	if p.at+places < len(p.text) {
+		return p.text[p.at+places]
+	}
+	return 0
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// afterBlank reports whether the text before the current place ends with a blank.
+func (p *parser) afterBlank() bool { return p.at > 0 && p.text[p.at-1] == ' ' }
+
 func leadingDigits(text string) int {
 	n := 0
 	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
@@ -166,20 +173,18 @@ func leadingDigits(text string) int {
 	return n
 }
 
+// plainComment matches a comment that is no more than words for a zsh.
+var plainComment = regexp.MustCompile(`^#(?:[\w ,./:-]|! )*$`)
+
 // comment reads a comment and returns its words. An interactive zsh knows no comments, so a comment must not contain a
 // command.
 func (p *parser) comment() (words []word) {
 	line, _, _ := strings.Cut(p.text[p.at:], "\n")
-	if strings.ContainsAny(line, ";|&<>$`()'\"\\") {
-		p.ok = false
+	p.ok = p.ok && plainComment.MatchString(line)
+	for _, text := range strings.Fields(line) {
+		words = append(words, word{text: text, constant: true})
 	}
-	end := p.at + len(line)
-	for p.ok && p.at < end {
-		if p.at += runLength(p.text[p.at:end]); p.at < end {
-			words = append(words, p.word(0))
-		}
-	}
-	p.at = end
+	p.at += len(line)
 	return words
 }
 
@@ -227,7 +232,7 @@ var isDescriptor = set("/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr")
 func (p *parser) word(depth int) word {
 	w := word{constant: true}
 	var b strings.Builder
-	start, hasBrace, openBraces := p.at, false, 0
+	start := p.at
 	for p.ok && p.at < len(p.text) {
 		c := p.text[p.at]
 		switch c {
@@ -241,8 +246,7 @@ func (p *parser) word(depth int) word {
 				p.ok = false
 				break
 			}
-			p.singleQuoted(p.text[p.at+1 : p.at+1+end])
-			b.WriteString(p.text[p.at+1 : p.at+1+end])
+			b.WriteString(p.singleQuoted(p.text[p.at+1 : p.at+1+end]))
 			p.at += end + 2
 		case '"':
 			p.quoted(&w, &b, depth)
@@ -251,44 +255,30 @@ func (p *parser) word(depth int) word {
 				p.ok = false
 				break
 			}
-			p.ok = !changesWithMargin(p.text[p.at+1:])
-			if p.text[p.at+1] != '\n' {
-				b.WriteByte(p.text[p.at+1])
+			next, after := p.next(1), p.next(2)
+			p.need(strings.IndexByte(escapedSymbols, next) >= 0 || next == '\n' && isBlank(after) || next == ' ' && after > ' ')
+			p.astray = p.astray || next == '\''
+			if next != '\n' {
+				b.WriteByte(next)
 			}
 			p.at += 2
 		case '$', '`':
 			w.unquoted = true
 			p.substitution(&w, b.String(), depth)
-		case '!':
-			// A ! before a word is replaced by an earlier command of the shell's history.
-			next := p.at + 1
-			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ')
-			b.WriteByte(c)
-			p.at++
 		case '*', '?', '[', '~':
+			p.need(c != '~' || p.at > start || strings.IndexByte("/ \x00", p.next(1)) >= 0)
 			w.constant = false
 			w.pattern = w.pattern || c != '['
 			b.WriteByte(c)
 			p.at++
 		case '{':
-			hasBrace = true
-			openBraces++
-			b.WriteByte(c)
-			p.at++
-		case '}':
-			// A zsh reads it as the end of a block. That is an error, so an interactive zsh drops the line and executes the next one,
-			// with which other shells continue the command.
-			p.ok = openBraces > 0
-			openBraces--
-			b.WriteByte(c)
-			p.at++
-		case ',', '.':
-			if hasBrace && (c == ',' || strings.HasPrefix(p.text[p.at:], "..")) {
-				p.ok = false // the shell makes several words of it, which may be options
-			}
-			b.WriteByte(c)
-			p.at++
+			braces := plainBraces.FindString(p.text[p.at:])
+			p.need(braces != "" && strings.IndexByte("<>", p.next(len(braces))) < 0) // {PATH}>file assigns a variable
+			b.WriteString(cmp.Or(braces, "{"))
+			p.at += max(len(braces), 1)
 		default:
+			p.need(isNameByte(c) || c >= utf8.RuneSelf || strings.IndexByte(bareSymbols, c) >= 0 && (c != '=' || p.at > start) ||
+				c == '!' && strings.IndexByte("= ", p.next(1)) >= 0)
 			b.WriteByte(c)
 			p.at++
 		}
@@ -297,38 +287,33 @@ func (p *parser) word(depth int) word {
 	return w
 }
 
-// assignsDescriptor reports whether a word before a redirection names a variable for the number of the descriptor: {PATH}>/dev/null. The
-// shell keeps that number.
-func (p *parser) assignsDescriptor(w word) bool {
-	return strings.HasPrefix(w.text, "{") && strings.HasSuffix(w.text, "}") && p.at < len(p.text) && strings.IndexByte("<>", p.text[p.at]) >= 0
+// plainBraces matches braces of which no shell makes several words, as in stash@{0} and s3://{bucket}.
+var plainBraces = regexp.MustCompile(`^\{[\w-]*\}`)
+
+// Characters besides letters, digits, and _ that mean themselves outside of quotes, and those that do after a backslash.
+const (
+	bareSymbols    = "./:=,@%+-]"
+	escapedSymbols = "\"'$`!*?[]{}()<>|&;#~^\\"
+)
+
+// singleQuoted returns a text in single quotes. A bash that replaces !aws by an earlier command can mistake it for text outside of quotes.
+// A fish takes \' for an apostrophe.
+func (p *parser) singleQuoted(text string) string {
+	_, inDoubt, isBroken := strings.Cut(text, "\n")
+	if p.astray {
+		inDoubt = text
+	}
+	p.astray = p.astray || isBroken
+	p.need(!strings.HasSuffix(text, `\`) && !event.MatchString(inDoubt+"'"))
+	p.need(printable.MatchString(text))
+	return text
 }
 
-// replacedEvent matches what an interactive shell replaces by an earlier command.
-var replacedEvent = regexp.MustCompile(`![^ \t\r\n=]`)
+// event matches what a shell may replace by an earlier command.
+var event = regexp.MustCompile(`![^ =]`)
 
-// singleQuoted checks a text in single quotes. A bash before version 5 looks for quotes in each line on its own. After a line break in
-// quotes, it therefore also replaces !aws in single quotes.
-func (p *parser) singleQuoted(text string) {
-	_, rest, isBroken := strings.Cut(text, "\n")
-	if p.broken {
-		rest = text
-	}
-	p.broken = p.broken || isBroken
-	if replacedEvent.MatchString(rest + "'") {
-		p.ok = false
-	}
-}
-
-// changesWithMargin reports whether the text after a backslash means something else if its lines are indented, or lose the blanks
-// at their end, as in plain text: if a word continues on the next line, or ends with a blank at the end of its line. The same applies
-// within double quotes.
-func changesWithMargin(text string) bool {
-	if text[0] == '\n' {
-		return len(text) > 1 && strings.IndexByte(" \t", text[1]) < 0
-	}
-	rest := strings.TrimLeft(text, " \t")
-	return len(rest) < len(text) && strings.HasPrefix(rest, "\n")
-}
+// printable matches a text in quotes without control characters. A line that begins with ^ replaces a part of an earlier command.
+var printable = regexp.MustCompile(`^[^\x00-\x1f\x7f]*(?:\n(?:[^\x00-\x1f\x7f^][^\x00-\x1f\x7f]*)?)*$`)
 
 // quoted reads a text in double quotes.
 func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
@@ -337,36 +322,34 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 		case '"':
 			p.at++
 			return
-		case '\n':
-			p.broken = true
-			b.WriteByte(c)
-			p.at++
 		case '\\':
 			if p.at+1 == len(p.text) {
 				p.ok = false
 				return
 			}
-			p.ok = !changesWithMargin(p.text[p.at+1:])
 			next := p.text[p.at+1]
+			p.need(next > ' ')
 			if !strings.ContainsRune("$`\"\\\n", rune(next)) {
 				b.WriteByte(c)
 			}
 			if next != '\n' {
 				b.WriteByte(next)
 			}
-			p.broken = p.broken || next == '\n'
+			p.astray = p.astray || next == '\''
 			p.at += 2
 		case '$', '`':
 			p.substitution(w, b.String(), depth)
-		case '!':
-			// A zsh drops ! with the quotation mark after it, so it sees another end of the text.
-			next := p.at + 1
-			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ')
-			b.WriteByte(c)
-			p.at++
 		default:
-			b.WriteByte(c)
-			p.at++
+			end := p.at + 1
+			for end < len(p.text) && strings.IndexByte("\"\\$`", p.text[end]) < 0 {
+				end++
+			}
+			text := p.text[p.at:end]
+			p.need(!event.MatchString(text + "\"")) // a zsh drops ! with the quotation mark after it
+			p.need(printable.MatchString(text))
+			p.astray = p.astray || strings.ContainsAny(text, "'\n")
+			b.WriteString(text)
+			p.at = end
 		}
 	}
 	p.ok = false
@@ -409,21 +392,19 @@ func (p *parser) substitution(w *word, before string, depth int) {
 		p.variable(rest[1:name])
 		p.at += name
 		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
-		p.ok = p.ok && !strings.HasPrefix(rest[name:], "[") && (w.plain || !replacesText.MatchString(rest[name:]))
+		p.need(!strings.HasPrefix(rest[name:], "[") && (w.plain || !strings.HasPrefix(rest[name:], ":")))
 	default: // $' $" $? and others
 		p.ok = false
 	}
 }
 
-// replacesText matches what follows a variable if a zsh replaces a part of its value, perhaps after other modifiers.
-var replacesText = regexp.MustCompile(`^(?::[a-zA-Z]\d*)*:[fgw]*[sFW&]`)
-
-// ofCommandLine are variables in which a shell puts words of this command line or of an earlier one: they can become options.
-var ofCommandLine = set("_", "BASH_COMMAND", "history", "historywords")
+// plainVariable matches names of variables that are probably the reader's. In others, such as history and BASH_COMMAND, a shell puts words
+// of this command line or of an earlier one, which can become options.
+var plainVariable = regexp.MustCompile(`^(?:[A-Z]|[a-z]*[_A-Z]\w+|[a-z]{1,6}\d*)$`)
 
 func (p *parser) variable(name string) {
 	p.out.effect |= variableEffect(name)
-	p.ok = p.ok && !ofCommandLine[name]
+	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH"))
 }
 
 // secretVariable matches names of variables that hold secrets.

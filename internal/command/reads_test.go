@@ -410,6 +410,12 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"aws ecs wait services-stable --cluster c --services s", "aws iam get-role-policy --role-name r --policy-name p", "aws iam simulate-principal-policy --policy-source-arn x --action-names y",
 		"aws imagebuilder list-components", "aws greengrassv2 list-components", "aws codepipeline get-pipeline-state --name x", "aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
 		"aws s3 ls < /dev/null", "aws s3 ls s3://b | cat -n",
+		"aws ec2 describe-instances --query \"Reservations[].Instances[?State.Name==\\`running\\`].InstanceId\" --output text",
+		"aws ec2 describe-images --owners self --query 'sort_by(Images, &CreationDate)[-1].ImageId'", "aws ec2 describe-vpcs --query Vpcs[*].VpcId",
+		"aws logs filter-log-events --log-group-name /x --filter-pattern \"{ \\$.level = \\\"ERROR\\\" }\" --max-items 10",
+		"aws logs get-log-events --log-group-name /x --log-stream-name '2026/11/28/[$LATEST]01ab'", "# Look at it.\naws ecs describe-services --cluster $CLUSTER --services ${SERVICE}",
+		"aws logs start-query --log-group-name /x \\\n  --start-time $(date +%s) --query-string 'fields @message\n    | filter @message like /x/\n    | limit 20'",
+		"aws elbv2 describe-target-groups \\\n  --query 'TargetGroups[?!contains(TargetGroupName, `x`)].TargetGroupName'",
 	} {
 		got := Classify(text)
 		assert.Equal(t, []string{"reads_aws"}, got.Names(), "%q", text)

@@ -96,7 +96,7 @@ func Escape(r rune) string {
 func Fold(text string, width int) []string {
 	shown, disguised := show(text)
 	out, ok := parse(shown)
-	if disguised || !ok {
+	if disguised || !ok || out.odd {
 		return foldAnywhere(shown, width)
 	}
 	canBreak := map[int]bool{}

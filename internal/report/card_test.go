@@ -119,7 +119,7 @@ func TestSubject_WithoutEvidenceDoesNotPromiseAny(t *testing.T) {
 func TestProse_CodeWithOddCharactersSaysSo(t *testing.T) {
 	rec := sample(t)
 	for code, want := range map[string]string{
-		"aws ec2 describe-instances --filters \u202ex": "▲ ODD CHARACTERS, SHOWN ESCAPED. Written by the model",
+		"aws ec2 describe-instances --filters \u202ex": "▲ NOT UNDERSTOOD, READ IT CAREFULLY. ODD CHARACTERS, SHOWN ESCAPED. Written by the model",
 		"\u0430ws s3 ls":     "▲ NOT UNDERSTOOD, READ IT CAREFULLY. ODD CHARACTERS, SHOWN ESCAPED.",
 		"aws s3 ls":          "▲ Reads AWS. Written by the model",
 		`aws s3 ls '\u0041'`: "▲ Reads AWS. Written by the model",
