@@ -55,8 +55,13 @@ def history(ctx: Context) -> List[Dict[str, Any]]:
     end = {"EndDate": until} if until < ctx.now else {}
     items: List[Any] = []
     for types in kinds.get(ctx.alarm["kind"], [_TYPES]):
-        items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
-                           newest_first="Timestamp", AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY, **end)
+        try:
+            items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
+                               newest_first="Timestamp", AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY, **end)
+        except Exception as error:
+            if not items:
+                raise
+            ctx.note(f"history: that of {types[0]} was not read ({_described(error)})")
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
              "summary": beginning(i.get("HistorySummary") or "", 300)} for i in items]
 
@@ -71,18 +76,25 @@ def contributors(ctx: Context) -> List[Dict[str, Any]]:
 
 def related(ctx: Context) -> List[Dict[str, Any]]:
     """Returns other alarms in ALARM, those first that entered it last."""
-    client = ctx.client("cloudwatch")
-    listed: List[Dict[str, Any]] = []
-    pool = ThreadPoolExecutor(1)
-    log_alarms = pool.submit(_log_alarms, ctx)
+    describe = ctx.client("cloudwatch").describe_alarms
+    pool = ThreadPoolExecutor(3)
+    asked = [(what, pool.submit(ctx.pages, what, call, key, MAX_IN_ALARM, StateValue="ALARM", MaxRecords=100, **request))
+             for what, call, key, request in (
+                 ("alarms in ALARM (MetricAlarm)", describe, "MetricAlarms", {"AlarmTypes": ["MetricAlarm"]}),
+                 ("alarms in ALARM (CompositeAlarm)", describe, "CompositeAlarms", {"AlarmTypes": ["CompositeAlarm"]}),
+                 ("log alarms in ALARM", cloudwatch.describe_log_alarms, "LogAlarms", {"region": ctx.region}))]
     pool.shutdown(wait=False)
-    for kind, key in (("MetricAlarm", "MetricAlarms"), ("CompositeAlarm", "CompositeAlarms")):
-        listed += ctx.pages(f"alarms in ALARM ({kind})", client.describe_alarms, key, MAX_IN_ALARM,
-                            StateValue="ALARM", AlarmTypes=[kind], MaxRecords=100)
-    try:
-        listed += log_alarms.result(timeout=max(0.0, ctx.remaining() - 1))
-    except TimeoutError:
-        ctx.note("log alarms in ALARM: not read in time")
+    listed: List[Dict[str, Any]] = []
+    failed: Dict[str, List[str]] = {}  # listings, by why they were not read
+    for what, listing in asked:
+        try:
+            listed += listing.result(timeout=max(0.0, ctx.remaining() - 1))
+        except TimeoutError:
+            failed.setdefault("not read in time", []).append(what)
+        except Exception as error:
+            failed.setdefault(_described(error), []).append(what)
+    for why, kinds in failed.items():
+        ctx.note(f"{', '.join(kinds)}: {why}")
     others = [a for a in listed if a["AlarmName"] != ctx.alarm["name"]]
     since = {id(a): stamp(a.get("StateTransitionedTimestamp") or a.get("StateUpdatedTimestamp")) for a in others}
     others.sort(key=lambda a: since[id(a)] or "", reverse=True)
@@ -90,16 +102,6 @@ def related(ctx: Context) -> List[Dict[str, Any]]:
         ctx.note(f"alarms in ALARM: only the newest {MAX_RELATED} of {len(others)} are listed")
     return [{"name": a["AlarmName"], "arn": a.get("AlarmArn"), "state": a.get("StateValue"), "since": since[id(a)],
              "reason": beginning(a.get("StateReason") or "", 200)} for a in others[:MAX_RELATED]]
-
-
-def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:
-    """Returns log alarms in ALARM, which DescribeAlarms only returns on request, or none if that fails."""
-    try:
-        return ctx.pages("log alarms in ALARM", cloudwatch.describe_log_alarms, "LogAlarms", MAX_IN_ALARM,
-                         region=ctx.region, StateValue="ALARM", MaxRecords=100)
-    except Exception as error:
-        ctx.note(f"log alarms in ALARM: {type(error).__name__}: {str(error)[:200]}")
-        return []
 
 
 def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
@@ -130,7 +132,13 @@ def _below(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
         if not level:
             return found
         known.update(level)
-        answer = ctx.client("cloudwatch").describe_alarms(AlarmNames=level, AlarmTypes=_TYPES, MaxRecords=100)
+        try:
+            answer = ctx.client("cloudwatch").describe_alarms(AlarmNames=level, AlarmTypes=_TYPES, MaxRecords=100)
+        except Exception as error:
+            if not found:
+                raise
+            ctx.note(f"child alarms: {len(level)} were not read ({_described(error)}), such as {level[0]}")
+            return found
         by_name = {a["AlarmName"]: a for a in (answer.get("MetricAlarms") or []) + (answer.get("CompositeAlarms") or [])}
         missing = [name for name in level if name not in by_name]
         if missing:
@@ -139,7 +147,7 @@ def _below(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
                 missing = [name for name in missing if name not in by_name]
                 state = "not found in this account"
             except Exception as error:
-                state = f"not read, because they may be log alarms, and these were not returned ({type(error).__name__}: {beginning(str(error), 200)})"
+                state = f"not read, because they may be log alarms, and these were not returned ({_described(error)})"
             if missing:
                 ctx.note(f"child alarms: {len(missing)} were {state}, such as {missing[0]}")
         wanted = []
@@ -191,3 +199,7 @@ def _note_others(ctx: Context, mentioned: List[str]) -> None:
 def _name(text: str) -> str:
     """Returns the name in an alarm's ARN, or the text if it is a name."""
     return text.split(":", 6)[6] if text.startswith("arn:") and text.count(":") >= 6 else text
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {beginning(str(error), 200)}"

@@ -456,16 +456,36 @@ class Texts(unittest.TestCase):
         self.assertTrue(any("CloudTrail was read back to 2026-08-04T12:31:00Z only" in note for note in notes), notes)
         self.assertFalse(any("lookups failed" in note for note in notes), notes)
 
-    def test_other_alarms_do_not_wait_for_a_slow_read_of_log_alarms(self) -> None:
+    def test_other_alarms_do_not_wait_for_a_slow_read_of_a_kind(self) -> None:
         slow = threading.Event()
         listed = {"MetricAlarms": [{"AlarmName": "payments", "StateValue": "ALARM", "StateTransitionedTimestamp": FIRED}]}
+
+        def late(**request: Any) -> Dict[str, Any]:
+            return {} if slow.wait(30) else {}
+
         try:
-            with mock.patch.object(alarms.cloudwatch, "describe_log_alarms", lambda **request: {} if slow.wait(30) else {}):
+            with mock.patch.object(alarms.cloudwatch, "describe_log_alarms", late):
                 found, _, _ = collected({"cloudwatch.describe_alarms": lambda request: listed if request["AlarmTypes"] == ["MetricAlarm"] else {}}, seconds=3)
+            with_composites, _, _ = collected({"cloudwatch.describe_alarms": lambda request: late() if request["AlarmTypes"] == ["CompositeAlarm"] else listed}, seconds=3)
         finally:
             slow.set()
-        self.assertEqual(["payments"], [one["name"] for one in found["related"]])
-        self.assertIn("log alarms in ALARM: not read in time", found["problems"])
+        for one, kind in ((found, "log alarms in ALARM"), (with_composites, "alarms in ALARM (CompositeAlarm)")):
+            self.assertEqual(["payments"], [other["name"] for other in one["related"]])
+            self.assertIn(f"{kind}: not read in time", one["problems"])
+
+    def test_other_alarms_remain_if_those_of_a_kind_cannot_be_read(self) -> None:
+        of_kind = {"MetricAlarm": {"MetricAlarms": [{"AlarmName": "payments", "StateValue": "ALARM", "StateTransitionedTimestamp": FIRED}]},
+                   "CompositeAlarm": {"CompositeAlarms": [{"AlarmName": "shop", "StateValue": "ALARM", "StateTransitionedTimestamp": FIRED}]}}
+        for failing, names in ((("MetricAlarm",), ["shop"]), (("CompositeAlarm",), ["payments"]), (("MetricAlarm", "CompositeAlarm"), [])):
+            def read(request: Dict[str, Any]) -> Any:
+                if request["AlarmTypes"][0] in failing:
+                    raise error("Throttling", operation="DescribeAlarms")
+                return of_kind[request["AlarmTypes"][0]]
+
+            with self.subTest(failing), mock.patch.object(alarms.cloudwatch, "describe_log_alarms", return_value={}):
+                ctx = context(FakeAWS({"cloudwatch.describe_alarms": read}))
+                self.assertEqual(names, [one["name"] for one in alarms.related(ctx)])
+                self.assertEqual([", ".join(f"alarms in ALARM ({kind})" for kind in failing)], [note.split(": ")[0] for note in ctx.notes])
 
     def test_looks_do_not_wait_for_a_slow_read_of_the_definition(self) -> None:
         slow = threading.Event()
@@ -575,6 +595,26 @@ class Texts(unittest.TestCase):
             with mock.patch("alarmtriage_tool.cloudwatch.describe_log_alarms", **answer):
                 self.assertEqual([], alarms.children(ctx, {"AlarmRule": "ALARM(slow)"}))
             self.assertEqual([want], [note[:len(want)] for note in ctx.notes])
+
+    def test_child_alarms_remain_if_those_below_another_cannot_be_read(self) -> None:
+        def read(request: Dict[str, Any]) -> Any:
+            if "inner" not in request["AlarmNames"]:
+                raise error("Throttling", operation="DescribeAlarms")
+            return {"MetricAlarms": [{"AlarmName": "errors"}], "CompositeAlarms": [{"AlarmName": "inner", "AlarmRule": "ALARM(below)"}]}
+
+        ctx = context(FakeAWS({"cloudwatch.describe_alarms": read}))
+        self.assertEqual(["errors"], [a["AlarmName"] for a in alarms.children(ctx, {"AlarmRule": "ALARM(errors) OR ALARM(inner)"})])
+        self.assertRegex(ctx.notes[0], r"^child alarms: 1 were not read \(ClientError: .*\), such as below$")
+
+    def test_the_history_remains_if_that_of_log_alarms_cannot_be_read(self) -> None:
+        def read(request: Dict[str, Any]) -> Any:
+            if request["AlarmTypes"] == ["LogAlarm"]:
+                raise error("ValidationError", operation="DescribeAlarmHistory")
+            return {"AlarmHistoryItems": [{"Timestamp": FIRED, "HistoryItemType": "StateUpdate", "HistorySummary": "to ALARM"}]}
+
+        ctx = context(FakeAWS({"cloudwatch.describe_alarm_history": read}), kind="unknown")
+        self.assertEqual(["to ALARM"], [one["summary"] for one in alarms.history(ctx)])
+        self.assertRegex(ctx.notes[0], r"^history: that of LogAlarm was not read \(ClientError: ")
 
     def test_a_child_alarm_with_a_promql_query_is_noted(self) -> None:
         found = [{"AlarmName": "pods", "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}}, {"AlarmName": "errors", "MetricName": "Errors"}]
