@@ -85,6 +85,7 @@ def load_rest() -> None:
 
 class _LateFunction:
     # A function whose module is imported when it is called, or when its description is read. The docstring is that of the function.
+    # For help(), which shows parameters of functions only, it is an instance of their class.
 
     def __init__(self, module_name: str, name: str) -> None:
         self._module, self.__name__, self.__qualname__ = module_name, name, name
@@ -104,6 +105,14 @@ class _LateFunction:
         import inspect
 
         return inspect.signature(self._function())
+
+    @property
+    def __class__(self) -> Any:
+        return types.FunctionType
+
+    @property
+    def __code__(self) -> Any:
+        return self._function().__code__
 
     def __repr__(self) -> str:
         return repr(self._function())
