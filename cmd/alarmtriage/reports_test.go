@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -104,8 +105,13 @@ func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
 	page := b.run("reports", "show", "bbb2", "--bucket", bucket, "--form", "html")
 	assert.Equal(t, "<p>PAGE OF bbb2\n", page.stdout)
 
+	week := filepath.Join(b.dir, "week.html")
+	require.NoError(t, os.WriteFile(week, []byte("of last week"), 0o644))
 	statistics := b.run("reports", "stats", "--bucket", bucket, "--since", "7d", "--html", "week.html", "--json")
 	require.Equal(t, 0, statistics.code, statistics.stderr)
+	info, err := os.Stat(week)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o600), info.Mode(), "only the user may read what log lines contain")
 	var counted struct {
 		Investigations, Alarms int
 		Outcomes               map[string]int

@@ -332,6 +332,16 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	return a.printBody(body)
 }
 
+// writePrivate writes a file that only the user may read, also if it exists and others may read it. A device stays as it is.
+func writePrivate(path string, body []byte) error {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, body, 0o600)
+}
+
 // openBody opens a page that is not in a file yet.
 func (a *App) openBody(body []byte) error {
 	file, err := os.CreateTemp("", "alarmtriage-*.html")
@@ -398,7 +408,7 @@ func (a *App) reportStatistics(ctx context.Context, flags reportsFlags, page str
 	if page != "" {
 		body, err := s.Page(place)
 		if err == nil {
-			err = os.WriteFile(page, body, 0o600)
+			err = writePrivate(page, body)
 		}
 		if err != nil {
 			return &Problem{Code: Failed, What: fmt.Sprintf("the page cannot be written (%v)", err), Remedy: "choose another file with --html", Err: err}
