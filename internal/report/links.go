@@ -53,7 +53,7 @@ func console(alarm *alarmevent.Alarm) string {
 // Home is where the triage runs; its Region may differ from the alarm's.
 type Home struct {
 	Region   string // empty: the alarm's Region
-	Bucket   string
+	Bucket   string // empty: the one in the address of the report
 	LogGroup string // of the orchestrator
 
 	Account    string // of the triage; empty: not known
@@ -81,6 +81,9 @@ func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
 			address, here.Region, twice))
 	}
 	if rec.ReportURI != "" {
+		if home.Bucket == "" { // a record that is rendered on somebody's machine
+			home.Bucket, keys = keysIn(rec.ReportURI)
+		}
 		links.Report = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.HTML))
 		links.ReportText = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.Text))
 		links.ReportJSON = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.JSON))
@@ -127,12 +130,21 @@ func linksForURI(alarm *alarmevent.Alarm, home Home, uri string) Links {
 	if address == "" {
 		return links
 	}
-	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
-	if base, isText := strings.CutSuffix(key, ".txt"); ok && isText && strings.HasPrefix(uri, "s3://") {
-		links.Report = home.open(home.Account, objectLink(address, &here, bucket, base+".html"))
-		links.ReportText = home.open(home.Account, objectLink(address, &here, bucket, key))
-	}
+	bucket, keys := keysIn(uri)
+	links.Report = home.open(home.Account, objectLink(address, &here, bucket, keys.HTML))
+	links.ReportText = home.open(home.Account, objectLink(address, &here, bucket, keys.Text))
 	return links
+}
+
+// keysIn returns the bucket and the keys of a report from the address of its text, or nothing if that is not understood.
+func keysIn(uri string) (bucket string, keys Keys) {
+	place, isS3 := strings.CutPrefix(uri, "s3://")
+	bucket, key, _ := strings.Cut(place, "/")
+	base, isText := strings.CutSuffix(key, ".txt")
+	if !isS3 || !isText {
+		return "", Keys{}
+	}
+	return bucket, Keys{Text: key, HTML: base + ".html", JSON: base + ".json"}
 }
 
 // encode returns text as one segment of a URL. Clients that find links in text end them before some characters, and
