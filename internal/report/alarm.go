@@ -99,12 +99,13 @@ func measured(m alarmevent.Metric) string {
 	return text
 }
 
-// contributor names the time series that triggered an alarm with several of them.
+// contributor names the time series that triggered an alarm with several of them. Anybody who writes a log line or a label may choose
+// its attributes, and the page shows them before the result.
 func contributor(a alarmevent.Alarm) string {
 	if a.Contributor == nil {
 		return ""
 	}
-	return cmp.Or(pairs(a.Contributor.Attributes), a.Contributor.ID)
+	return truncate.Runes(plain(cmp.Or(pairs(a.Contributor.Attributes), a.Contributor.ID)), maxMeasuredText)
 }
 
 func pairs(values map[string]string) string {

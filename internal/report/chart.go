@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // The chart is as wide as the page: horizontal positions are percentages, vertical ones pixels. Lines are
@@ -156,7 +157,7 @@ func toTenth(v float64) float64 { return math.Round(v*10) / 10 }
 func draw(number int, s investigation.Series, transition time.Time, rules evaluation) chartView {
 	x, y := scales(s, transition)
 	c := chartView{
-		Number: number, Label: cmp.Or(s.Label, s.ID, "metric"), Unit: unitOf(s),
+		Number: number, Label: cmp.Or(truncate.Runes(s.Label, maxMeasuredText), s.ID, "metric"), Unit: unitOf(s),
 		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits,
 		Rows: rows(y), Times: times(x, transition.Location()),
 	}
@@ -196,7 +197,9 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 		if rules.periods > 0 && s.Period > 0 {
 			start := max(x.low, unix(transition)-float64(rules.periods)*float64(s.Period))
 			c.WindowLeft, c.WindowWidth = x.at(start), x.at(unix(transition))-x.at(start)
-			legend = append(legend, windowLegend(rules.periods, s.Period))
+			if c.WindowWidth > 0 {
+				legend = append(legend, windowLegend(rules.periods, s.Period))
+			}
 		}
 	}
 	if len(runs) > 1 {

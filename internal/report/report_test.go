@@ -536,6 +536,36 @@ func TestCharts_AcceptAnyNumbers(t *testing.T) {
 	}
 }
 
+func TestCharts_TheLegendHasNoWindowThatIsNotShown(t *testing.T) {
+	rec := sample(t)
+	for minutes, want := range map[time.Duration]bool{-1: true, 0: false, 1: false} {
+		rec.Evidence.Series = []investigation.Series{{Label: "Errors", Period: 60, Points: []investigation.Point{{Time: rec.Alarm.Time.Add(minutes * time.Minute), Value: 1}}}}
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		assert.Equal(t, want, strings.Contains(string(page), `<rect class="window"`), minutes)
+		assert.Equal(t, want, strings.Contains(string(page), "Shaded: "), minutes)
+	}
+}
+
+// Attributes of a contributor and labels of a metric can be texts of log lines, and the page shows the attributes before the result.
+func TestForms_LongNamesOfTimeSeriesAreCut(t *testing.T) {
+	rec := sample(t)
+	long := strings.Repeat("name ", 2000)
+	rec.Alarm.Contributor = &alarmevent.Contributor{ID: "c", Attributes: map[string]string{}}
+	for i := range 50 {
+		rec.Alarm.Contributor.Attributes[fmt.Sprintf("a%d", i)] = long
+	}
+	rec.Evidence.Series[0].Label = long
+	page, err := report.HTML(rec, report.Links{})
+	require.NoError(t, err)
+	assert.Less(t, strings.Count(string(page), "name "), 500)
+	assert.Less(t, strings.Index(string(page), "Executive summary"), strings.Index(string(page), "<h1>")+2000)
+	for _, text := range []string{report.Text(rec, report.Links{}), report.Notification(rec, report.Links{}, 258_048)} {
+		assert.Contains(t, text, "Triggered by: a0=name name")
+		assert.Less(t, strings.Count(text, "name "), 500)
+	}
+}
+
 // The threshold of an availability alarm is close to 100.
 func TestCharts_TheThresholdIsNotRoundedToAnotherNumber(t *testing.T) {
 	rec := sample(t)
@@ -764,6 +794,25 @@ func TestLinksFor_AlarmAndReportHaveDifferentRegions(t *testing.T) {
 	card, err := recovered.Card()
 	require.NoError(t, err)
 	assert.Contains(t, string(card), "https://us-east-1.console.aws.amazon.com/s3/object/b?region=us-east-1")
+}
+
+func TestLinksFor_WithoutABucketTheAddressOfTheReportHasIt(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Region = "eu-west-1"
+	for uri, want := range map[string]string{
+		"s3://b/reports/2026/a.txt":         "https://eu-west-1.console.aws.amazon.com/s3/object/b?region=eu-west-1&prefix=reports%2F2026%2Fa.html",
+		"s3://b@evil.example/x/a.txt":       "https://eu-west-1.console.aws.amazon.com/s3/object/b%40evil.example?region=eu-west-1&prefix=x%2Fa.html",
+		"s3://b/reports/2026/a.json":        "",
+		"s3:///a.txt":                       "",
+		"https://evil.example/b/report.txt": "",
+		"":                                  "",
+	} {
+		rec.ReportURI = uri
+		links := report.LinksFor(rec, report.Home{}, report.Keys{Text: "report.txt", HTML: "report.html", JSON: "report.json"})
+		assert.Equal(t, want, links.Report, uri)
+		assert.Equal(t, strings.Replace(want, ".html", ".txt", 1), links.ReportText, uri)
+		assert.Equal(t, strings.Replace(want, ".html", ".json", 1), links.ReportJSON, uri)
+	}
 }
 
 func TestAbout_ReportsQueriesThatAWSBills(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // The layout of plain text. The first two columns belong to code: the titles of sections, the result, the links, and
@@ -167,6 +168,7 @@ func (s series) text() string {
 
 // seriesLine summarizes a metric.
 func seriesLine(s investigation.Series) string {
+	s.Label = truncate.Runes(s.Label, maxMeasuredText)
 	if len(s.Points) == 0 {
 		return fmt.Sprintf("%s: no datapoints around the alarm", s.Label)
 	}
