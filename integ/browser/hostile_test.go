@@ -135,7 +135,7 @@ func filled(text string) (*investigation.Record, fieldTags) {
 	calls[2].Number, calls[2].Cached = 3, 1
 	rec.Rounds[1].Calls, rec.Rounds[1].Number = nil, 2
 	rec.Evidence.Call.Number, rec.Evidence.Call.Cached = 0, 0
-	rec.EvidenceOnly = false // a report with the evidence only names no model
+	rec.EvidenceOnly, rec.NoModelAsked = false, false // such reports name no model
 	found := &rec.Report.Findings[0]
 	found.Evidence[0] = investigation.Citation{Call: 1, Quote: calls[0].Answer.Output, Found: true}
 	found.Evidence[1].Found = false
