@@ -243,6 +243,28 @@ func TestProse_AfterAReturnedReportDoesNotReplaceIt(t *testing.T) {
 	assert.Equal(t, end.Text, rec.Report.FreeText)
 }
 
+func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
+	again := reportInput("the disk is slow", 1, "disk usage 100 %")
+	for _, parts := range []map[string]any{
+		{"summary": "1"},
+		{"root_cause": "see above"},
+		{"findings": again["findings"]},
+		{"summary": "corrected", "findings": again["findings"], "confidence": "confirmed"},
+	} {
+		rec := record("{}")
+		part := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: parts}}}
+		investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), part), &fakeTool{output: "disk usage 100 %"}, rec)
+		assert.Equal(t, "the disk is full", rec.Report.RootCause, "%v", parts)
+		assert.NotEqual(t, "1", rec.Report.Summary)
+		assert.NotEmpty(t, rec.Report.Actions)
+		assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "no quote was found")
+	}
+	rec := record("{}")
+	verdict := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{"summary": "It is slow.", "root_cause": "the disk is slow"}}}}
+	investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), verdict), &fakeTool{output: "disk usage 100 %"}, rec)
+	assert.Equal(t, "the disk is slow", rec.Report.RootCause, "the last verdict counts")
+}
+
 func TestProse_AfterAReturnedReportStatesTheLimit(t *testing.T) {
 	rec := record("{}")
 	end, unknown := model.Step{Text: "The report was submitted above."}, model.Step{Tools: []model.ToolUse{{Name: "bash", Input: map[string]any{}}}}

@@ -81,7 +81,11 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := r.task.parse(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
-	if report.Summary != "" || report.RootCause != "" {
+	if earlier, missing := r.task.parse(r.state.Returned); earlier.Summary != "" && report.Summary == "" || earlier.RootCause != "" && report.RootCause == "" {
+		if final { // models submit only the parts again that they corrected
+			report, problems = earlier, missing
+		}
+	} else if report.Summary != "" || report.RootCause != "" {
 		r.state.Returned = input // until it is accepted or replaced
 	}
 	if !r.ranCode() && !r.state.AskedToCheck && !final {
