@@ -4,7 +4,7 @@ import json
 import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from alarmtriage_tool.words import beginning
@@ -100,6 +100,10 @@ class _Collection:
         changed = definition.get("StateTransitionedTimestamp") or definition.get("StateUpdatedTimestamp")
         if definition.get("StateValue") not in (None, "ALARM") and isinstance(changed, datetime) and changed > ctx.fired_at:
             found["recovered"] = stamp(changed)
+        edited = definition.get("AlarmConfigurationUpdatedTimestamp")
+        if isinstance(edited, datetime) and edited >= ctx.fired_at + timedelta(seconds=1):  # the time of the event is in whole seconds
+            ctx.note(f"definition: somebody changed the alarm at {stamp(edited)}, after it fired, so the metrics and the threshold can be others than those "
+                     "with which it fired")
         found["observations"] = self._observations(looks)
         ctx.windows()
         if ctx.onset:

@@ -136,6 +136,12 @@ class Partial(unittest.TestCase):
         self.assertEqual("a", found["definition"]["AlarmName"])
         self.assertTrue(any(problem.startswith("definition: not read in time") for problem in found["problems"]), found["problems"])
 
+    def test_an_alarm_that_was_changed_after_it_fired_is_reported(self) -> None:
+        for after, want in ((-86_400, False), (0, False), (0.9, False), (1, True), (7200, True)):
+            found, _, _ = collected({"cloudwatch.describe_alarms": lambda request: {"MetricAlarms": [] if request.get("StateValue") else [
+                {"AlarmName": "a", "AlarmConfigurationUpdatedTimestamp": FIRED + timedelta(seconds=after)}]}})
+            self.assertEqual(want, any("somebody changed the alarm" in problem for problem in found["problems"]), after)
+
     def test_parts_that_failed_are_named_if_there_are_too_many_lines(self) -> None:
         names = [f"f{number}" for number in range(12)]
         alarms_of = [{**lambda_alarm()["Metrics"][0], "Id": f"m{number}", "MetricStat": {"Period": 60, "Stat": "Sum", "Metric": {
