@@ -37,6 +37,8 @@ template = {"Resources": {
     "Other": function(stack + "-other", {"TABLE": "orders"}),
 }}
 boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+for name in ("orchestrator", "tool"):
+    boto3.client("logs").create_log_group(logGroupName=f"/aws/lambda/{stack}-{name}")
 boto3.client("lambda").create_alias(FunctionName=stack + "-orchestrator", Name="live", FunctionVersion="$LATEST")
 for qualifier in ({}, {"Qualifier": "live"}):
     boto3.client("lambda").add_permission(

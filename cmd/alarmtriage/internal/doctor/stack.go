@@ -166,11 +166,17 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 		}
 		add("the environment of "+function, aws.ToString(out.KMSKeyArn), nil)
 	}
-	for _, group := range groups {
-		key, err = d.logKey(ctx, group)
-		add("the log group "+group, key, err)
-	}
 	var checks []selfcheck.Check
+	for _, group := range groups {
+		key, exists, err := d.logKey(ctx, group)
+		add("the log group "+group, key, err)
+		if err == nil && !exists { // the roles do not allow to create it again
+			check := problem("The log group does not exist, so the function's log is lost, and with it the metrics that it contains.",
+				fmt.Sprintf("aws logs create-log-group --region %s --log-group-name %s", d.region, group))
+			check.Part = "log group " + group
+			checks = append(checks, check)
+		}
+	}
 	for id, uses := range users {
 		check := d.key(ctx, id, strings.Join(uses, ", "), ofTopics[id])
 		check.Part = "key " + id
@@ -275,15 +281,15 @@ func (d *Doctor) topicKey(ctx context.Context, topic string) (string, error) {
 	return out.Attributes["KmsMasterKeyId"], nil
 }
 
-func (d *Doctor) logKey(ctx context.Context, group string) (string, error) {
+func (d *Doctor) logKey(ctx context.Context, group string) (key string, exists bool, err error) {
 	out, err := d.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &group})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for _, one := range out.LogGroups {
 		if aws.ToString(one.LogGroupName) == group {
-			return aws.ToString(one.KmsKeyId), nil
+			return aws.ToString(one.KmsKeyId), true, nil
 		}
 	}
-	return "", nil
+	return "", false, nil
 }

@@ -89,7 +89,8 @@ func TestSandbox_RemedyNamesTheLogGroupOfTheTool(t *testing.T) {
 // Somebody may have changed the key of one log group only.
 func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
 	const disabled = "arn:aws:kms:us-east-1:123456789012:key/1234"
-	for _, group := range []string{"Shop-TriageOrchestratorLogs-1A2B", "Shop-TriageToolLogs-3C4D"} {
+	groups := []string{"Shop-TriageOrchestratorLogs-1A2B", "Shop-TriageToolLogs-3C4D"}
+	for i, group := range groups {
 		d := doctorOf(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			answer := `{}`
@@ -98,6 +99,8 @@ func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
 				answer = `{"LoggingConfig": {"LogGroup": "Shop-TriageToolLogs-3C4D"}}`
 			case strings.HasSuffix(target, ".DescribeLogGroups") && strings.Contains(string(body), group):
 				answer = fmt.Sprintf(`{"logGroups": [{"logGroupName": %q, "kmsKeyId": %q}]}`, group, disabled)
+			case strings.HasSuffix(target, ".DescribeLogGroups") && i == 0: // in the second round, somebody deleted the other group
+				answer = fmt.Sprintf(`{"logGroups": [{"logGroupName": %q}]}`, groups[1])
 			case strings.HasSuffix(target, ".DescribeKey"):
 				answer = fmt.Sprintf(`{"KeyMetadata": {"KeyId": "1234", "Arn": %q, "KeyState": "Disabled"}}`, disabled)
 			case r.URL.Query().Has("encryption"):
@@ -108,7 +111,11 @@ func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
 		d.found.LogGroup, d.found.Config.ReportsBucket = "Shop-TriageOrchestratorLogs-1A2B", "reports"
 		d.found.Function, d.found.Config.ToolFunction, d.found.Config.Table = "orchestrator", "tool", "claims"
 		checks := d.encryption(t.Context())
-		require.Len(t, checks, 1, group)
+		require.Len(t, checks, 1+i, group)
+		if i == 1 {
+			assert.Equal(t, selfcheck.StateProblem, checks[1].State)
+			assert.Equal(t, "aws logs create-log-group --region us-east-1 --log-group-name "+groups[0], checks[1].Remedy)
+		}
 		assert.Equal(t, selfcheck.StateProblem, checks[0].State, group)
 		assert.Equal(t, "The key is disabled. It encrypts the log group "+group+".", checks[0].Detail)
 	}
