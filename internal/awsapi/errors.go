@@ -67,6 +67,9 @@ func Classify(err error) Class {
 		if strings.Contains(api.ErrorCode(), "Throttl") { // each service has other codes, such as KMS.ThrottlingException of S3
 			return ClassThrottled
 		}
+		if keyFailed(err) { // Lambda reports keys with status 502
+			return ClassInvalid
+		}
 	}
 	if status := StatusCode(err); status > 0 {
 		return classOfStatus(status)
@@ -152,16 +155,39 @@ func BlockedBy(message string) string {
 	return found[2]
 }
 
+// keyOfFunctionDenied is the code of Lambda if a function may not use the key of its environment. The message can name kms:Decrypt,
+// which is the function's role that lacks it, and not whoever invokes the function.
+const keyOfFunctionDenied = "KMSAccessDeniedException"
+
+const adviceOfFunctionKey = "The function cannot use the KMS key of its environment variables: check the key, its policy, and the function's role. " +
+	"If somebody created the role again, update the function, too."
+
+// CallerDenied reports whether whoever sent the request lacks a permission.
+func CallerDenied(err error) bool {
+	return Classify(err) == ClassDenied && CodeOf(err) != keyOfFunctionDenied
+}
+
+// CodeOf returns the code of AWS's error, or "".
+func CodeOf(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
 // keyFailed reports whether the error's code is one of KMS: the key of the resource is disabled, does not exist, or is in another
 // state in which it cannot be used.
 func keyFailed(err error) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && strings.HasPrefix(api.ErrorCode(), "KMS")
+	return strings.HasPrefix(CodeOf(err), "KMS")
 }
+
+const adviceOfKey = "The KMS key of the resource cannot be used: check that it exists and is enabled."
 
 // Advice returns a sentence about what to do about err, which the orchestrator received.
 func Advice(err error) string {
 	switch class := Classify(err); {
+	case CodeOf(err) == keyOfFunctionDenied:
+		return adviceOfFunctionKey
 	case class == ClassDenied:
 		action := MissingGrant(err)
 		if policy := BlockedBy(err.Error()); policy != "" && action != "" {
@@ -174,7 +200,9 @@ func Advice(err error) string {
 	case class == ClassThrottled:
 		return "The service throttled the call. If this happens often, request a higher quota."
 	case keyFailed(err):
-		return "The KMS key of the resource cannot be used: check that it exists and is enabled."
+		return adviceOfKey
+	case CodeOf(err) == "NoSuchKey":
+		return "The object does not exist: put it there, or correct its address."
 	case class == ClassNotFound:
 		return "The resource does not exist, and CloudFormation does not create it again. Create it with the same name, pass another one to AlarmTriage, or remove AlarmTriage and deploy it again."
 	case class == ClassTimeout:
@@ -191,10 +219,16 @@ var expired = map[string]bool{
 	"UnrecognizedClientException": true, "InvalidToken": true,
 }
 
+// CredentialsRefused reports whether AWS does not accept the credentials of a request.
+func CredentialsRefused(err error) bool { return expired[CodeOf(err)] }
+
 // CallerAdvice returns a sentence about what to do about err for somebody whose own credentials sent the request.
 func CallerAdvice(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok && expired[api.ErrorCode()] {
+	switch {
+	case CredentialsRefused(err):
 		return "AWS does not accept the credentials: log in again, or use others."
+	case CodeOf(err) == keyOfFunctionDenied:
+		return adviceOfFunctionKey
 	}
 	switch Classify(err) {
 	case ClassDenied:
@@ -213,7 +247,13 @@ func CallerAdvice(err error) string {
 	case ClassThrottled:
 		return "AWS throttled the request: try again in a minute."
 	case ClassTooLarge, ClassInvalid:
+		if keyFailed(err) {
+			return adviceOfKey
+		}
 		return "AWS rejected the request: check the names, the profile, and the Region."
+	}
+	if StatusCode(err) > 0 {
+		return "AWS answered with an error: correct what it names, or try again later, and see the AWS Health Dashboard."
 	}
 	return "AWS cannot be reached: check the network, the endpoints, and the AWS Health Dashboard."
 }

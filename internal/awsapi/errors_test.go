@@ -21,6 +21,11 @@ func status(code int) error {
 	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: errors.New("x")}
 }
 
+func withStatus(code int, kind string) error {
+	err, response := &smithy.GenericAPIError{Code: kind}, &http.Response{StatusCode: code}
+	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: response}, Err: err}
+}
+
 func TestClassify(t *testing.T) {
 	tests := []struct {
 		name string
@@ -39,6 +44,7 @@ func TestClassify(t *testing.T) {
 		{"unavailable by status", status(503), awsapi.ClassUnavailable},
 		{"an error without a response", &smithyhttp.ResponseError{Err: errors.New("x")}, awsapi.ClassUnavailable},
 		{"no connection", &net.OpError{Op: "dial", Err: errors.New("connection refused")}, awsapi.ClassUnavailable},
+		{"key of a function", withStatus(502, "KMSDisabledException"), awsapi.ClassInvalid},
 		{"own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
 	}
 	for _, tt := range tests {
@@ -78,6 +84,9 @@ func TestAdvice_NamesWhatBlocksTheCall(t *testing.T) {
 		{"KMSAccessDenied", "", "KMS key"},
 		{"KMSDisabled", "", "exists and is enabled"},
 		{"KMS.NotFoundException", "", "exists and is enabled"},
+		{"KMSAccessDeniedException", "KMS Message: " + unauthorized, "the function's role"}, // of Lambda
+		{"NoSuchKey", "", "The object does not exist"},
+		{"NoSuchBucket", "", "pass another one"},
 		{"KMSThrottling", "", "throttled"},
 		{"KMS.ThrottlingException", "", "throttled"}, // of S3
 		{"Throttled", "", "throttled"},               // of SNS
@@ -85,6 +94,21 @@ func TestAdvice_NamesWhatBlocksTheCall(t *testing.T) {
 	} {
 		assert.Contains(t, awsapi.Advice(&smithy.GenericAPIError{Code: tt.code, Message: tt.message}), tt.want, "%s: %s", tt.code, tt.message)
 	}
+}
+
+// Lambda's errors about a function have the status 502, and are neither the network's nor the caller's.
+func TestCallerAdvice_OfWhatAWSAnswered(t *testing.T) {
+	for _, tt := range []struct{ code, want string }{
+		{"KMSAccessDeniedException", "the function's role"},
+		{"KMSDisabledException", "exists and is enabled"},
+		{"EC2AccessDeniedException", "correct what it names"},
+		{"EC2ThrottledException", "throttled"},
+	} {
+		assert.Contains(t, awsapi.CallerAdvice(withStatus(502, tt.code)), tt.want, tt.code)
+		assert.False(t, awsapi.CallerDenied(withStatus(502, tt.code)), tt.code)
+	}
+	assert.Contains(t, awsapi.CallerAdvice(errors.New("no route")), "cannot be reached")
+	assert.True(t, awsapi.CallerDenied(withStatus(403, "AccessDeniedException")))
 }
 
 func TestConditionFailed_ReturnsItem(t *testing.T) {

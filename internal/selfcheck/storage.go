@@ -47,7 +47,7 @@ func (c *Checker) table(ctx context.Context) Check {
 	// The condition is false if another self-check wrote later. The table works then too.
 	if _, conditionFailed := awsapi.ConditionFailed(err); err != nil && !conditionFailed {
 		found := failed("The table does not accept a claim", err)
-		if awsapi.Classify(err) == awsapi.ClassInvalid {
+		if awsapi.CodeOf(err) == "ValidationException" {
 			found.Remedy = "The partition key of InvestigationsTable must be the string " + config.TableKey + ", without a sort key."
 		}
 		return found

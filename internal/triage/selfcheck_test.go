@@ -252,6 +252,8 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the tool is gone", func(b *checkHarness) { b.failTool(&lambdatypes.ResourceNotFoundException{}) }, "tool " + toolFunction, []string{"Create it with the same name"}},
 		{"the tool is throttled", func(b *checkHarness) { b.failTool(&lambdatypes.TooManyRequestsException{}) }, "tool " + toolFunction,
 			[]string{"Raise ToolReservedConcurrentExecutions"}},
+		{"the tool cannot use its key", func(b *checkHarness) { b.failTool(&lambdatypes.KMSAccessDeniedException{}) }, "tool " + toolFunction,
+			[]string{"The tool function cannot be invoked", "the function's role"}},
 		{"the tool crashes", func(b *checkHarness) {
 			b.tool = func(toolcall.Request) ([]byte, string) {
 				return []byte(`{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}`), "Unhandled"
@@ -281,6 +283,8 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the table has another key", func(b *checkHarness) {
 			b.db.Fail(&smithy.GenericAPIError{Code: "ValidationException", Message: "The provided key element does not match the schema"}, -1)
 		}, "table investigations", []string{"must be the string pk"}},
+		{"the table's key is disabled", func(b *checkHarness) { b.db.Fail(&smithy.GenericAPIError{Code: "KMSInvalidStateException"}, -1) }, "table investigations",
+			[]string{"The table does not accept a claim", "check that it exists and is enabled"}},
 		{"the table does not answer", func(b *checkHarness) { b.db.Fail(awsapitest.ErrDown, -1) }, "table investigations",
 			[]string{"connection refused", "See the AWS Health Dashboard"}},
 		{"the bucket is gone", func(b *checkHarness) { b.s3.Fail(&smithy.GenericAPIError{Code: "NoSuchBucket"}, -1) }, "bucket " + bucket,

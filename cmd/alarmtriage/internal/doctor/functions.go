@@ -40,7 +40,7 @@ func (d *Doctor) invoke(ctx context.Context, function string, event []byte) ([]b
 	fail := func(check selfcheck.Check) ([]byte, *selfcheck.Check) { return nil, &check }
 	out, err := d.functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: event})
 	switch {
-	case err != nil && awsapi.Classify(err) == awsapi.ClassDenied:
+	case awsapi.CallerDenied(err):
 		return fail(skipped(fmt.Sprintf("Your credentials may not invoke the function %s, so it was not checked.", function),
 			fmt.Sprintf("Use credentials that allow lambda:InvokeFunction on %s.", function)))
 	case err != nil:

@@ -86,6 +86,21 @@ func TestSandbox_RemedyNamesTheLogGroupOfTheTool(t *testing.T) {
 	assert.Equal(t, "Read its log: aws logs tail --region us-east-1 --since 10m Shop-TriageToolLogs-3C4D", checks[0].Remedy)
 }
 
+// Lambda cannot decrypt the environment of a function. That says nothing about the caller's credentials.
+func TestSelfCheck_FunctionThatLambdaCannotRunIsAProblem(t *testing.T) {
+	for code, state := range map[string]selfcheck.State{
+		"KMSAccessDeniedException": selfcheck.StateProblem, "EC2AccessDeniedException": selfcheck.StateProblem, "AccessDeniedException": selfcheck.StateSkipped,
+	} {
+		d := doctorOf(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-Errortype", code)
+			w.WriteHeader(http.StatusBadRequest) // with Lambda's status 502, the SDK would retry
+			_, _ = w.Write([]byte(`{"Message": "User: x is not authorized to perform: kms:Decrypt"}`))
+		})
+		d.found.Function = "orchestrator"
+		assert.Equal(t, state, d.selfCheck(t.Context())[0].State, code)
+	}
+}
+
 // Somebody may have changed the key of one log group only.
 func TestEncryption_BothLogGroupsAreChecked(t *testing.T) {
 	const disabled = "arn:aws:kms:us-east-1:123456789012:key/1234"
