@@ -108,10 +108,17 @@ func Advice(err error, modelID, region string, caller Caller) string {
 	if advice := adviceOfCause(class.Cause, caller); advice != "" {
 		return advice
 	}
+	if awsapi.CredentialsRefused(err) {
+		return "AWS does not accept " + caller.pick("the credentials of the orchestrator's role: check that the role exists, and deploy.",
+			"these credentials: log in again, or use others.")
+	}
 	place := caller.pick("the orchestrator", "this machine")
 	switch {
 	case class.Cause == investigation.CauseDenied:
 		return adviceOfDenial(message, modelID, region, caller)
+	case awsapi.CodeOf(err) == "ModelNotReadyException":
+		return "Bedrock has not loaded the model, as after a time without requests, and all retries failed. Try again in a few minutes, or use " +
+			"a model that Bedrock keeps ready."
 	case class.Kind == Throttled:
 		return "The account's quota for this model is temporarily used up, and all retries failed. " +
 			"Request a higher quota in Service Quotas" +
@@ -166,6 +173,8 @@ func adviceOfDenial(message, modelID, region string, caller Caller) string {
 		return "A service control policy forbids the call. A global inference profile needs " +
 			"bedrock:InvokeModel with aws:RequestedRegion \"unspecified\" allowed; or use a model or " +
 			"profile of your own geography."
+	case strings.Contains(text, serviceControlPolicy) && profile.Profile == "" && !strings.HasSuffix(profile.Kind, "inference-profile"):
+		return "A service control policy forbids the call. Allow bedrock:InvokeModel there on the resource that the message names, or use another model."
 	case strings.Contains(text, serviceControlPolicy):
 		return "A service control policy forbids Bedrock in a Region that the inference profile routes " +
 			"to. Allow bedrock:InvokeModel in every destination Region of the profile, or use a model " +

@@ -130,6 +130,9 @@ func classifyCode(api smithy.APIError) Class {
 	if kind, ok := kindOfCode[code]; ok {
 		return unavailable(kind)
 	}
+	if awsapi.CredentialsRefused(api) {
+		return Class{Kind: Fatal, Cause: investigation.CauseDenied}
+	}
 	if api.ErrorFault() == smithy.FaultServer {
 		return unavailable(Fault)
 	}
