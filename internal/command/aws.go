@@ -76,7 +76,7 @@ var (
 func awsEffect(args []word) Effect {
 	effect := awsOptions(args)
 	var names []string // service and operation
-	rest := args
+	rest, mayVanish, shifted := args, false, 0
 	for len(rest) > 0 && len(names) < 2 {
 		arg := rest[0]
 		rest = rest[1:]
@@ -86,6 +86,12 @@ func awsEffect(args []word) Effect {
 			return effect | NotUnderstood
 		case valued[name]:
 			if !hasValue && len(rest) > 0 {
+				if rest[0].spreads() && !selecting[name] {
+					effect |= NotUnderstood
+				}
+				if rest[0].spreads() {
+					mayVanish, shifted = true, len(names)
+				}
 				rest = rest[1:]
 			}
 		case plainOptions[name]:
@@ -93,6 +99,13 @@ func awsEffect(args []word) Effect {
 			return effect | NotUnderstood
 		default:
 			names = append(names, arg.text)
+		}
+	}
+	// Without a value, such as a variable that is not set, an option takes the next word for it, and the operation is a later word.
+	if mayVanish && len(names) > 1 {
+		hasService := shifted == 1 || reads()[names[1]] != 0 || names[1] == "s3"
+		if slices.ContainsFunc(rest, isChange) || hasService && len(rest) > 0 && anOperation.MatchString(rest[0].text) {
+			effect |= NotUnderstood
 		}
 	}
 	if len(names) > 0 && names[0] == "help" || len(names) > 1 && names[1] == "help" {
@@ -103,6 +116,19 @@ func awsEffect(args []word) Effect {
 	}
 	return effect | fileEffect(names[0], names[1], args) | mathEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
 }
+
+// selecting are options that stand often before the service, with a variable of the reader.
+var selecting = set("--profile", "--region")
+
+// anOperation matches what can be the name of an operation.
+var anOperation = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// isChange reports whether a word can be the name of an operation that changes something.
+func isChange(w word) bool {
+	return operations[w.text] != 0 || deleting.MatchString(w.text) || changing.MatchString(w.text) || s3Changes[w.text]
+}
+
+var s3Changes = set("cp", "mv", "sync", "mb", "website")
 
 // readsMath are the reads whose parameters can have metric math.
 var readsMath = set("cloudwatch get-metric-data", "cloudwatch get-metric-widget-image")

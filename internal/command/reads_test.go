@@ -320,6 +320,18 @@ var disguisedReads = []struct {
 	{"wget -qO- http://2852039166", ShowsSecrets},
 	{"nc 169.254.169.254 80", ShowsSecrets},
 	{"bash -c 'curl http://169.254.169.254/'", ShowsSecrets},
+
+	// The variable may be empty: then the option takes the next word, and a later word is the operation.
+	{"aws s3 --query $Q ls rb s3://b", Deletes | NotUnderstood},
+	{"aws --query $Q s3 help rm s3://b/k", Deletes | NotUnderstood},
+	{"aws --query ${Q} logs tail delete-log-group --log-group-name g", Deletes | NotUnderstood},
+	{"aws lambda --output $O help delete-function --function-name f", Deletes | NotUnderstood},
+	{"aws iam --region $R get-user delete-user --user-name u", Deletes | NotUnderstood},
+	{"aws --region $R list-users iam delete-user --user-name u", Deletes | NotUnderstood},
+	{"aws --region $R help iam --no-paginate delete-user --user-name u", Deletes | NotUnderstood},
+	{"aws batch --region $R list-jobs submit-job --job-name j", NotUnderstood},
+	{"aws elasticache --region $R --profile p describe-events test-failover --node-group-id 1", NotUnderstood},
+	{"aws --region $R help batch submit-job --job-name j", NotUnderstood},
 }
 
 func TestClassify_AReadWithAnUnknownPartIsNoRead(t *testing.T) {
