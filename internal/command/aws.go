@@ -251,7 +251,7 @@ func awsOptions(args []word) Effect {
 		switch {
 		case begins(name, "--endpoint-url"), begins(name, "--no-verify-ssl"), begins(name, "--ca-bundle"):
 			effect |= OtherEndpoint
-		case begins(name, "--with-decryption"), begins(name, "--include-values"), begins(name, "--unmask"), begins(name, "--debug"): // prints signed headers and answers
+		case begins(name, "--with-decryption"), name != "--include" && begins(name, "--include-values"), begins(name, "--unmask"), begins(name, "--debug"): // prints signed headers and answers
 			effect |= ShowsSecrets
 		case isOption && !optionName.MatchString(name), isOption && !arg.constant && !hasValue:
 			effect |= NotUnderstood
@@ -270,8 +270,9 @@ func awsOptions(args []word) Effect {
 	return effect
 }
 
-// optionName matches names of options, and the words with a hyphen at the beginning that are values for the AWS CLI.
-var optionName = regexp.MustCompile(`^(?:--[a-z0-9]+(?:-[a-z0-9]+)*|-\d*)$`)
+// optionName matches names of options, and the words with a hyphen at the beginning that are values for the AWS CLI: numbers, and those
+// with a blank.
+var optionName = regexp.MustCompile(`(?s)^(?:--[a-z0-9]+(?:-[a-z0-9]+)*|-\d*|-[^-].* .*)$`)
 
 // optionWildcard matches wildcards that can become the name of an option. ?ERROR, a pattern of CloudWatch Logs, can only become
 // the name of a file with one hyphen.
@@ -324,9 +325,11 @@ func operationEffect(service, operation string, args []word) Effect {
 	switch {
 	case service == "s3":
 		return effect | s3Effect(operation, args)
+	case readsConfiguration[service+" "+operation]:
+		return effect | ReadsAWS
 	case service == "configure", service == "sso", service == "login", service == "logout":
 		return effect | MayChangeState | WritesFile
-	case operation == "wait" && reads()[service] != 0, service == "logs" && (operation == "tail" || operation == "start-query"):
+	case operation == "wait" && reads()[service] != 0, readsLogs[service+" "+operation]:
 		return effect | ReadsAWS
 	case operations[operation] == 'P':
 		effect |= ChangesPermissions | ChangesState
@@ -353,6 +356,12 @@ func operationEffect(service, operation string, args []word) Effect {
 	}
 	return effect
 }
+
+// readsConfiguration are operations of the AWS CLI itself that print settings, and readsLogs those that only read logs.
+var (
+	readsConfiguration = set("configure list", "configure list-profiles", "configure get", "configure export-credentials")
+	readsLogs          = set("logs tail", "logs start-query")
+)
 
 // canChange are reads, by AWS's authorization data, that a parameter or the first call makes a change: a query with UNLOAD writes to
 // a bucket, the token of a new user creates an identity, and --wake-up sends a key to the instance.

@@ -358,7 +358,11 @@ func hints(text string) Effect {
 	if pipeIntoShell.MatchString(text) {
 		effect |= PipesToShell
 	}
-	words := hintWords.FindAllString(text, -1)
+	places := hintWords.FindAllStringIndex(text, -1)
+	words := make([]string, len(places))
+	for i, at := range places {
+		words[i] = text[at[0]:at[1]]
+	}
 	aws := slices.Contains(words, "aws")
 	if !aws {
 		effect |= NotAWS
@@ -388,6 +392,7 @@ func hints(text string) Effect {
 			effect |= ChangesPermissions
 		case deleting.MatchString(name):
 			effect |= Deletes
+		case i > 0 && readsLogs[words[i-1]+" "+name], strings.HasSuffix(text[:places[i][0]], "--"): // an option, such as --start-time
 		case aws && changing.MatchString(name):
 			effect |= ChangesState
 		case others[name] != nil:

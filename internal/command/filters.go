@@ -27,6 +27,8 @@ var filters = map[string]filter{
 	"cat":    options{plain: regexp.MustCompile(`^-[nbsAETvet]+$`)}.effect,
 	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
 	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
+	"gunzip": gunzipEffect,
+	"zcat":   options{plain: regexp.MustCompile(`^-[cdf]+$`)}.effect,
 	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
 	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
 	"sleep":  options{plain: regexp.MustCompile(`^$`), operands: 1}.effect,
@@ -82,6 +84,17 @@ var uniqOptions = options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-cou
 // uniqEffect states what uniq does. It writes to its second operand.
 func uniqEffect(args []word) Effect {
 	effect := uniqOptions.effect(args)
+	if effect.has(ReadsFile) {
+		effect |= WritesFile
+	}
+	return effect
+}
+
+var gunzipOptions = options{plain: regexp.MustCompile(`^-[cdf]+$`)}
+
+// gunzipEffect states what gunzip does. It replaces its operands.
+func gunzipEffect(args []word) Effect {
+	effect := gunzipOptions.effect(args)
 	if effect.has(ReadsFile) {
 		effect |= WritesFile
 	}

@@ -19,7 +19,7 @@ type other struct {
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
+	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict", "reboot", "poweroff", "halt")
 
 // deletingOptions delete something, in programs whose first words alone do not.
 var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$)`)
@@ -102,8 +102,9 @@ var others = map[string]*other{
 	"gh":             {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
 	"npm":            {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
 	"pip":            {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
-	"systemctl":      {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
-	"cqlsh":          nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
+	"systemctl": {reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "list-units *", "list-timers *"}, secrets: []string{"show *", "cat *", "show-environment"},
+		options: "--no-pager --failed --all -a -l -n= --state= --type="},
+	"cqlsh": nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "printf": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
@@ -121,6 +122,7 @@ var inspecting = map[string]*regexp.Regexp{
 	"df":         regexp.MustCompile(`^(?:-[hkTi]+|/.*)$`),
 	"du":         regexp.MustCompile(`^(?:-[shkdc0-9]+|[^-].*)$`),
 	"free":       regexp.MustCompile(`^-[hmgkb]$`),
+	"journalctl": regexp.MustCompile(`^(?:-[abefgklnoprtuxSU0-9]+|--(?:boot|dmesg|follow|grep|identifier|lines|no-pager|output|priority|reverse|since|unit|until|utc)(?:=.*)?|[^-].*)$`),
 	"uptime":     regexp.MustCompile(`^$`),
 	"whoami":     regexp.MustCompile(`^$`),
 }
