@@ -67,11 +67,15 @@ func checkFolder(folder string) error {
 	if err != nil {
 		return notWritten(err)
 	}
-	if err := errors.Join(file.Close(), os.Remove(file.Name())); err != nil {
+	_, err = file.Write(make([]byte, leastSpace))
+	if err := errors.Join(err, file.Close(), os.Remove(file.Name())); err != nil {
 		return notWritten(err)
 	}
 	return nil
 }
+
+// leastSpace is how many bytes of a disk must be free: a full one also accepts an empty file.
+const leastSpace = 1 << 20
 
 // notWritten returns the problem of a report that cannot be written.
 func notWritten(err error) error {
