@@ -447,7 +447,7 @@ func looksLikeCommand(program string, words []string) bool {
 	if groupWords[next] {
 		return len(words) > 2 && (commandLike.MatchString(words[2]) || deletingWords[bare(words[2])] || groupChanges[bare(words[2])])
 	}
-	return changingWords[next] || deletingWords[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
+	return changingWords[next] || deletingWords[next] || program == "systemctl" && halting[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
 }
 
 // isNoun reports whether the name of a program with a capital letter is a name or a word of ordinary sentences, too.

@@ -19,7 +19,7 @@ type other struct {
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict", "reboot", "poweroff", "halt")
+	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
 
 // deletingOptions delete something, in programs whose first words alone do not.
 var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$)`)
@@ -80,6 +80,12 @@ var repository = &other{
 		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
 }
 
+var services = &other{reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "list-units *", "list-timers *"}, secrets: []string{"show *", "cat *", "show-environment"},
+	options: "--no-pager --failed --all -a -l -n= --state= --type="}
+
+// halting are commands of systemctl that stop the whole machine.
+var halting = set("reboot", "poweroff", "halt")
+
 var anything = regexp.MustCompile(``)
 
 // others are known programs. A program without commands changes something.
@@ -102,9 +108,8 @@ var others = map[string]*other{
 	"gh":             {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
 	"npm":            {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
 	"pip":            {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
-	"systemctl": {reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "list-units *", "list-timers *"}, secrets: []string{"show *", "cat *", "show-environment"},
-		options: "--no-pager --failed --all -a -l -n= --state= --type="},
-	"cqlsh": nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
+	"systemctl":      services,
+	"cqlsh":          nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "printf": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
@@ -204,7 +209,7 @@ func (o *other) effect(args []word) Effect {
 			effect |= NotUnderstood
 		}
 		if deletes := deletingWords[strings.TrimLeft(arg.text, "-")]; deletes && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
-			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" {
+			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" || o == services && halting[arg.text] {
 			effect |= Deletes | ChangesState
 		}
 		if runningOptions.MatchString(arg.text) {
