@@ -86,6 +86,7 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"no credentials":                {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
 		"no Region":                     {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
 		"no such profile":               {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
+		"a profile with MFA":            {[]string{"investigate", alarmName, "--profile", "mfa"}, model.Script{}, []string{"AWS_CONFIG_FILE=" + absolute(t, "testdata/mfa.ini")}, 4, []string{"needs a code of an MFA device", "aws configure export-credentials"}},
 		"another account":               {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
 		"a misspelled alarm":            {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
 		"no alarm like it":              {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
@@ -119,6 +120,13 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 			}
 		})
 	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	require.NoError(t, err)
+	return path
 }
 
 // The SDK asks the metadata service of an instance last, and logs that to the standard error.

@@ -32,6 +32,10 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("there is no AWS profile %q", cmp.Or(a.Profile, a.Getenv("AWS_PROFILE"))),
 			Remedy: "check --profile, AWS_PROFILE, and the file ~/.aws/config", Err: err}
 	}
+	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
+		return aws.Config{}, &Problem{Code: AWSRefused, What: "the AWS profile needs a code of an MFA device",
+			Remedy: "log in with `aws configure export-credentials --profile NAME --format env`, run the lines that it prints, and omit --profile", Err: err}
+	}
 	if err != nil {
 		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("the AWS settings cannot be loaded (%v)", err),
 			Remedy: "check --profile, and the file ~/.aws/config", Err: err}
