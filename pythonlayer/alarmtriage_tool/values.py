@@ -116,6 +116,8 @@ def _ordered(value: Any) -> Any:
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return str.__str__(key)
+    if type(key) is int:
+        return shown(key)  # JSON's encoder fails on one that is too long for Python to write
     if key is None or isinstance(key, (bool, int, float)):
         return _encode(key) if not isinstance(key, float) or math.isfinite(key) else repr(key)
     if isinstance(key, (datetime.datetime, datetime.date)):

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import json
 import unittest
+from signal import SIGTERM
 
 from alarmtriage_tool import values
 
@@ -18,6 +19,7 @@ class Values(unittest.TestCase):
             self.assertEqual(round_trip(value), value)
 
     def test_values_outside_json_are_converted(self) -> None:
+        too_long = "<int: its repr failed with ValueError>"
         cases = [
             (datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), "2024-01-02T00:00:00+00:00"),
             (datetime.date(2024, 1, 2), "2024-01-02"),
@@ -29,9 +31,11 @@ class Values(unittest.TestCase):
             (float("nan"), "nan"),
             (10**30, str(10**30)),
             ({1: "a", (1, 2): "b", None: "c"}, {"1": "a", "(1, 2)": "b", "null": "c"}),
+            ({10**30: "a", True: "b", SIGTERM: "c"}, {str(10**30): "a", "true": "b", "15": "c"}),
+            ({10**5000: 10**5000}, {too_long: too_long}),
         ]
         for value, want in cases:
-            with self.subTest(value=value):
+            with self.subTest(want=want):
                 self.assertEqual(round_trip(value), want)
 
     def test_a_value_that_contains_itself_ends(self) -> None:
