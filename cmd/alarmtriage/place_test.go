@@ -88,6 +88,7 @@ attempt("secret", lambda: boto3.client("ssm").get_parameter(Name="x", WithDecryp
 attempt("data", lambda: boto3.client("dynamodb").scan(TableName="x"))
 attempt("role", lambda: boto3.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/admin", RoleSessionName="x"))
 attempt("account", lambda: boto3.client("lambda").get_function_configuration(FunctionName="arn:aws:lambda:us-east-1:111122223333:function:f"))
+attempt("partition", lambda: boto3.client("logs", "cn-north-1", endpoint_url="https://logs.cn-north-1.amazonaws.com.cn").describe_log_groups())
 attempt("file", lambda: open(HOME + "/credentials").read())
 attempt("folder", lambda: os.listdir(HOME))
 attempt("environment", lambda: [v for v in os.environ.values() if "canary" in v])
@@ -117,11 +118,12 @@ func TestInvestigate_OnlyReadsWithTheCredentialsOfAnAdministrator(t *testing.T) 
 
 	require.Equal(t, 0, ran.code, ran.stderr)
 	output := b.file("conversation.json")
-	for _, what := range []string{"write", "secret", "data", "role", "account", "file", "folder", "network", "program"} {
+	for _, what := range []string{"write", "secret", "data", "role", "account", "partition", "file", "folder", "network", "program"} {
 		assert.Contains(t, output, what+" refused: ")
 		assert.NotContains(t, output, what+" done")
 	}
 	assert.Contains(t, output, "logs:DeleteLogGroup is refused: its access level is Write, and this tool only reads")
+	assert.Contains(t, output, "is in the partition aws-cn")
 	assert.Contains(t, output, "environment done []")
 	for _, name := range []string{"report.txt", "report.html", "report.json", "card.json", "conversation.json"} {
 		assert.NotContains(t, b.file(name), "canary-", name)

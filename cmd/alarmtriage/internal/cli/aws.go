@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -87,6 +88,12 @@ func said(err error) string { return oneLine(awsapi.Answer(err)) }
 type Identity struct {
 	Account string `json:"account"`
 	ARN     string `json:"arn"`
+}
+
+// partition returns the partition in which the credentials are valid, or an empty string if it is unknown.
+func (i Identity) partition() string {
+	of, _ := arn.Parse(i.ARN)
+	return of.Partition
 }
 
 // Identity asks AWS whose credentials these are. It fails if there are none, or if they are not valid.

@@ -195,7 +195,7 @@ func (s *session) openTool(ctx context.Context) error {
 	s.screen.show("Starting the sandbox …")
 	defer s.screen.end()
 	s.tool, err = localtool.Open(ctx, localtool.Options{
-		AWS: s.aws, Account: s.identity.Account, Settings: config.Tool{Redact: true}, Getenv: s.app.Getenv,
+		AWS: s.aws, Account: s.identity.Account, Partition: s.identity.partition(), Settings: config.Tool{Redact: true}, Getenv: s.app.Getenv,
 		Program: program, Version: version(), Cache: filepath.Join(cache, "alarmtriage"),
 		Container: s.flags.container, Function: s.flags.function, Lambda: s.clients.Lambda, Python: s.flags.python,
 		Say: func(text string) { s.screen.line("%s", text) },

@@ -37,10 +37,11 @@ const (
 
 // Options select the place, and configure the tool there.
 type Options struct {
-	AWS      aws.Config  // whose credentials sign the requests of the code, and its Region
-	Account  string      // of the credentials; the code may read only this account
-	Settings config.Tool // of the broker and the redaction
-	Getenv   func(string) string
+	AWS       aws.Config  // whose credentials sign the requests of the code, and its Region
+	Account   string      // of the credentials; the code may read only this account
+	Partition string      // of the credentials; empty: unknown
+	Settings  config.Tool // of the broker and the redaction
+	Getenv    func(string) string
 
 	Program   string            // path of this program
 	Version   string            // of this program, such as v0.1.0

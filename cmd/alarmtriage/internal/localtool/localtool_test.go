@@ -70,7 +70,7 @@ func TestContainers_NeedSeccomp(t *testing.T) {
 // shellPool returns a pool whose processes are shell scripts.
 func shellPool(t *testing.T, script string) *pool {
 	t.Helper()
-	o := Options{AWS: aws.Config{Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "token")}, Account: "123456789012"}
+	o := Options{AWS: aws.Config{Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "token")}, Account: "123456789012", Partition: "aws-cn"}
 	p := newPool(o, func() (command, error) {
 		return command{path: "/bin/sh", arguments: []string{"-c", script}, environment: []string{"PATH=" + os.Getenv("PATH")}}, nil
 	})
@@ -159,7 +159,7 @@ read call; echo "$call" >> `+calls+`; echo "$answer"`)
 	var sent call
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &sent))
 	assert.Equal(t, call{
-		Request: toolcall.Request{Command: "print(1)"}, TimeoutMS: 60_000, Account: "123456789012",
+		Request: toolcall.Request{Command: "print(1)"}, TimeoutMS: 60_000, Account: "123456789012", Partition: "aws-cn",
 		Credentials: keys{AccessKeyID: "AKIA", SecretAccessKey: "secret", SessionToken: "token"},
 	}, sent)
 	p.close()

@@ -49,6 +49,7 @@ type command struct {
 type pool struct {
 	credentials aws.CredentialsProvider
 	account     string
+	partition   string
 	command     func() (command, error)
 	slots       chan struct{} // one element for each call that runs
 
@@ -60,7 +61,7 @@ type pool struct {
 
 func newPool(o Options, command func() (command, error)) *pool {
 	return &pool{
-		credentials: o.AWS.Credentials, account: o.Account, command: command,
+		credentials: o.AWS.Credentials, account: o.Account, partition: o.Partition, command: command,
 		slots: make(chan struct{}, maxProcesses), all: map[*process]bool{},
 	}
 }
@@ -98,7 +99,7 @@ func (p *pool) run(ctx context.Context, request toolcall.Request) (toolcall.Answ
 		return toolcall.Answer{}, err
 	}
 	answer, err := worker.ask(ctx, call{
-		Request: request, TimeoutMS: callTime.Milliseconds(), Account: p.account, Credentials: keysOf(credentials),
+		Request: request, TimeoutMS: callTime.Milliseconds(), Account: p.account, Partition: p.partition, Credentials: keysOf(credentials),
 	})
 	if err != nil {
 		p.drop(worker)

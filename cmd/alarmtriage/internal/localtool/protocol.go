@@ -17,6 +17,7 @@ type call struct {
 	Request     toolcall.Request `json:"request"`
 	TimeoutMS   int64            `json:"timeout_ms"`
 	Account     string           `json:"account"`
+	Partition   string           `json:"partition"`
 	Credentials keys             `json:"credentials"`
 }
 

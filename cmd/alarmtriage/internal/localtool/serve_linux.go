@@ -43,7 +43,8 @@ func Serve(ctx context.Context, python string, in io.Reader, out io.Writer) erro
 	settings.Members = config.Members{} // only the deployed function may assume their roles
 	handler, err := tool.New(ctx, tool.Options{
 		Sandbox: options(python, log), Settings: settings, Credentials: s,
-		Account: func(context.Context) string { return s.current().Account },
+		Account:   func(context.Context) string { return s.current().Account },
+		Partition: func(context.Context) string { return s.current().Partition },
 	})
 	if err != nil {
 		_ = s.encoder.Encode(reply{Error: err.Error()})
