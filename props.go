@@ -121,7 +121,7 @@ type AlarmTriageProps struct {
 	InstructionsFile *string
 	// S3 object (Bucket, Key) with more instructions, of which the first 64 KB are read. Default: none.
 	InstructionsObject *InstructionsObject
-	// Runbooks that alarms name (docs/construct.md): Bucket, and Prefix, which must end with a slash (default: the whole
+	// Runbooks that alarms name by tag or description: Bucket, and Prefix, which must end with a slash (default: the whole
 	// bucket can be read). The first 64 KB are read. Default: none.
 	Runbooks *Runbooks
 
