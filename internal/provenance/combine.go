@@ -107,11 +107,16 @@ func (m *matcher) joinNext(p *piece, others []piece) {
 			return
 		}
 		m.spend(1)
-		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) {
+		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) || p.swaps(next) {
 			continue
 		}
 		p.best, p.hasValue = max(p.best, next.best), true
 	}
+}
+
+// swaps reports whether the end of a value comes before its beginning: "succeeded 57 failed 0" of "57 failed 0 succeeded".
+func (p *piece) swaps(next *piece) bool {
+	return !p.isKey && !next.isKey && p.key == next.key && !(p.isHead && next.isTail)
 }
 
 // windowsOf returns the parts of a long output in which values can be combined: around those with a rare word. It returns

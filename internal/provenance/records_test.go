@@ -187,3 +187,21 @@ func TestJudge_ObjectsInOneTextAreRecords(t *testing.T) {
 	answer := `{"events":[{"stream":"stream-of-orders","message":"{\"name\":\"svc-orders\",\"state\":\"stopped\"}\n{\"name\":\"svc-billing\"}"}]}`
 	assert.True(t, quoted(t, "stream-of-orders svc-orders stopped", exchange(`{}`, answer)))
 }
+
+func TestJudge_TheEndOfAValueIsNotJoinedWithItsBeginning(t *testing.T) {
+	const answer = `{"events":[{"message":"57 failed, 0 succeeded","eventId":"event-0001"}]}`
+	for output, want := range map[string]bool{
+		"succeeded 57, failed 0":            false,
+		"succeeded 57, failed 0 succeeded":  false,
+		"57 failed, 0 succeeded":            true,
+		"event-0001 57 failed, 0 succeeded": true,
+		"57 failed, 0 succeeded event-0001": true,
+	} {
+		var r provenance.Recorder
+		r.Record(provenance.Exchange{Operation: "logs:FilterLogEvents", URL: "https://logs.us-east-1.amazonaws.com/", Status: 200, Answer: []byte(answer)})
+		observed, text := r.Judge(output, time.Time{}), provenance.NewText(output)
+		if found := text.Find(output, false); len(found) != 1 || text.IsObserved(found[0], observed) != want {
+			t.Errorf("%q: the opposite of %v", output, want)
+		}
+	}
+}
