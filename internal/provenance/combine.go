@@ -90,6 +90,9 @@ func (m *matcher) join(pieces []piece) {
 			first[p.from] = i
 		}
 		p.best, p.hasValue = p.to, !p.isKey
+		if p.isTail && !p.isKey {
+			p.whole = p.to
+		}
 		if next, ok := first[p.to]; ok && p.isTail {
 			m.joinNext(p, pieces[next:])
 		}
@@ -110,11 +113,16 @@ func (m *matcher) joinNext(p *piece, others []piece) {
 		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) || p.swaps(next) {
 			continue
 		}
-		p.best, p.hasValue = max(p.best, next.best), true
+		p.hasValue, p.whole = true, max(p.whole, next.whole)
+		if p.isHead {
+			p.best = max(p.best, next.best)
+		} else { // with a cut beginning and a cut end, the end of a value could come before its beginning
+			p.best = max(p.best, next.whole)
+		}
 	}
 }
 
-// swaps reports whether the end of a value comes before its beginning: "succeeded 57 failed 0" of "57 failed 0 succeeded".
+// swaps reports whether the end of a value comes before its beginning, or the value: "succeeded 57 failed 0" of "57 failed 0 succeeded".
 func (p *piece) swaps(next *piece) bool {
 	return !p.isKey && !next.isKey && p.key == next.key && !(p.isHead && next.isTail)
 }

@@ -193,6 +193,11 @@ func TestJudge_TheEndOfAValueIsNotJoinedWithItsBeginning(t *testing.T) {
 	for output, want := range map[string]bool{
 		"succeeded 57, failed 0":            false,
 		"succeeded 57, failed 0 succeeded":  false,
+		"succeeded event-0001 57, failed 0": false,
+		"0 succeeded message: 57 failed":    false,
+		"succeeded eventId: event-0001":     true,
+		"event-0001 message: 57 failed":     true,
+		"succeeded event-0001 succeeded 57": false,
 		"57 failed, 0 succeeded":            true,
 		"event-0001 57 failed, 0 succeeded": true,
 		"57 failed, 0 succeeded event-0001": true,
