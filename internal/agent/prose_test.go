@@ -263,6 +263,14 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 	verdict := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{"summary": "It is slow.", "root_cause": "the disk is slow"}}}}
 	investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), verdict), &fakeTool{output: "disk usage 100 %"}, rec)
 	assert.Equal(t, "the disk is slow", rec.Report.RootCause, "the last verdict counts")
+
+	step := func(parts map[string]any) model.Step {
+		return model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: parts}}}
+	}
+	rec = record("{}")
+	investigate(t, claude, forever(look("print(1)"), step(map[string]any{"summary": "It is slow."}), step(map[string]any{"root_cause": "the disk is slow"})),
+		&fakeTool{output: "disk usage 100 %"}, rec)
+	assert.Equal(t, "the disk is slow", rec.Report.RootCause, "the first one had no cause")
 }
 
 func TestProse_AfterAReturnedReportStatesTheLimit(t *testing.T) {

@@ -81,8 +81,11 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := r.task.parse(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
-	if earlier, missing := r.task.parse(r.state.Returned); earlier.Summary != "" && report.Summary == "" || earlier.RootCause != "" && report.RootCause == "" {
-		if final { // models submit only the parts again that they corrected
+	earlier, missing := r.task.parse(r.state.Returned)
+	isPart := earlier.RootCause != "" && (report.RootCause == "" || earlier.Summary != "" && report.Summary == "") ||
+		report.RootCause == "" && earlier.Summary != "" && report.Summary == ""
+	if isPart { // models submit only the parts again that they corrected
+		if final {
 			report, problems = earlier, missing
 		}
 	} else if report.Summary != "" || report.RootCause != "" {
