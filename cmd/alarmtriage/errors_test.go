@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -127,6 +128,24 @@ func absolute(t *testing.T, path string) string {
 	path, err := filepath.Abs(path)
 	require.NoError(t, err)
 	return path
+}
+
+// A service that accepts connections and never answers must not keep the command waiting forever.
+func TestErrors_AWSDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	for _, service := range []string{"STS", "CLOUDWATCH"} {
+		t.Run(service, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, concluding())
+			b.set("AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_"+service+"=http://"+silent.Addr().String())
+			ran := b.run("investigate", alarmName)
+			assert.Equal(t, 4, ran.code, ran.stderr)
+			assert.Contains(t, ran.stderr, "AWS did not answer in time")
+		})
+	}
 }
 
 // The SDK asks the metadata service of an instance last, and logs that to the standard error.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -18,10 +20,16 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 )
 
+// answerTimeout is how long AWS may take to answer one attempt of a call, except for the models and functions.
+const answerTimeout = 15 * time.Second
+
 // AWS loads the user's AWS settings: profile, Region, and credentials, as the AWS CLI does. The SDK's variables, such as
 // AWS_ENDPOINT_URL_BEDROCK_RUNTIME, apply. It fails if there are no credentials, or no Region.
 func (a *App) AWS(ctx context.Context) (aws.Config, error) {
-	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // the SDK would write its own lines between ours
+	options := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}),                                               // the SDK would write its own lines between ours
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(answerTimeout)), // the SDK would wait forever
+	}
 	if a.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(a.Profile))
 	}
