@@ -511,16 +511,33 @@ const (
 	directoryBucket   = "--x-s3" // end of the names of directory buckets, which support neither header nor other accounts
 )
 
+// bucketOf returns the bucket of a request of S3 from its host or its path, or an empty string.
+func bucketOf(r *http.Request, at place) string {
+	if at.bucket != "" {
+		return at.bucket
+	}
+	bucket, _, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/") // a server may skip empty segments of the path
+	return bucket
+}
+
+// accessPointEnds are the ends of aliases of access points, which S3 takes in place of a bucket's name ("General purpose bucket
+// naming rules"). An alias hides whether the bucket is denied, and those of Object Lambda invoke a function.
+var accessPointEnds = []string{"-s3alias", "--ol-s3", ".mrap", "--xa-s3"}
+
+// namesAccessPoint reports whether a request of S3 has the alias of an access point in place of a bucket's name.
+func namesAccessPoint(r *http.Request, at place, ops []*operation) bool {
+	bucket := strings.ToLower(bucketOf(r, at))
+	return slices.ContainsFunc(ops, func(op *operation) bool { return op.service.id == serviceS3 }) &&
+		slices.ContainsFunc(accessPointEnds, func(end string) bool { return strings.HasSuffix(bucket, end) })
+}
+
 // expectOwner makes S3 refuse the request if its bucket belongs to another account than the signer's, unless the
 // code named one that the settings allow.
 func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 	if account == "" || ops[0].service.id != serviceS3 {
 		return
 	}
-	bucket := at.bucket
-	if bucket == "" { // a server may skip empty segments of the path
-		bucket, _, _ = strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
-	}
+	bucket := bucketOf(r, at)
 	// A path that a server could read as that of another bucket is not one of a directory bucket.
 	isDirectory := strings.HasSuffix(bucket, directoryBucket) && bucketName().MatchString(bucket) && !rereadable().MatchString(r.URL.EscapedPath())
 	if bucket == "" || isDirectory {

@@ -373,6 +373,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if name := unknownSubresource(operations, request.URL.Query()); name != "" {
 		return refuse(refusalOf(operations, fmt.Sprintf("the broker does not know the parameter %q, with which S3 could read another operation", bounded(name))))
 	}
+	if namesAccessPoint(request, at, operations) {
+		return refuse(refusalOf(operations, "it names an access point; use the name of the bucket"))
+	}
 	if assumes(operations) && s.assumed.full() {
 		return refuse(fmt.Sprintf("this tool call has reached its limit of %d assumed roles; use another call", maxAssumed))
 	}

@@ -166,6 +166,26 @@ func TestAmbiguous_Queries(t *testing.T) {
 	})
 }
 
+func TestAccessPoints_AreRefusedByTheirAliases(t *testing.T) {
+	get := func(name, url, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: "s3", Method: "GET", URL: url, Refusal: refusal}
+	}
+	const refused = "it names an access point"
+	assertForged(t, nil, []forgedRequest{
+		get("in the host", "https://point-abc-s3alias.s3.us-east-1.amazonaws.com/?list-type=2", refused),
+		get("in the path", "https://s3.us-east-1.amazonaws.com/point-abc-s3alias?list-type=2", refused),
+		get("of a file system", "https://point-abc-ext-s3alias.s3.us-east-1.amazonaws.com/?acl", refused),
+		get("with an escape and capitals", "https://s3.us-east-1.amazonaws.com/point-abc%2DS3Alias/?acl", refused),
+		get("with a key", "https://s3.us-east-1.amazonaws.com/point-abc-s3alias/k?acl", refused),
+		get("of Object Lambda", "https://point-abc--ol-s3.s3.us-east-1.amazonaws.com/?list-type=2", refused),
+		get("of several Regions", "https://s3.us-east-1.amazonaws.com/abc.mrap/?acl", refused),
+		get("a bucket with a similar name", "https://my-s3aliases.s3.us-east-1.amazonaws.com/?list-type=2", ""),
+		get("a key with such an end", "https://b.s3.us-east-1.amazonaws.com/a-s3alias?acl", ""),
+		get("a directory bucket", "https://s3express-control.us-east-1.amazonaws.com/b--use1-az4--x-s3?policy", ""),
+		get("no bucket", "https://s3.us-east-1.amazonaws.com/", ""),
+	})
+}
+
 // Every header that a model of botocore declares can be forwarded, except those that change the method or
 // how a body is read.
 func TestHeaders_OfBotocoreAreForwarded(t *testing.T) {
