@@ -86,11 +86,11 @@ func awsEffect(args []word) Effect {
 			return effect | NotUnderstood
 		case valued[name]:
 			if !hasValue && len(rest) > 0 {
-				if rest[0].spreads() && !selecting[name] {
-					effect |= NotUnderstood
-				}
 				if rest[0].spreads() {
 					mayVanish, shifted = true, len(names)
+					if !selecting[name] {
+						effect |= NotUnderstood
+					}
 				}
 				rest = rest[1:]
 			}

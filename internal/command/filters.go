@@ -18,7 +18,7 @@ var filters = map[string]filter{
 	"jq":     jqEffect,
 	"date":   dateEffect,
 	"sort":   options{plain: regexp.MustCompile(`^-(?:[bdfghinrRuVMcsz]+|[kt].+|-reverse|-unique|-numeric-sort)$`), valued: set("-k", "-t")}.effect,
-	"uniq":   uniqEffect,
+	"uniq":   options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w"), fileEffect: WritesFile}.effect,
 	"head":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
 	"tail":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
 	"wc":     options{plain: regexp.MustCompile(`^-(?:[lwmcL]+|-lines|-words|-bytes|-chars)$`)}.effect,
@@ -27,7 +27,7 @@ var filters = map[string]filter{
 	"cat":    options{plain: regexp.MustCompile(`^-[nbsAETvet]+$`)}.effect,
 	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
 	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
-	"gunzip": gunzipEffect,
+	"gunzip": options{plain: regexp.MustCompile(`^-[cdf]+$`), fileEffect: WritesFile}.effect,
 	"zcat":   options{plain: regexp.MustCompile(`^-[cdf]+$`)}.effect,
 	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
 	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
@@ -46,6 +46,8 @@ type options struct {
 	plain    *regexp.Regexp  // options that are understood, also with their value
 	valued   map[string]bool // options whose value is the next argument
 	operands int             // other arguments; more of them are names of files
+
+	fileEffect Effect // on these files, besides reading them: uniq writes to the second one, and gunzip replaces them
 }
 
 func (o options) effect(args []word) Effect {
@@ -61,7 +63,7 @@ func (o options) effect(args []word) Effect {
 				continue
 			}
 			if operands--; operands < 0 {
-				effect |= ReadsFile
+				effect |= ReadsFile | o.fileEffect
 			}
 		case arg.text == "--":
 			ended = true
@@ -78,28 +80,6 @@ func (o options) effect(args []word) Effect {
 
 // spreads reports whether a shell can make several words of a word.
 func (w word) spreads() bool { return !w.constant && (w.unquoted || w.pattern) }
-
-var uniqOptions = options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w")}
-
-// uniqEffect states what uniq does. It writes to its second operand.
-func uniqEffect(args []word) Effect {
-	effect := uniqOptions.effect(args)
-	if effect.has(ReadsFile) {
-		effect |= WritesFile
-	}
-	return effect
-}
-
-var gunzipOptions = options{plain: regexp.MustCompile(`^-[cdf]+$`)}
-
-// gunzipEffect states what gunzip does. It replaces its operands.
-func gunzipEffect(args []word) Effect {
-	effect := gunzipOptions.effect(args)
-	if effect.has(ReadsFile) {
-		effect |= WritesFile
-	}
-	return effect
-}
 
 var (
 	grepPlain = regexp.MustCompile(`^-(?:[EFGPivcnowxhHslqa0-9]+|[ABCme].+|-(?:color(?:=\w+)?|ignore-case|invert-match|count|only-matching|extended-regexp|fixed-strings|line-buffered|regexp=.*))$`)

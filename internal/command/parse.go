@@ -290,9 +290,10 @@ func (p *parser) word(depth int) word {
 // plainBraces matches braces of which no shell makes several words, as in stash@{0} and s3://{bucket}.
 var plainBraces = regexp.MustCompile(`^\{[\w-]*\}`)
 
-// Characters besides letters, digits, and _ that mean themselves outside of quotes, and those that do after a backslash.
 const (
-	bareSymbols    = "./:=,@%+-]"
+	// bareSymbols have no special meaning outside of quotes, like letters, digits, and _.
+	bareSymbols = "./:=,@%+-]"
+	// escapedSymbols have no special meaning after a backslash.
 	escapedSymbols = "\"'$`!*?[]{}()<>|&;#~^\\"
 )
 
