@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -75,7 +76,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "-storm must be between %d and %d, and can't be combined with -bedrock, -fail, and -member\n", stormPerDay+1, maxStorm)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -136,10 +137,10 @@ func (d *demo) run(ctx context.Context) error {
 			"cause by itself. To use a real model, run `go run ./demo -bedrock`.")
 	}
 	d.step(1, "Starting the stand-in for AWS and deploying the stack with cdk …")
+	defer d.close()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	defer d.close()
 	say("      deployed %s (%d functions) in %s", stackName, len(d.deploy.Functions), time.Since(started).Round(time.Second))
 	if d.member {
 		say("      deployed %s into the member account %s", memberStack, memberAccount)
@@ -340,7 +341,9 @@ func (d *demo) close() {
 	if d.model != nil {
 		d.model.Close()
 	}
-	d.aws.Stop()
+	if d.aws != nil {
+		d.aws.Stop()
+	}
 }
 
 // progress prints the orchestrator's log in a readable form.
