@@ -184,6 +184,7 @@ func (s *synthCheck) Validate() *[]*string {
 	}
 	problems = append(problems, t.endpointProblems()...)
 	problems = append(problems, t.ruleProblems()...)
+	problems = append(problems, t.policyProblems()...)
 	if !s.reported {
 		s.reported = true
 		t.warnOfIsolation()

@@ -622,3 +622,58 @@ func masterKey(topic awssns.ITopic) awskms.IKey {
 	}
 	return topic.MasterKey()
 }
+
+// maxInlinePolicies is the number of characters of all inline policies of a role, without white space ("IAM and STS character limits").
+const maxInlinePolicies = 10_240
+
+// policyProblems returns a problem for each role whose inline policies certainly are too long. CDK moves statements of a role's default
+// policy to managed policies, but it assumes a usual length of names, and does not count the role's other policies.
+func (t *AlarmTriage) policyProblems() (problems []string) {
+	stack, lengths := awscdk.Stack_Of(t), map[string]int{}
+	for _, construct := range *t.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if policy, isPolicy := construct.(awsiam.CfnPolicy); isPolicy {
+			lengths[fmt.Sprint(stack.Resolve(policy.Roles()))] += knownLength(stack.Resolve(policy.PolicyDocument()))
+		}
+	}
+	for _, role := range []awsiam.Role{t.orchestratorRole, t.toolRole} {
+		if n := lengths[fmt.Sprint([]any{stack.Resolve(role.RoleName())})]; n > maxInlinePolicies {
+			problems = append(problems, fmt.Sprintf("alarmtriage: the inline policies of the role %s have at least %d characters, and IAM accepts %d: use shorter "+
+				"names of topics, buses, queues, and keys of objects, fewer models, or fewer actions and resources of the tool", *role.Node().Path(), n, maxInlinePolicies))
+		}
+	}
+	return problems
+}
+
+// knownLength returns the number of characters of a policy, or of a part of it, as JSON. Intrinsic functions count as nothing, except
+// the texts that they join.
+func knownLength(value any) int {
+	const quotes, punctuation = 2, 1 // each element has a comma or a bracket, and each key a colon
+	switch v := value.(type) {
+	case string:
+		return len(v) + quotes
+	case []any:
+		n := punctuation
+		for _, element := range v {
+			n += knownLength(element) + punctuation
+		}
+		return n
+	case map[string]any:
+		n := punctuation
+		for key, element := range v {
+			if join, isJoin := element.([]any); key == "Fn::Join" && isJoin && len(join) == 2 {
+				parts, _ := join[1].([]any)
+				for _, part := range parts {
+					if text, isText := part.(string); isText {
+						n += len(text)
+					}
+				}
+				continue
+			}
+			if key != "Ref" && !strings.HasPrefix(key, "Fn::") {
+				n += len(key) + quotes + punctuation + knownLength(element) + punctuation
+			}
+		}
+		return n
+	}
+	return 0
+}

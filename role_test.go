@@ -12,10 +12,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -471,6 +474,44 @@ func TestVpc_RejectsDeniesOfItsNetworkActions(t *testing.T) {
 	other := []string{"arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:network-interface/eni-1", "arn:aws:s3:::*"}
 	assert.NotPanics(t, create(true, []string{"ec2:DescribeInstances", "ec2:Get*", "logs:*"}, other))
 	assert.NotPanics(t, create(false, []string{"ec2:*"}, []string{"arn:aws:ec2:*:*:*"}))
+}
+
+// CDK moves statements of a large policy to managed policies, but does not count the role's other inline policies.
+func TestOrchestratorRole_RejectsPoliciesThatAreTooLong(t *testing.T) {
+	for _, tt := range []struct {
+		length int // of the longest names
+		want   string
+	}{
+		{256, "alarmtriage: the inline policies of the role Test/Triage/OrchestratorRole have at least 10"},
+		{20, ""},
+	} {
+		stack := stackIn(newTestApp(), "Test", "eu-west-1")
+		name := func(most int) string { return strings.Repeat("n", min(tt.length, most)) }
+		topic := func(id string) awssns.ITopic {
+			return awssns.Topic_FromTopicArn(stack, jsii.String(id), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+id+name(250)))
+		}
+		bucket := func(id string) awss3.IBucket {
+			return awss3.Bucket_FromBucketName(stack, jsii.String(id), jsii.String(id+name(50)))
+		}
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic, p.ChatCardTopic = topic("reports"), topic("cards")
+			p.BedrockModelId = jsii.String("global.anthropic.claude-sonnet-4-5-20250929-v1:0")
+			p.FallbackModelIds = jsii.Strings("global.anthropic.claude-opus-4-5-20251101-v1:0", "global.anthropic.claude-haiku-4-5-20251001-v1:0",
+				"arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abcdefghijkl", "global.amazon.nova-2-lite-v1:0")
+			p.CompletionEventBus = awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/"+name(256)))
+			p.InvestigationsTable = awsdynamodb.Table_FromTableArn(stack, jsii.String("Claims"), jsii.String("arn:aws:dynamodb:eu-west-1:111122223333:table/"+name(255)))
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket("texts"), Key: jsii.String(strings.Repeat("k", 7*tt.length/2))}
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket("runbooks"), Prefix: jsii.String(strings.Repeat("p", 7*tt.length/2) + "/")}
+			p.AllowModelSubscriptions = jsii.Bool(true)
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:eu-west-1:111122223333:guardrail/abcdefghijkl"), GuardrailVersion: jsii.String("1")}
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		})
+		if tt.want == "" {
+			assert.NotPanics(t, func() { synth(stack) })
+			continue
+		}
+		assert.Contains(t, panicOf(t, func() { synth(stack) }), tt.want)
+	}
 }
 
 func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {
