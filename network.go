@@ -67,6 +67,19 @@ func (l *problems) subnets(scope constructs.Construct, p *AlarmTriageProps) {
 	case isTrue(p.CreateVpcEndpoints):
 		l.routeTables(*selected.Subnets)
 	}
+	if p.VpcSubnets != nil && cause == "" {
+		l.subnetsOfVpc(p.Vpc, *selected.Subnets)
+	}
+}
+
+// subnetsOfVpc checks that subnets belong to the VPC. The VPC of an imported subnet is not known.
+func (l *problems) subnetsOfVpc(vpc awsec2.IVpc, subnets []awsec2.ISubnet) {
+	for _, subnet := range subnets {
+		resource, isResource := subnet.Node().DefaultChild().(awsec2.CfnSubnet)
+		if isResource && !isSameVpc(resource, resource.VpcId(), vpc.VpcId()) {
+			l.add("VpcSubnets must select subnets of Vpc %s, got %s of another VPC", *vpc.Node().Path(), *subnet.Node().Path())
+		}
+	}
 }
 
 // dns checks that a VPC of the app resolves the private names of endpoints. The settings of an imported VPC are not known.

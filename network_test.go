@@ -137,6 +137,16 @@ func TestVpc_RejectsMistakes(t *testing.T) {
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
 			p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: other})}
 		}, "alarmtriage: SecurityGroups must contain security groups of Vpc Test/Vpc, got Test/Group of another VPC: create it with this Vpc"},
+		{"subnets of another VPC", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+			p.VpcSubnets = &awsec2.SubnetSelection{Subnets: awsec2.NewVpc(stack, jsii.String("Other"), nil).PrivateSubnets()}
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, got Test/Other/PrivateSubnet1 of another VPC"},
+		{"own subnets of a VPC of another stack", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Network", "eu-west-1"), jsii.String("Vpc"), nil)
+			own := awsec2.NewPrivateSubnet(stack, jsii.String("Own"), &awsec2.PrivateSubnetProps{
+				VpcId: p.Vpc.VpcId(), AvailabilityZone: jsii.String("eu-west-1a"), CidrBlock: jsii.String("10.0.200.0/24")})
+			p.VpcSubnets = &awsec2.SubnetSelection{Subnets: &[]awsec2.ISubnet{own}}
+		}, ""},
 		{"security groups of a VPC of another stack", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Network", "eu-west-1"), jsii.String("Vpc"), nil)
 			p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: p.Vpc}),
