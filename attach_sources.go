@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -47,6 +48,10 @@ type AlarmFilter struct {
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	if isNil(scope) {
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
+	}
+	if isInOtherApp(scope, t) {
+		panic(fmt.Sprintf("alarmtriage: AttachAll needs a scope in the app of AlarmTriage %s, got %s of another app: define both in one app, or use "+
+			"AttachEventRule", t.path, cmp.Or(*scope.Node().Path(), "the root")))
 	}
 	panicOn(filter.problems())
 	if filter != nil {

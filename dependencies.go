@@ -36,6 +36,9 @@ func (t *AlarmTriage) dependOnTriage(stack awscdk.Stack) string {
 			"on each other. Define these resources in stack %s or in a third stack, or define AlarmTriage in stack %s, or use "+
 			"AttachEventRule, with which alarms do not refer to AlarmTriage", there, listed(uses), here, here, there)
 	}
+	if isInOtherApp(from, to) {
+		return "it belongs to another app than AlarmTriage, whose stacks can't refer to it: define both in one app, or use AttachEventRule"
+	}
 	if stage := awscdk.Stage_Of(from); stage != awscdk.Stage_Of(to) {
 		return fmt.Sprintf("it is in %s and AlarmTriage is in %s, and CDK does not let stacks of one refer to stacks of the other: add an "+
 			"AlarmTriage to each Stage that contains alarms, or use AttachEventRule, with which alarms do not refer to AlarmTriage",
@@ -64,6 +67,9 @@ func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
 	}
 	here, there := *from.Node().Path(), *to.Node().Path()
 	if cause := addDependency(from, to); cause != "" {
+		if isInOtherApp(from, to) {
+			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s, which belongs to another app: define both in one app, or import the resource", t.path, use))
+		}
 		if stage := awscdk.Stage_Of(to); stage != awscdk.Stage_Of(from) {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: it is in %s and AlarmTriage is in %s, and CDK does not let stacks of "+
 				"one refer to stacks of the other: define both in one Stage, or import the resource", t.path, use, stageName(stage),
@@ -187,6 +193,9 @@ func topStack(stack awscdk.Stack) awscdk.Stack {
 	}
 	return stack
 }
+
+// isInOtherApp reports whether two constructs belong to different apps.
+func isInOtherApp(a, b constructs.IConstruct) bool { return a.Node().Root() != b.Node().Root() }
 
 // addDependency makes a stack depend on another one. It returns the first line of CDK's error if it can't.
 func addDependency(from, to awscdk.Stack) (cause string) {

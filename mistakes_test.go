@@ -552,6 +552,15 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			triage := triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil)
 			triage.AttachAlarms(newAlarm(stackIn(awscdk.NewStage(app, jsii.String("Prod"), nil), "Shop", "eu-west-1"), "One"))
 		}, "alarmtriage: alarm Prod/Shop/One can't be attached to AlarmTriage S/Triage: it is in Stage Prod and AlarmTriage is in the app, outside of all Stages, and CDK does not let stacks of one refer to stacks of the other: add an AlarmTriage to each Stage that contains alarms, or use AttachEventRule, with which alarms do not refer to AlarmTriage"},
+		{"an alarm of another app", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAlarms(newAlarm(stackIn(newTestApp(), "Shop", "eu-west-1"), "One"))
+		}, "alarmtriage: alarm Shop/One can't be attached to AlarmTriage S/Triage: it belongs to another app than AlarmTriage, whose stacks can't refer to it: define both in one app, or use AttachEventRule"},
+		{"a topic of another app", func(app awscdk.App) {
+			triageWithTopic(stackIn(app, "S", "eu-west-1"), awssns.NewTopic(stackIn(newTestApp(), "Shop", "eu-west-1"), jsii.String("OnCall"), nil))
+		}, "alarmtriage: AlarmTriage S/Triage can't use NotificationTopic Shop/OnCall, which belongs to another app: define both in one app, or import the resource"},
+		{"a stack of another app", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(stackIn(newTestApp(), "Shop", "eu-west-1"), nil)
+		}, "alarmtriage: AttachAll needs a scope in the app of AlarmTriage S/Triage, got Shop of another app: define both in one app, or use AttachEventRule"},
 		{"a topic of another Stage", func(app awscdk.App) {
 			shop := stackIn(awscdk.NewStage(app, jsii.String("Prod"), nil), "Shop", "eu-west-1")
 			triage := triageNamed(stackIn(awscdk.NewStage(app, jsii.String("Dev"), nil), "S", "eu-west-1"), "Triage", nil)
