@@ -486,6 +486,9 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	}
 	l := problems(props.problems())
 	l.places(t, withoutNilResources([]given{{"EventRuleProps.EventBus", props.EventBus, samePlace}}))
+	if props.EventBus != nil {
+		l.arnOf("EventRuleProps.EventBus", *props.EventBus.EventBusArn(), busForm, regionOf(t))
+	}
 	slices.Sort(l)
 	panicOn(l)
 	if t.Node().TryFindChild(id) != nil {
@@ -661,9 +664,11 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 		panic(fmt.Sprintf("alarmtriage: topic %s is attached to AlarmTriage %s already: call AttachTopic once, with all NamePrefixes",
 			*topic.Node().Path(), t.path))
 	}
+	var l problems
+	l.arnOf("the topic of AttachTopic", *topic.TopicArn(), topicForm, regionOf(t))
+	panicOn(l)
 	var subscription *awssnssubscriptions.LambdaSubscriptionProps
 	if props != nil && props.NamePrefixes != nil {
-		var l problems
 		l.texts("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "match every alarm")
 		l.covered("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "", nil)
 		if n := len(*props.NamePrefixes); n > maxFilterValues {

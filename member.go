@@ -323,6 +323,9 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	l.deniedResources(p.ToolDeniedResources)
 	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.places(scope, boundary(p.PermissionsBoundary))
+	if !isNil(p.PermissionsBoundary) {
+		l.arnOf("PermissionsBoundary", *p.PermissionsBoundary.ManagedPolicyArn(), policyForm, regionOf(scope))
+	}
 	slices.Sort(l)
 	return l
 }

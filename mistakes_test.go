@@ -561,6 +561,18 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 		{"a stack of another app", func(app awscdk.App) {
 			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(stackIn(newTestApp(), "Shop", "eu-west-1"), nil)
 		}, "alarmtriage: AttachAll needs a scope in the app of AlarmTriage S/Triage, got Shop of another app: define both in one app, or use AttachEventRule"},
+		{"another partition", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ChatCardTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Cards"), jsii.String("arn:aws-cn:sns:eu-west-1:111122223333:cards"))
+		}), `alarmtriage: ChatCardTopic must be in the stack's partition aws, got "arn:aws-cn:sns:eu-west-1:111122223333:cards"`},
+		{"a queue for AttachTopic", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.Topic_FromTopicArn(stack, jsii.String("Alarms"), jsii.String("arn:aws:sqs:eu-west-1:111122223333:alarms")), nil)
+		}, `alarmtriage: the topic of AttachTopic must have an ARN such as "arn:aws:sns:eu-west-1:111122223333:oncall", got "arn:aws:sqs:eu-west-1:111122223333:alarms"`},
+		{"a queue for AttachEventRule", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("All"), &alarmtriage.EventRuleProps{
+				EventBus: awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String("arn:aws:sqs:eu-west-1:111122223333:alarms"))})
+		}, `alarmtriage: EventRuleProps.EventBus must have an ARN such as "arn:aws:events:eu-west-1:111122223333:event-bus/triage", got "arn:aws:sqs:eu-west-1:111122223333:alarms"`},
 		{"a topic of another Stage", func(app awscdk.App) {
 			shop := stackIn(awscdk.NewStage(app, jsii.String("Prod"), nil), "Shop", "eu-west-1")
 			triage := triageNamed(stackIn(awscdk.NewStage(app, jsii.String("Dev"), nil), "S", "eu-west-1"), "Triage", nil)

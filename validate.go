@@ -81,7 +81,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	}
 	l.models(scope, p)
 	l.instructions(p)
-	l.literalARNs(p)
+	l.givenARNs(scope, p)
 	l.limits(p)
 	l.functions(p)
 	l.namesAndTags(p)
@@ -433,32 +433,78 @@ func (l *problems) literalARN(prop, arn string) {
 	}
 }
 
-// literalARNs checks the ARNs of imported resources that the orchestrator's role may use.
-func (l *problems) literalARNs(p *AlarmTriageProps) {
-	check := func(prop string, resource constructs.IConstruct, arn func() *string) {
-		if !isNil(resource) {
+// arnForm is the form of the ARNs of a kind of resource, with an example. CDK imports a resource with any ARN.
+type arnForm struct {
+	example string
+	pattern *regexp.Regexp
+}
+
+// regionalForm returns the form of ARNs of a service that have a Region and an account.
+func regionalForm(service, resource, example string) arnForm {
+	return arnForm{"arn:aws:" + service + ":eu-west-1:111122223333:" + example,
+		regexp.MustCompile(`^arn:aws[a-z-]*:` + service + `:[a-z0-9-]+:[0-9]{12}:` + resource + `$`)}
+}
+
+var (
+	topicForm  = regionalForm("sns", `[A-Za-z0-9_-]+(?:\.fifo)?`, "oncall")
+	busForm    = regionalForm("events", `event-bus/[A-Za-z0-9._/-]+`, "event-bus/triage")
+	queueForm  = regionalForm("sqs", `[A-Za-z0-9_-]+(?:\.fifo)?`, "failed-events")
+	tableForm  = regionalForm("dynamodb", `table/[A-Za-z0-9_.-]+`, "table/investigations")
+	keyForm    = regionalForm("kms", `(?:key|alias)/.+`, "key/1234abcd-12ab-34cd-56ef-1234567890ab")
+	bucketForm = arnForm{"arn:aws:s3:::reports", regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[A-Za-z0-9._-]+$`)}
+	policyForm = arnForm{"arn:aws:iam::111122223333:policy/boundary", regexp.MustCompile(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/.+$`)}
+)
+
+// arnOf checks the form of a resource's ARN, and its partition, if they are known at synth. region is the stack's; the check of
+// places reports another one.
+func (l *problems) arnOf(prop, arn string, form arnForm, region string) {
+	if mayBeToken(arn) {
+		return
+	}
+	if !form.pattern.MatchString(arn) {
+		l.add("%s must have an ARN such as %q, got %q", prop, form.example, arn)
+		return
+	}
+	parts := strings.Split(arn, ":")
+	if partition := alarmevent.PartitionOf(region); region != "" && (parts[3] == region || parts[3] == "") && parts[1] != partition {
+		l.add("%s must be in the stack's partition %s, got %q", prop, partition, arn)
+	}
+}
+
+// givenARNs checks the ARNs of resources, which may be imported, that the functions use.
+func (l *problems) givenARNs(scope constructs.Construct, p *AlarmTriageProps) {
+	region := regionOf(scope)
+	check := func(prop string, resource constructs.IConstruct, form arnForm, arn func() *string) {
+		switch {
+		case isNil(resource):
+		case !isLiteral(*arn()):
 			l.literalARN(prop, *arn())
+		default:
+			l.arnOf(prop, *arn(), form, region)
 		}
 	}
-	check("NotificationTopic", p.NotificationTopic, func() *string { return p.NotificationTopic.TopicArn() })
-	check("ChatCardTopic", p.ChatCardTopic, func() *string { return p.ChatCardTopic.TopicArn() })
-	check("CompletionEventBus", p.CompletionEventBus, func() *string { return p.CompletionEventBus.EventBusArn() })
-	check("OnFailureQueue", p.OnFailureQueue, func() *string { return p.OnFailureQueue.QueueArn() })
-	check("InvestigationsTable", p.InvestigationsTable, func() *string { return p.InvestigationsTable.TableArn() })
-	check("ReportsEncryptionKey", p.ReportsEncryptionKey, func() *string { return p.ReportsEncryptionKey.KeyArn() })
-	check("TableEncryptionKey", p.TableEncryptionKey, func() *string { return p.TableEncryptionKey.KeyArn() })
-	check("TopicEncryptionKey", p.TopicEncryptionKey, func() *string { return p.TopicEncryptionKey.KeyArn() })
+	check("NotificationTopic", p.NotificationTopic, topicForm, func() *string { return p.NotificationTopic.TopicArn() })
+	check("ChatCardTopic", p.ChatCardTopic, topicForm, func() *string { return p.ChatCardTopic.TopicArn() })
+	check("SelfAlarmTopic", p.SelfAlarmTopic, topicForm, func() *string { return p.SelfAlarmTopic.TopicArn() })
+	check("CompletionEventBus", p.CompletionEventBus, busForm, func() *string { return p.CompletionEventBus.EventBusArn() })
+	check("OnFailureQueue", p.OnFailureQueue, queueForm, func() *string { return p.OnFailureQueue.QueueArn() })
+	check("InvestigationsTable", p.InvestigationsTable, tableForm, func() *string { return p.InvestigationsTable.TableArn() })
+	check("PermissionsBoundary", p.PermissionsBoundary, policyForm, func() *string { return p.PermissionsBoundary.ManagedPolicyArn() })
 	ofKey := func(prop string, key awskms.IKey) {
-		check("the key of "+prop, key, func() *string { return key.KeyArn() })
+		check(prop, key, keyForm, func() *string { return key.KeyArn() })
 	}
 	ofBucket := func(prop string, bucket awss3.IBucket) {
 		if !isNil(bucket) {
-			check(prop, bucket, func() *string { return bucket.BucketArn() })
-			ofKey(prop, bucket.EncryptionKey())
+			check(prop, bucket, bucketForm, func() *string { return bucket.BucketArn() })
+			ofKey("the key of "+prop, bucket.EncryptionKey())
 		}
 	}
-	ofKey("NotificationTopic", masterKey(p.NotificationTopic))
-	ofKey("ChatCardTopic", masterKey(p.ChatCardTopic))
+	ofKey("ReportsEncryptionKey", p.ReportsEncryptionKey)
+	ofKey("TableEncryptionKey", p.TableEncryptionKey)
+	ofKey("TopicEncryptionKey", p.TopicEncryptionKey)
+	ofKey("LogsEncryptionKey", p.LogsEncryptionKey)
+	ofKey("the key of NotificationTopic", masterKey(p.NotificationTopic))
+	ofKey("the key of ChatCardTopic", masterKey(p.ChatCardTopic))
 	ofBucket("ReportsBucket", p.ReportsBucket)
 	if o := p.InstructionsObject; o != nil {
 		ofBucket("InstructionsObject", o.Bucket)
@@ -467,10 +513,10 @@ func (l *problems) literalARNs(p *AlarmTriageProps) {
 		ofBucket("Runbooks", p.Runbooks.Bucket)
 	}
 	if queue := p.OnFailureQueue; !isNil(queue) {
-		ofKey("OnFailureQueue", queue.EncryptionMasterKey())
+		ofKey("the key of OnFailureQueue", queue.EncryptionMasterKey())
 	}
 	if table := p.InvestigationsTable; !isNil(table) {
-		ofKey("InvestigationsTable", table.EncryptionKey())
+		ofKey("the key of InvestigationsTable", table.EncryptionKey())
 	}
 	if g := p.Guardrail; g != nil && g.GuardrailId != nil && unresolved(g.GuardrailId) {
 		l.literalARN("Guardrail.GuardrailId", *g.GuardrailId)
@@ -552,6 +598,9 @@ func (l *problems) functions(p *AlarmTriageProps) {
 	l.seconds("ToolTimeout", p.ToolTimeout, 10, 900, "10 and 900 seconds")
 	l.number("ToolMemorySize", p.ToolMemorySize, 512, 10240)
 	l.number("ToolReservedConcurrentExecutions", p.ToolReservedConcurrentExecutions, 1, unbounded)
+	if a := p.Architecture; !isNil(a) {
+		l.oneOf("Architecture", *a.Name(), *awslambda.Architecture_ARM_64().Name(), *awslambda.Architecture_X86_64().Name())
+	}
 	l.layers(p.ToolLayers)
 	if p.ToolLayers != nil && len(*p.ToolLayers) > maxToolLayers {
 		l.add("ToolLayers must contain at most %d layers, because a function has at most 5, and AlarmTriage's harness is one of them, got %d: "+

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -86,6 +88,11 @@ func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestValidate_BoundsAndReaders(t *testing.T) {
+	importedTopic := func(arn string) func(p *alarmtriage.AlarmTriageProps) {
+		return func(p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic = awssns.Topic_FromTopicArn(p.NotificationTopic.Stack(), jsii.String("Imported"), jsii.String(arn))
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		change func(p *alarmtriage.AlarmTriageProps)
@@ -194,6 +201,26 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"no limit of money for a model without a price", func(p *alarmtriage.AlarmTriageProps) {
 			p.MaxCostUsdPerDay, p.BedrockModelId = jsii.Number(0), jsii.String("acme.unknown-v1:0")
 		}, ""},
+		{"a queue instead of a topic", importedTopic("arn:aws:sqs:eu-west-1:111122223333:reports"),
+			`NotificationTopic must have an ARN such as "arn:aws:sns:eu-west-1:111122223333:oncall", got "arn:aws:sqs:eu-west-1:111122223333:reports"`},
+		{"a subscription instead of a topic", importedTopic("arn:aws:sns:eu-west-1:111122223333:reports:0a1b"), "NotificationTopic must have an ARN such as"},
+		{"a topic without an account", importedTopic("arn:aws:sns:eu-west-1::reports"), "NotificationTopic must have an ARN such as"},
+		{"a FIFO topic", importedTopic("arn:aws-cn:sns:cn-north-1:111122223333:reports.fifo"), ""},
+		{"an index instead of a table", func(p *alarmtriage.AlarmTriageProps) {
+			p.InvestigationsTable = awsdynamodb.Table_FromTableArn(p.NotificationTopic.Stack(), jsii.String("Claims"), jsii.String("arn:aws:dynamodb:eu-west-1:111122223333:table/a/index/b"))
+		}, `InvestigationsTable must have an ARN such as "arn:aws:dynamodb:eu-west-1:111122223333:table/investigations", got`},
+		{"an object instead of a bucket", func(p *alarmtriage.AlarmTriageProps) {
+			p.ReportsBucket = awss3.Bucket_FromBucketArn(p.NotificationTopic.Stack(), jsii.String("Bucket"), jsii.String("arn:aws:s3:::reports/2026"))
+		}, `ReportsBucket must have an ARN such as "arn:aws:s3:::reports", got "arn:aws:s3:::reports/2026"`},
+		{"a rule instead of a bus", func(p *alarmtriage.AlarmTriageProps) {
+			p.CompletionEventBus = awsevents.EventBus_FromEventBusArn(p.NotificationTopic.Stack(), jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:rule/x"))
+		}, `CompletionEventBus must have an ARN such as "arn:aws:events:eu-west-1:111122223333:event-bus/triage", got`},
+		{"a role instead of a policy", func(p *alarmtriage.AlarmTriageProps) {
+			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(p.NotificationTopic.Stack(), jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:role/x"))
+		}, `PermissionsBoundary must have an ARN such as "arn:aws:iam::111122223333:policy/boundary", got "arn:aws:iam::111122223333:role/x"`},
+		{"an architecture that Lambda does not have", func(p *alarmtriage.AlarmTriageProps) {
+			p.Architecture = awslambda.Architecture_Custom(jsii.String("riscv64"), nil)
+		}, `Architecture must be one of arm64, x86_64, got "riscv64"`},
 		{"half an investigation", func(p *alarmtriage.AlarmTriageProps) { p.MaxConcurrentInvestigations = jsii.Number(0.5) }, "MaxConcurrentInvestigations must be a whole number of at least 0, got 0.5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
