@@ -117,7 +117,7 @@ type AlarmTriageProps struct {
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and 2,400 bytes
 	// as JSON together with texts of other props. Default: none.
 	Instructions *string
-	// Path of a UTF-8 text file with more instructions, at most 64 KB, which is deployed with the stack. Default: none.
+	// Path of a UTF-8 text file with more instructions, at most 64 KB. Default: none.
 	InstructionsFile *string
 	// S3 object (Bucket, Key) with more instructions, of which the first 64 KB are read. Default: none.
 	InstructionsObject *InstructionsObject
@@ -129,8 +129,7 @@ type AlarmTriageProps struct {
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// The most rounds of one investigation, except up to two more for the conclusion, and three with each next model
-	// that has to conclude. 1 to 100. Default: 100.
+	// The most rounds of one investigation, except a few for the conclusion. 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). One round needs about
 	// 35,000 with Claude Sonnet 5.5. 10,000 or more. Default: no limit except MaxRounds.
@@ -149,7 +148,7 @@ type AlarmTriageProps struct {
 	MaxInvestigationsPerDay *float64
 	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries
 	// (docs/cost.md). Beyond it, no model is asked. 0 or more; 0 means no limit. If you set it, each model needs a
-	// known price. Default: 50; a model without a known price counts as $0.25 per investigation.
+	// known price. Default: 50; an investigation by a model without one counts as $0.25.
 	MaxCostUsdPerDay *float64
 	// The most investigations that run at the same time; other events wait in Lambda's queue for at most 6 hours. It
 	// is reserved concurrency: AWS rejects the default if the account's quota is less than 110 (pass 0, or have it
@@ -246,8 +245,8 @@ type AlarmTriageProps struct {
 
 	// Permissions
 
-	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, to which AWS adds actions, or
-	// ToolPermissions_ALLOW_LIST, a list of this library. Default: ToolPermissions_READ_ONLY_ACCESS.
+	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, or ToolPermissions_ALLOW_LIST, a list of
+	// this library. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// More IAM actions that the tool is denied. Default: none.
 	ToolDeniedActions *[]*string
