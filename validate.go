@@ -451,6 +451,7 @@ var (
 	queueForm  = regionalForm("sqs", `[A-Za-z0-9_-]+(?:\.fifo)?`, "failed-events")
 	tableForm  = regionalForm("dynamodb", `table/[A-Za-z0-9_.-]+`, "table/investigations")
 	keyForm    = regionalForm("kms", `(?:key|alias)/.+`, "key/1234abcd-12ab-34cd-56ef-1234567890ab")
+	layerForm  = regionalForm("lambda", `layer:[A-Za-z0-9_-]+:[0-9]+`, "layer:tools:1")
 	bucketForm = arnForm{"arn:aws:s3:::reports", regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[A-Za-z0-9._-]+$`)}
 	policyForm = arnForm{"arn:aws:iam::111122223333:policy/boundary", regexp.MustCompile(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/.+$`)}
 )
@@ -489,6 +490,9 @@ func (l *problems) givenARNs(scope constructs.Construct, p *AlarmTriageProps) {
 	check("CompletionEventBus", p.CompletionEventBus, busForm, func() *string { return p.CompletionEventBus.EventBusArn() })
 	check("OnFailureQueue", p.OnFailureQueue, queueForm, func() *string { return p.OnFailureQueue.QueueArn() })
 	check("InvestigationsTable", p.InvestigationsTable, tableForm, func() *string { return p.InvestigationsTable.TableArn() })
+	for _, layer := range valueOf(p.ToolLayers) {
+		check("ToolLayers", layer, layerForm, func() *string { return layer.LayerVersionArn() })
+	}
 	check("PermissionsBoundary", p.PermissionsBoundary, policyForm, func() *string { return p.PermissionsBoundary.ManagedPolicyArn() })
 	ofKey := func(prop string, key awskms.IKey) {
 		check(prop, key, keyForm, func() *string { return key.KeyArn() })
@@ -1158,6 +1162,14 @@ func (l *problems) deniedResources(resources *[]*string) {
 		l.add("ToolDeniedResources must have at most %d bytes as JSON, because the role's policy contains each of them three times, got %d: "+
 			"use wildcards to combine resources", maxDeniedResources, size)
 	}
+}
+
+// valueOf returns the elements of an optional list.
+func valueOf[T any](list *[]T) []T {
+	if list == nil {
+		return nil
+	}
+	return *list
 }
 
 // nilIfEmpty returns nil instead of an empty text.

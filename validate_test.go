@@ -205,7 +205,7 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 			`NotificationTopic must have an ARN such as "arn:aws:sns:eu-west-1:111122223333:oncall", got "arn:aws:sqs:eu-west-1:111122223333:reports"`},
 		{"a subscription instead of a topic", importedTopic("arn:aws:sns:eu-west-1:111122223333:reports:0a1b"), "NotificationTopic must have an ARN such as"},
 		{"a topic without an account", importedTopic("arn:aws:sns:eu-west-1::reports"), "NotificationTopic must have an ARN such as"},
-		{"a FIFO topic", importedTopic("arn:aws-cn:sns:cn-north-1:111122223333:reports.fifo"), ""},
+		{"a FIFO topic", importedTopic("arn:aws:sns:eu-west-1:111122223333:reports.fifo"), ""},
 		{"an index instead of a table", func(p *alarmtriage.AlarmTriageProps) {
 			p.InvestigationsTable = awsdynamodb.Table_FromTableArn(p.NotificationTopic.Stack(), jsii.String("Claims"), jsii.String("arn:aws:dynamodb:eu-west-1:111122223333:table/a/index/b"))
 		}, `InvestigationsTable must have an ARN such as "arn:aws:dynamodb:eu-west-1:111122223333:table/investigations", got`},
@@ -218,6 +218,10 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a role instead of a policy", func(p *alarmtriage.AlarmTriageProps) {
 			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(p.NotificationTopic.Stack(), jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:role/x"))
 		}, `PermissionsBoundary must have an ARN such as "arn:aws:iam::111122223333:policy/boundary", got "arn:aws:iam::111122223333:role/x"`},
+		{"a layer without a version", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolLayers = &[]awslambda.ILayerVersion{
+				awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String("arn:aws:lambda:eu-west-1:111122223333:layer:tools"))}
+		}, `ToolLayers must have an ARN such as "arn:aws:lambda:eu-west-1:111122223333:layer:tools:1", got "arn:aws:lambda:eu-west-1:111122223333:layer:tools"`},
 		{"an architecture that Lambda does not have", func(p *alarmtriage.AlarmTriageProps) {
 			p.Architecture = awslambda.Architecture_Custom(jsii.String("riscv64"), nil)
 		}, `Architecture must be one of arm64, x86_64, got "riscv64"`},
