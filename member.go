@@ -25,8 +25,8 @@ type AlarmTriageMemberProps struct {
 
 	// The account of the AlarmTriage. Default: that of Triage, which is required without it.
 	CentralAccount *string
-	// The AlarmTriage, if the same app defines it, in a stack with an explicit account and Region. It determines the
-	// other props of this group, except CreateRole, and the defaults of the permissions. Default: none.
+	// The AlarmTriage, if the same app defines it. It determines the other props of this group, except CreateRole, and
+	// the defaults of the permissions. Default: none.
 	Triage *AlarmTriage
 	// Name of the role of the AlarmTriage's tool. Default: "alarmtriage-tool-role".
 	ToolRoleName *string
@@ -54,7 +54,7 @@ type AlarmTriageMemberProps struct {
 
 	// ARN of a sink of CloudWatch Observability Access Manager in this Region, with which this account shares its
 	// metrics, logs, and traces. If the sink is in AlarmTriage's account, all investigations can read them. Default:
-	// none; nothing is shared.
+	// none.
 	ObservabilitySinkArn *string
 
 	// Permissions

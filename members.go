@@ -24,8 +24,7 @@ import (
 // With Members, the tool's role and the bus always have physical names, because the stacks of other accounts can't refer to
 // resources. Without ResourcePrefix and ResourceSuffix, the names are `alarmtriage-tool-role` and `alarmtriage-member-alarms`.
 type Members struct {
-	// IDs of the member accounts, 12 digits each. At most 100, or fewer with long AccountNames. Default: none;
-	// OrganizationId is required.
+	// IDs of the member accounts, 12 digits each. At most 100. Default: none; OrganizationId is required.
 	Accounts *[]*string
 	// ID of an organization of AWS Organizations, such as `o-a1b2c3d4e5`, whose accounts may be members. Default:
 	// none; Accounts is required.

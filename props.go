@@ -138,9 +138,8 @@ type AlarmTriageProps struct {
 	// needs about $0.15 with Claude Sonnet 5.5. More than 0. Each model needs a known price. Default: no limit except
 	// MaxRounds.
 	MaxCostUsd *float64
-	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US
-	// East (N. Virginia). One run of code may spend a quarter of it. More than 0; below $0.02, no Logs Insights query
-	// can run. Default: 1, which is 200 GB of logs.
+	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US East
+	// (N. Virginia). More than 0; below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
 	// The most investigations that begin on one UTC day, in addition to 50 of unconfirmed events. Beyond it, no model
 	// is asked, and reports have the evidence only. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
@@ -183,7 +182,7 @@ type AlarmTriageProps struct {
 	// Suffix of the same names, preceded by a hyphen; the account ID follows it in the bucket's. At most 20 letters,
 	// digits, and hyphens. Default: none.
 	ResourceSuffix *string
-	// Tags of the resources that CDK can tag. At most 50, whose keys differ in more than case. Default: none.
+	// Tags of the resources that CDK can tag. At most 50. Default: none.
 	Tags *map[string]*string
 
 	// Storage
@@ -209,9 +208,8 @@ type AlarmTriageProps struct {
 	LogLevel LogLevel
 	// Retention of both log groups. Default: one week.
 	LogRetention awslogs.RetentionDays
-	// Class of both log groups, which can't change later. INFREQUENT_ACCESS and DELIVERY have no metrics, so Dashboard
-	// and SelfAlarmTopic are rejected. DELIVERY keeps logs for about a day, without search: add subscription filters.
-	// Default: STANDARD.
+	// Class of both log groups, which can't change later. INFREQUENT_ACCESS and DELIVERY have no metrics. DELIVERY keeps
+	// logs for about a day, without search: add subscription filters. Default: STANDARD.
 	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
 	Tracing awslambda.Tracing
@@ -225,7 +223,7 @@ type AlarmTriageProps struct {
 	// Customer managed key with which NotificationTopic or ChatCardTopic is encrypted; the orchestrator may use it.
 	// Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
-	// Key of both log groups. Its policy is completed if the app defines it. Default: owned by AWS.
+	// Key of both log groups. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
 
 	// Network
@@ -257,8 +255,7 @@ type AlarmTriageProps struct {
 	// IAM actions that the role and the broker allow in addition to ToolPermissions. Denies override them. Default:
 	// none.
 	ToolAllowedActions *[]*string
-	// IDs of other accounts whose resources the tool may read. Without them, the broker refuses requests that name
-	// other accounts' buckets, queues, and ARNs. Default: none.
+	// IDs of other accounts whose resources the tool may read. Default: none.
 	ToolAllowedAccounts *[]*string
 	// Let the tool read directories of people, such as Cognito users and the identity store. Default: false.
 	ToolAllowPersonalData *bool
@@ -292,8 +289,8 @@ type AlarmTriageProps struct {
 	// show the ID.
 	AccountNames *map[string]*string
 	// Template of the links to the AWS console, such as that of IAM Identity Center:
-	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`. It needs
-	// `{account}` and `{url}`. Default: plain addresses, which open in the account that the reader is signed in to.
+	// `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`. Default:
+	// plain addresses, which open in the account that the reader is signed in to.
 	ConsoleUrl *string
 	// IANA name of your time zone, such as `Europe/Berlin`, for the times of reports; programs and quoted texts keep
 	// UTC. Default: UTC.
@@ -316,7 +313,7 @@ type AlarmTriageProps struct {
 	// Create a CloudWatch dashboard of AlarmTriage. Default: false.
 	Dashboard *bool
 	// A topic for alarms on AlarmTriage itself, such as failed invocations. Choose one that no AlarmTriage is attached
-	// to. The policy of its key is completed if the app defines the key. Default: none; no such alarms.
+	// to. Default: none; no such alarms.
 	SelfAlarmTopic awssns.ITopic
 }
 
