@@ -44,7 +44,7 @@ type AlarmFilter struct {
 // investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
 // that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
 // contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which
-// AlarmTriage's stack depends. AttachAll panics if scope is nil or filter is invalid.
+// AlarmTriage's stack depends. AttachAll panics if scope is nil or in another app, or if filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	if isNil(scope) {
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
