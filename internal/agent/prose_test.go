@@ -271,6 +271,20 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 	investigate(t, claude, forever(look("print(1)"), step(map[string]any{"summary": "It is slow."}), step(map[string]any{"root_cause": "the disk is slow"})),
 		&fakeTool{output: "disk usage 100 %"}, rec)
 	assert.Equal(t, "the disk is slow", rec.Report.RootCause, "the first one had no cause")
+
+	for _, withdrawal := range []map[string]any{
+		{"summary": "The cause is not known.", "root_cause": "", "confidence": "unknown", "findings": again["findings"]},
+		{"summary": "The cause is not known.", "root_cause": nil, "confidence": "likely"},
+		{"summary": "The cause is not known.", "confidence": "unknown"},
+	} {
+		rec := record("{}")
+		cited := reportInput("the disk is full", 1, "disk usage 100 %")
+		cited["findings"] = append(cited["findings"].([]any), reportInput("it grew", 1, "no such quote")["findings"].([]any)...)
+		investigate(t, claude, forever(look("print(1)"), step(cited), step(withdrawal)), &fakeTool{output: "disk usage 100 %"}, rec)
+		assert.Empty(t, rec.Report.RootCause, "%v", withdrawal)
+		assert.Equal(t, "The cause is not known.", rec.Report.Summary)
+		assert.Equal(t, investigation.Unknown, rec.Report.Confidence)
+	}
 }
 
 func TestProse_AfterAReturnedReportStatesTheLimit(t *testing.T) {

@@ -84,7 +84,7 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	earlier, missing := r.task.parse(r.state.Returned)
 	isPart := earlier.RootCause != "" && (report.RootCause == "" || earlier.Summary != "" && report.Summary == "") ||
 		report.RootCause == "" && earlier.Summary != "" && report.Summary == ""
-	if isPart { // models submit only the parts again that they corrected
+	if isPart && !withdraws(input, report) { // models submit only the parts again that they corrected
 		if final {
 			report, problems = earlier, missing
 		}
@@ -108,6 +108,16 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	r.finish(report)
 	return ""
+}
+
+// withdraws reports whether a report without a cause states that, instead of leaving the cause out as a part does.
+func withdraws(input json.RawMessage, report investigation.Report) bool {
+	var fields map[string]any
+	if report.Summary == "" || report.RootCause != "" || json.Unmarshal(input, &fields) != nil {
+		return false
+	}
+	_, named := fields["root_cause"]
+	return named || stringOf(fields["confidence"]) != "" && report.Confidence == investigation.Unknown
 }
 
 // recordThoughts adds the thoughts in submitted reports and answers to the round. Their parsers remove them.
