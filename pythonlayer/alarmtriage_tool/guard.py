@@ -42,7 +42,7 @@ _MEMORY = "in-memory files cannot be created here; write to the working director
 _UNNAMED = "memory without a file cannot be mapped here; use bytearray, or map a file in the working directory"
 _INTERPRETER = "other interpreters are not available here; use functions and threads"
 _OBJECTS = "objects of the interpreter cannot be listed here (gc.get_objects, get_referrers, get_referents)"
-_FILES = "/proc, /sys, and /dev are not readable here; write files in the working directory or in /tmp"
+_FILES = "/proc, /sys, and /dev are not readable here; write files in the working directory"
 
 # Groups of names, each with the reason for refusing them. They are not dictionaries, because even a read-only view of a dictionary
 # passes the dictionary itself to an object that it is compared with.
