@@ -250,6 +250,7 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		{"root_cause": "see above"},
 		{"findings": again["findings"]},
 		{"summary": "corrected", "findings": again["findings"], "confidence": "confirmed"},
+		{"summary": "corrected", "root_cause": "", "findings": again["findings"], "confidence": "likely"},
 	} {
 		rec := record("{}")
 		part := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: parts}}}
@@ -274,7 +275,7 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 
 	for _, withdrawal := range []map[string]any{
 		{"summary": "The cause is not known.", "root_cause": "", "confidence": "unknown", "findings": again["findings"]},
-		{"summary": "The cause is not known.", "root_cause": nil, "confidence": "likely"},
+		{"summary": "The cause is not known.", "root_cause": nil},
 		{"summary": "The cause is not known.", "confidence": "unknown"},
 	} {
 		rec := record("{}")

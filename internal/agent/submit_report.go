@@ -113,11 +113,11 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 // withdraws reports whether a report without a cause states that, instead of leaving the cause out as a part does.
 func withdraws(input json.RawMessage, report investigation.Report) bool {
 	var fields map[string]any
-	if report.Summary == "" || report.RootCause != "" || json.Unmarshal(input, &fields) != nil {
+	if report.Summary == "" || report.RootCause != "" || report.Confidence != investigation.Unknown || json.Unmarshal(input, &fields) != nil {
 		return false
 	}
 	_, named := fields["root_cause"]
-	return named || stringOf(fields["confidence"]) != "" && report.Confidence == investigation.Unknown
+	return named || stringOf(fields["confidence"]) != ""
 }
 
 // recordThoughts adds the thoughts in submitted reports and answers to the round. Their parsers remove them.
