@@ -194,7 +194,7 @@ func TestAsk_MistakesAreToldAndDoNotFailTheInvocation(t *testing.T) {
 		`{"ask":{"report":"` + uri + `","question":7}}`:                            "cannot unmarshal number",
 		`{"ask":"` + uri + `"}`:                                                    "cannot unmarshal string",
 		`{"ask":null}`:                                                             "question is empty",
-		`{"ask":{"report":"` + uri + `","question":"a"},"selfCheck2":true}`:        `unknown field "selfCheck2"`,
+		`{"ask":{"report":"` + uri + `","question":"a"},"selfCheck":true}`:         `unknown field "selfCheck"`,
 		`{"ask":{"report":"` + uri + `","question":"a"},"feedback":{"report":""}}`: `want either "ask" or "feedback", not both`,
 		askEvent(t, uri, strings.Repeat("x", 2001)):                                "question has 2001 characters",
 		askEvent(t, uri, "a\x1b[2J"):                                               "control character U+001B",
@@ -467,7 +467,8 @@ func TestFeedback_MistakesAreToldAndRecordNothing(t *testing.T) {
 		feedbackEvent(t, map[string]any{"report": "s3://other/reports/2026/08/04/x.txt", "verdict": "right"}):                         "is not in the reports bucket",
 		feedbackEvent(t, map[string]any{"verdict": "right"}):                                                                          "report is empty",
 		feedbackEvent(t, map[string]any{"report": strings.Replace(first.ReportURI, first.ID, "0123456789ab", 1), "verdict": "right"}): "does not exist, or may not be read",
-		`{"feedback":[]}`: "cannot unmarshal array",
+		`{"feedback":[]}`:                  "cannot unmarshal array",
+		`{"selfCheck":true,"feedback":{}}`: `unknown field "selfCheck"`,
 	} {
 		assert.Contains(t, b.judge(t, event).Problem, want, event)
 	}

@@ -99,11 +99,11 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 		}
 		return Answer{Results: []Result{result}}, err
 	}
+	if order, ok := parseOrder(raw); ok { // it has no other members, such as that of a self-check
+		return h.follow(ctx, owner, order)
+	}
 	if ok, silent := isSelfCheck(raw); ok {
 		return h.selfCheck(ctx, owner, silent)
-	}
-	if order, ok := parseOrder(raw); ok {
-		return h.follow(ctx, owner, order)
 	}
 	alarms, err := h.parse(raw)
 	answer := Answer{Results: []Result{}}
