@@ -112,17 +112,17 @@ func (i item) copyOf(transition string, now time.Time) *Duplicate {
 }
 
 // AdmitUnconfirmed reports whether the investigation of an unconfirmed event may ask a model, which at most
-// [MaxUnconfirmedPerDay] of them may. The result is the same for each attempt of an investigation.
-func (t *Table) AdmitUnconfirmed(ctx context.Context, id string) (bool, error) {
-	now := t.now()
+// [MaxUnconfirmedPerDay] of those that began on the UTC day of started may. The result is the same for each attempt of an
+// investigation.
+func (t *Table) AdmitUnconfirmed(ctx context.Context, id string, started time.Time) (bool, error) {
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                &t.name,
-		Key:                      key("unconfirmed-day#" + now.UTC().Format(time.DateOnly)),
+		Key:                      key("unconfirmed-day#" + started.UTC().Format(time.DateOnly)),
 		UpdateExpression:         aws.String("ADD #ids :id SET #expires = :expires"),
 		ConditionExpression:      aws.String("attribute_not_exists(#ids) OR size(#ids) < :max"),
 		ExpressionAttributeNames: map[string]string{"#ids": attrDayIDs, "#expires": config.TableTTL},
 		ExpressionAttributeValues: values{
-			":id": set(id), ":expires": whole(now.Add(keepDay).Unix()), ":max": whole(MaxUnconfirmedPerDay),
+			":id": set(id), ":expires": whole(started.Add(keepDay).Unix()), ":max": whole(MaxUnconfirmedPerDay),
 		},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})

@@ -68,9 +68,10 @@ func TestFirstVerdict_FindsTheClaimOfTheSameDelivery(t *testing.T) {
 
 func TestAdmitUnconfirmed_BoundsEachDay(t *testing.T) {
 	b := newHarness(t)
+	started := b.now()
 	admitted := func(id string) bool {
 		t.Helper()
-		ok, err := b.AdmitUnconfirmed(t.Context(), id)
+		ok, err := b.AdmitUnconfirmed(t.Context(), id, started)
 		require.NoError(t, err)
 		return ok
 	}
@@ -81,7 +82,9 @@ func TestAdmitUnconfirmed_BoundsEachDay(t *testing.T) {
 	assert.False(t, admitted("one more"))
 	assert.True(t, admitted("id-0"), "an investigation that was admitted stays admitted")
 	b.advance(24 * time.Hour)
-	assert.True(t, admitted("one more"))
+	assert.False(t, admitted("one more"), "its retry belongs to the day on which it began")
+	started = b.now()
+	assert.True(t, admitted("another"))
 }
 
 func TestTogether_OmitsUnconfirmedEvents(t *testing.T) {

@@ -40,19 +40,19 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 // Updates of an alarm repeat, and whoever may publish to a topic can report each of them. If the table is unavailable, a model
 // investigates.
 func (r *attempt) admit(ctx, quick context.Context) {
-	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
+	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID, r.rec.StartedAt)
 	switch {
 	case err != nil:
 		r.log.Warn("unconfirmed event not counted", "error", err)
 	case !admitted:
 		r.rec.EvidenceOnly = true
-		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm, or only as updates, were already investigated "+
-			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
-		at := r.Now()
+		began := fmt.Sprintf("%d investigations of events that CloudWatch did not confirm, or only as updates, already began on %s (UTC)",
+			dedupe.MaxUnconfirmedPerDay, r.rec.StartedAt.UTC().Format(time.DateOnly))
+		r.rec.OutcomeWhy = "No model was asked: " + began + ", so somebody may be publishing forged events. Check the policy of the topic."
+		at := r.rec.StartedAt
 		r.background.Go(func() {
-			r.notice(ctx, dedupe.LimitUnconfirmed, at, fmt.Sprintf("%d events that CloudWatch did not confirm, or only as updates, were investigated today. "+
-				"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
-				"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
+			r.notice(ctx, dedupe.LimitUnconfirmed, at, began+". Others are reported with the evidence only. Somebody may be publishing "+
+				"forged events: check the policies of the topics of AttachTopic.")
 		})
 	}
 }

@@ -315,7 +315,7 @@ func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	}
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay, b.agent.calls)
 	last := b.notifications()[len(b.notifications())-1]
-	assert.Contains(t, last, "No model was asked: 50 events that CloudWatch did not confirm")
+	assert.Contains(t, last, "No model was asked: 50 investigations of events that CloudWatch did not confirm")
 	assert.Equal(t, 2+40+30, len(b.notifications()), "each of them has a report, although no model was asked")
 	require.Len(t, b.tool.requests, 2+40+30)
 	assert.InDelta(t, 0.25, *b.tool.requests[49].QueryLimitUSD, 1e-9)
@@ -327,6 +327,20 @@ func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	b.clock.advance(24 * time.Hour)
 	b.mustInvestigate(t, "next-day", notification("made-up-later", nil))
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay+2, b.agent.calls)
+}
+
+func TestConfirm_RetryAfterMidnightCountsOnce(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
+		b.agent.do = nil
+		die()
+		return nil
+	}
+	b.invokeAndKill(t, "request-1", notification("made-up", nil))
+	b.clock.advance(24 * time.Hour)
+	b.mustInvestigate(t, "request-1", notification("made-up", nil))
+	assert.NotNil(t, b.DB.Item("unconfirmed-day#2026-08-04"))
+	assert.Nil(t, b.DB.Item("unconfirmed-day#2026-08-05"))
 }
 
 func TestConfirm_RepeatedMessageDoesNotClaimASecondWindow(t *testing.T) {
