@@ -153,12 +153,12 @@ func (c *Checker) checks() []check {
 		check{"kill switch", c.killSwitch},
 		check{"bucket " + c.Config.ReportsBucket, c.bucket},
 		check{"notification topic " + c.Config.TopicARN, func(ctx context.Context) Check {
-			return c.topic(ctx, c.Config.TopicARN)
+			return c.topic(ctx, c.Config.TopicARN, addSubscription)
 		}},
 	)
 	if arn := c.Config.CardTopicARN; arn != "" {
 		list = append(list, check{"chat card topic " + arn, func(ctx context.Context) Check {
-			found := c.topic(ctx, arn)
+			found := c.topic(ctx, arn, addChannel)
 			found.hasNoSubscribers = false // its cards only repeat the notifications
 			return found
 		}})

@@ -13,9 +13,15 @@ import (
 // confirmLink is what to do about a pending subscription.
 const confirmLink = "Confirm the subscription with the link that SNS sent. The link is valid for two days; subscribe again if it has expired."
 
-// topic checks that a topic exists and has a confirmed subscription. Only a real message can show whether
-// the topic accepts messages.
-func (c *Checker) topic(ctx context.Context, arn string) Check {
+// What to do about a topic without subscriptions. Only a channel's configuration subscribes to chat cards in a way that people can read.
+const (
+	addSubscription = "Add a subscription to the topic, and confirm it with the link that SNS sends."
+	addChannel      = "Add the topic to the channel's configuration in Amazon Q Developer in chat applications, which subscribes to it."
+)
+
+// topic checks that a topic exists and has a confirmed subscription; add is what to do if it has none. Only a real message can
+// show whether the topic accepts messages.
+func (c *Checker) topic(ctx context.Context, arn, add string) Check {
 	out, err := c.Topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
 	if err != nil {
 		return unreadTopic(err)
@@ -27,8 +33,7 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	case !isKnown: // SNS returns them only to the account that owns the topic
 		found = skipped("The topic exists. SNS does not return its subscriptions to this account.")
 	case confirmed == 0:
-		found = problem("The topic has no confirmed subscription. Nobody receives its messages.",
-			"Add a subscription to the topic, and confirm it with the link that SNS sends.")
+		found = problem("The topic has no confirmed subscription. Nobody receives its messages.", add)
 		found.hasNoSubscribers = true
 		if pending > 0 {
 			found.Detail += fmt.Sprintf(" It has %s.", subscriptions(pending, "pending"))

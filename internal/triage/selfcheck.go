@@ -94,7 +94,7 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 	if skipped := partsIn(checked, selfcheck.StateSkipped); skipped != "" {
 		b.WriteString(report.Note("Not checked: " + skipped + "."))
 	}
-	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s "+
+	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s --cli-read-timeout 0 "+
 		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
 	return notify.Notification{

@@ -307,7 +307,7 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the card topic has no subscription", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			b.topics.Attributes[cardARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
-		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Add a subscription"}},
+		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Add the topic to the channel's configuration"}},
 		{"the card topic is gone", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			delete(b.topics.Attributes, cardARN)
@@ -395,7 +395,7 @@ func TestSelfCheck_CombinesFindingsInOneNotification(t *testing.T) {
 	assert.Len(t, checked.Findings(), 4)
 	message := b.onlyNotification(t)
 	for _, want := range []string{"found 4 problems", "PROBLEM: model " + firstModel, "PROBLEM: model " + secondModel, "PROBLEM: table investigations",
-		"WARNING: life cycle of model " + secondModel, "Checked and OK: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
+		"WARNING: life cycle of model " + secondModel, "Checked and OK: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1", "--cli-read-timeout 0"} {
 		assert.Contains(t, message, want)
 	}
 	assert.NotContains(t, message, "WARNING: model", "no model answers")
