@@ -63,8 +63,12 @@ func (t *Topic) Publish(ctx context.Context, n Notification) error {
 		in.MessageGroupId = aws.String(fifoID(n.Group))
 		in.MessageDeduplicationId = aws.String(fifoID(n.ID))
 	}
-	if _, err := t.sns.Publish(ctx, in); err != nil {
+	out, err := t.sns.Publish(ctx, in)
+	if err != nil {
 		return fmt.Errorf("publish to %s: %w", t.arn, err)
+	}
+	if aws.ToString(out.MessageId) == "" { // perhaps something between here and SNS answered
+		return fmt.Errorf("publish to %s: the answer has no ID of a message", t.arn)
 	}
 	return nil
 }

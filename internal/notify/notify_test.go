@@ -1,10 +1,12 @@
 package notify_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -52,6 +54,17 @@ func TestPublish_FitsLimitsOfSNS(t *testing.T) {
 			assert.Nil(t, in.MessageGroupId)
 		})
 	}
+}
+
+// proxy answers like something between the function and SNS: with success, and without the ID of a message.
+type proxy struct{}
+
+func (proxy) Publish(context.Context, *sns.PublishInput, ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	return &sns.PublishOutput{}, nil
+}
+
+func TestPublish_AnswerWithoutAnIDIsAnError(t *testing.T) {
+	assert.ErrorContains(t, notify.New(proxy{}, arn).Publish(t.Context(), notify.Notification{Body: "b"}), "publish to "+arn)
 }
 
 func TestPublish_MarksTruncatedBody(t *testing.T) {

@@ -352,6 +352,7 @@ func TestHandOver_FailureConcludesInSameInvocation(t *testing.T) {
 	for name, breakIt := range map[string]func(*harness){
 		"no invocation": func(b *harness) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
 		"no checkpoint": func(b *harness) { b.S3.Fail(awsapitest.ErrDown, 3) },
+		"not accepted":  func(b *harness) { b.Self.Status = 200 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newHarness(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -104,13 +105,16 @@ func (r *attempt) invokeSelf(ctx context.Context, token string) error {
 	if err != nil {
 		return fmt.Errorf("encode the hand-over: %w", err)
 	}
-	_, err = r.Lambda.Invoke(ctx, &lambda.InvokeInput{
+	out, err := r.Lambda.Invoke(ctx, &lambda.InvokeInput{
 		FunctionName:   &r.FunctionName,
 		InvocationType: types.InvocationTypeEvent,
 		Payload:        payload,
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("invoke %s: %w", r.FunctionName, err)
+	case out.StatusCode != http.StatusAccepted: // perhaps something between here and Lambda answered
+		return fmt.Errorf("invoke %s: Lambda accepts events with status %d, and the answer has %d", r.FunctionName, http.StatusAccepted, out.StatusCode)
 	}
 	return nil
 }

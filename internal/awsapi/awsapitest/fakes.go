@@ -180,7 +180,7 @@ func (s *SNS) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.published = append(s.published, in)
-	return &sns.PublishOutput{}, nil
+	return &sns.PublishOutput{MessageId: aws.String("message")}, nil
 }
 
 // Topics returns the attributes of topics, by their ARNs.
@@ -228,6 +228,7 @@ func (m *Model) Converse(ctx context.Context, in *bedrockruntime.ConverseInput, 
 type Lambda struct {
 	Fault
 	Answer func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
+	Status int32 // of the answer to an asynchronous invocation, if something else answers than Lambda; 0: Lambda accepts it
 
 	mu     sync.Mutex
 	events []*lambda.InvokeInput
@@ -247,6 +248,9 @@ func (l *Lambda) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...func(*
 	}
 	if in.InvocationType != lambdatypes.InvocationTypeEvent {
 		return l.Answer(ctx, in)
+	}
+	if l.Status != 0 {
+		return &lambda.InvokeOutput{StatusCode: l.Status}, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
