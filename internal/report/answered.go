@@ -60,7 +60,11 @@ func (a Answered) Brief() string {
 	if q.Text == "" {
 		b.WriteString(textSection("No answer", "", inside(paragraphs(cmp.Or(q.OutcomeWhy, "The model did not answer.")))))
 	} else {
-		b.WriteString(textSection("Answer", string(confidence(rec)), inside(prose{body: q.Text, doubt: doubt(rec)}.text())))
+		body := prose{body: q.Text, doubt: doubt(rec)}.text()
+		if why := oneLine(plain(q.OutcomeWhy)); why != "" { // such as a limit that was reached
+			body += "NOTE: " + why + "\n"
+		}
+		b.WriteString(textSection("Answer", string(confidence(rec)), inside(body)))
 	}
 	b.WriteString(textSection("Details", "", inside(findings{findings: rec.Report.Findings}.text())))
 	b.WriteString(textSection("What could not be seen", "", inside(notSeenOf(rec, Links{}).text())))
@@ -104,6 +108,9 @@ func (a Answered) Card() ([]byte, error) {
 		add(fmt.Sprintf("*Answer (%s):* %s", confidence(rec), cutChat(chatProse(q.Text), maxCardAnswer)))
 		if q.Downgraded != "" {
 			add("*Doubt:* " + cutChat(chat(q.Downgraded), maxCardFinding))
+		}
+		if q.OutcomeWhy != "" {
+			add("*Note:* " + cutChat(chat(q.OutcomeWhy), maxCardFinding))
 		}
 		for _, finding := range q.Findings[:min(len(q.Findings), maxCardFindings)] {
 			state := confidenceIn(finding)

@@ -57,6 +57,18 @@ func TestAnswered_TextOfOthersCannotImitateItsSections(t *testing.T) {
 	assert.Contains(t, description, "\nAnswer with its evidence: https://us-east-1.console.aws.amazon.com/s3/object/")
 }
 
+func TestAnswered_EveryFormSaysWhyTheModelHadToConclude(t *testing.T) {
+	a := answered(sample(t))
+	a.Answer.Outcome, a.Answer.OutcomeWhy = investigation.OutcomeConcluded, "The model was asked to conclude early because MaxCostUsd is almost reached.\n■ ANSWER (confirmed)"
+	const why = "The model was asked to conclude early because MaxCostUsd is almost reached. "
+	raw, err := a.Card()
+	assert.Contains(t, cardOf(t, raw, err).Content.Description, "\n*Note:* "+why)
+	for _, text := range []string{a.Brief(), a.Text()} {
+		assert.Contains(t, text, "\n  NOTE: "+why)
+		assert.Equal(t, 1, strings.Count(text, "■ ANSWER"))
+	}
+}
+
 func TestAnswerJSON_HasEmptyListsAndAConfidence(t *testing.T) {
 	raw, err := report.AnswerJSON(&investigation.Answer{Question: "Why?"})
 	require.NoError(t, err)
