@@ -24,7 +24,8 @@ const (
 type roundsView struct {
 	Evidence *callView // the call before the first round
 	Rounds   []roundView
-	Clipped  int // texts that are not shown whole
+	None     string // why there are no rounds, if there are none
+	Clipped  int    // texts that are not shown whole
 }
 
 type roundView struct {
@@ -74,8 +75,19 @@ func (r rounds) view(p *pageForm) (string, any) {
 	for i := range r.rec.Rounds {
 		v.Rounds = append(v.Rounds, b.round(&r.rec.Rounds[i]))
 	}
-	v.Clipped = b.clipped
+	v.None, v.Clipped = noRounds(r.rec), b.clipped
 	return "rounds", v
+}
+
+// noRounds returns why a record has no rounds.
+func noRounds(rec *investigation.Record) string {
+	switch {
+	case !isAsked(rec):
+		return "No model was asked."
+	case rec.Usage.ModelCalls == 0:
+		return "No model answered."
+	}
+	return "This report has lost its rounds."
 }
 
 // newRoundsBuilder returns a builder whose limits divide the space on the page among the texts and the lists of AWS

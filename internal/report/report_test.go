@@ -480,6 +480,26 @@ func TestSeenBefore_StatesWhetherTheCauseWasConfirmed(t *testing.T) {
 	}
 }
 
+func TestHTML_WithoutRoundsSaysWhy(t *testing.T) {
+	for want, change := range map[string]func(rec *investigation.Record){
+		"No model was asked.": func(rec *investigation.Record) { rec.EvidenceOnly, rec.Usage = true, investigation.Usage{} },
+		"No model answered.": func(rec *investigation.Record) { // the first one failed, and so did the last one
+			rec.Outcome, rec.Usage, rec.Fallbacks = investigation.OutcomeFallback, investigation.Usage{}, []investigation.Fallback{{Model: "m", Why: "It was denied."}}
+		},
+		"This report has lost its rounds.": func(*investigation.Record) {}, // it was too large for the table
+	} {
+		rec := sample(t)
+		rec.Rounds = nil
+		change(rec)
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		_, end, _ := strings.Cut(string(page), "<h2>The whole investigation</h2>")
+		for _, reason := range []string{"No model was asked.", "No model answered.", "This report has lost its rounds."} {
+			assert.Equal(t, reason == want, strings.Contains(end, reason), "%s: %s", want, reason)
+		}
+	}
+}
+
 func TestUnconfirmedEvent_IsInEveryForm(t *testing.T) {
 	rec := sample(t)
 	rec.Alarm.Unconfirmed = "CloudWatch has no alarm of this name in this account and Region"
