@@ -83,6 +83,8 @@ type completionAlarm struct {
 	Kind   string    `json:"kind"`   // metric, composite, anomaly, log, promql, or unknown
 	Reason string    `json:"reason"` // as CloudWatch reported it
 	Time   time.Time `json:"time"`   // time of the transition, UTC
+
+	Unconfirmed string `json:"unconfirmed,omitempty"` // why CloudWatch did not confirm a forgeable event; empty: it did, or the event is not forgeable
 }
 
 // maxEventText is the length of a shortened text in an event, in characters.
@@ -97,7 +99,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 		Alarm: completionAlarm{
 			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, AccountName: rec.AccountName,
 			Region: rec.Alarm.Region,
-			Kind:   string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
+			Kind:   string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time, Unconfirmed: rec.Alarm.Unconfirmed,
 		},
 		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy,
 		Model: rec.Model, Fallbacks: rec.Fallbacks, EvidenceOnly: rec.EvidenceOnly, Report: forPrograms(rec.Report), NotSeen: rec.NotSeen, Usage: rec.Usage,
@@ -110,6 +112,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 			c.Report = verdictOnly(c.Report)
 			c.Alarm.Reason = truncate.Runes(c.Alarm.Reason, maxEventText)
 			c.OutcomeWhy = truncate.Runes(c.OutcomeWhy, maxEventText)
+			c.Alarm.Unconfirmed = truncate.Runes(c.Alarm.Unconfirmed, maxEventText)
 			c.Fallbacks = withoutReasons(c.Fallbacks)
 		},
 		func() {

@@ -515,6 +515,11 @@ func TestUnconfirmedEvent_IsInEveryForm(t *testing.T) {
 		assert.Contains(t, flat, "CloudWatch did not confirm this event: CloudWatch has no alarm of this name in this account and Region.", name)
 	}
 	assert.Contains(t, report.Subject(rec), ": event not confirmed, cause ")
+	for _, most := range []int{240 << 10, 1500} {
+		event, err := report.Completion(rec, most)
+		require.NoError(t, err)
+		assert.Contains(t, string(event), `"unconfirmed":"CloudWatch has no alarm of this name in this account and Region"`)
+	}
 	assert.Contains(t, string(page), `<span class="badge warn">event not confirmed, cause `)
 	rec.Alarm.Unconfirmed = ""
 	assert.NotContains(t, report.Text(rec, linksOf(rec)), "did not confirm this event")
