@@ -101,7 +101,7 @@ var outline = []section{
 	},
 	{
 		title:    "What was ruled out",
-		contents: "other causes that were tested, with the quotes against them",
+		contents: "other causes that were tested, with the quotes against them, except on the card",
 		forms:    written | inCard, content: ruledOutOf,
 	},
 	{
