@@ -36,6 +36,14 @@ func alarmFacts(rec *investigation.Record) []fact {
 	return slices.DeleteFunc(list, func(f fact) bool { return f.Value == "" })
 }
 
+// stateThen returns the state of the alarm in its event. It can have changed since: see [stateNow].
+func stateThen(a *alarmevent.Alarm) string {
+	if a.Time.IsZero() {
+		return string(a.State) + ", " + moment(a.Time)
+	}
+	return string(a.State) + " at " + moment(a.Time)
+}
+
 // queryFacts returns what a log or PromQL alarm evaluates: from its definition, or else from its event.
 func queryFacts(rec *investigation.Record) []fact {
 	q := rec.Evidence.Query

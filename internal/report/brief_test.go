@@ -145,6 +145,8 @@ func TestState_IsThatAtDelivery(t *testing.T) {
 		assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), "\nState: "+want+"\n")
 		assert.Contains(t, string(page), ": "+want)
 		assert.Contains(t, strings.ReplaceAll(card.Content.Description, "`", ""), "*State:* "+want)
+		assert.Contains(t, report.Text(rec, linksOf(rec)), "\n  State: ALARM at 2026-01-15 03:12:00 UTC\n", "the event's state does not contradict it")
+		assert.NotContains(t, string(page), "In ALARM since")
 	}
 	rec.AtDelivery = &investigation.AtDelivery{State: "ALARM", Since: at.Add(2 * time.Minute), At: at.Add(4 * time.Minute)}
 	rec.Alarm.Time = time.Time{}
@@ -209,6 +211,9 @@ func TestForms_StateThatAModelWroteTheReport(t *testing.T) {
 	card := cardOf(t, raw, err)
 	const by = "An AI model wrote this report. Its commands were not run"
 	assert.Contains(t, card.Content.Description, by)
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), by)
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 1000), by, "even if the notification is very short")
 	long := strings.Repeat("word ", 2000)
 	rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = long, long, long
@@ -229,8 +234,10 @@ func TestForms_StateThatAModelWroteTheProseOfAReportWithoutAConclusion(t *testin
 			rec := sample(t)
 			rec.Outcome, rec.Report = investigation.OutcomeFallback, written
 			raw, err := report.Card(rec, linksOf(rec))
+			page, pageErr := report.HTML(rec, linksOf(rec))
+			require.NoError(t, pageErr)
 			for _, form := range []string{
-				report.Notification(rec, linksOf(rec), 1<<20), report.Text(rec, linksOf(rec)), cardOf(t, raw, err).Content.Description,
+				report.Notification(rec, linksOf(rec), 1<<20), report.Text(rec, linksOf(rec)), cardOf(t, raw, err).Content.Description, string(page),
 			} {
 				assert.Contains(t, form, by)
 				assert.NotContains(t, form, "general ones")
@@ -256,12 +263,12 @@ func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
 			assert.Contains(t, text, "\nWhat changed: "+c.change+" PutRolePolicy by sam (4 min 20 s before)\n")
 			page, err := report.HTML(rec, links)
 			require.NoError(t, err)
-			assert.Contains(t, string(page), "since "+c.moment)
+			assert.Contains(t, string(page), "In ALARM at "+c.moment)
 			abbreviation := strings.Fields(c.change)[1]
 			assert.Contains(t, string(page), "Times are "+abbreviation+".", "the chart")
 			assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(`+abbreviation+`)</span>`)
 			raw, err := report.Card(rec, links)
-			assert.Contains(t, cardOf(t, raw, err).Content.Description, "*What changed:* "+c.change)
+			assert.Contains(t, cardOf(t, raw, err).Content.Description, "\n*Alarm since:* "+c.moment+"\n*What changed:* "+c.change)
 			json, err := report.JSON(rec)
 			require.NoError(t, err)
 			assert.Contains(t, string(json), `"time": "2026-01-15T03:12:00Z"`, "programs read UTC")

@@ -279,7 +279,7 @@ func asMarkdown(source string) ast.Node {
 	return goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader([]byte(source)))
 }
 
-var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
+var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|Alarm since|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
 
 // assertNeutral requires that a text of a card has no formatting but the emphasis and no links but the addresses that
 // code writes.
@@ -339,7 +339,7 @@ func TestCard_HasNoFormattingAndNoLinksOfItsTexts(t *testing.T) {
 			assertNeutral(t, shown, text, []string{links.Alarm, links.Report})
 		}
 		if len(links.Alarm) < 600 { // a longer link is not on the card
-			assert.Equal(t, 13, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, doubt, impact, ruled out, who wrote it, and two links have a line each", text)
+			assert.Equal(t, 14, strings.Count(c.Content.Description, "\n"), "%q: six facts, note, summary, cause, doubt, impact, ruled out, who wrote it, and two links have a line each", text)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func HTML(rec *investigation.Record, links Links) ([]byte, error) {
 		}
 		p.execute("close", box)
 	}
-	p.execute("bottom", zoneOf(links.Zone))
+	p.execute("bottom", struct{ Author, Zone string }{authorship(rec), zoneOf(links.Zone)})
 	if p.err != nil {
 		return nil, fmt.Errorf("render the page of investigation %s: %w", rec.ID, p.err)
 	}
@@ -115,11 +115,11 @@ func pageName(rec *investigation.Record) string {
 }
 
 type headlineView struct {
-	Name, Where, Verdict     string
-	Before                   []fact // what the reader should know before the result
-	Severity, Class          string // Class is the color of the verdict
-	State, Since, Triggering string
-	Note                     string
+	Name, Where, Verdict string
+	Before               []fact // what the reader should know before the result
+	Severity, Class      string // Class is the color of the verdict
+	State, Triggering    string
+	Note                 string
 }
 
 func (h headline) view(*pageForm) (string, any) {
@@ -127,7 +127,7 @@ func (h headline) view(*pageForm) (string, any) {
 	return "headline", headlineView{
 		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + wholePlace(h.rec),
 		Severity: string(severity(h.rec)), Class: verdictClass(h.rec),
-		State: string(alarm.State), Since: moment(alarm.Time), Triggering: contributor(alarm),
+		State: stateThen(&alarm), Triggering: contributor(alarm),
 		Note: plain(strings.Join(notes(h.rec), " ")),
 		Before: []fact{
 			{"What changed", changed(h.rec)}, {"When sent", stateNow(h.rec)},

@@ -141,7 +141,7 @@ func (l linkList) text() string {
 func (d alarmDetails) text() string {
 	a := d.rec.Alarm
 	details := []fact{
-		{"Name", a.Name}, {"State", string(a.State) + " since " + moment(a.Time)},
+		{"Name", a.Name}, {"State", stateThen(&a)},
 		{"Where", "account " + place(d.rec)}, {"Reason", a.Reason},
 		{"Description", a.Description}, {"Triggered by", contributor(a)},
 	}
