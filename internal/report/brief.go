@@ -74,7 +74,7 @@ func changed(rec *investigation.Record) string {
 		}
 		return line + "; on other resources " + changedLine(rec, *other)
 	case trail == nil:
-		return "not known, because changes were not read"
+		return "not known, because this report has no data of CloudTrail"
 	case trail.Complete:
 		return "nothing that CloudTrail lists " + inRegionName(rec) + "since " + clock(trail.From, rec.Alarm.Time) + notCounted(rec)
 	}

@@ -111,7 +111,7 @@ func TestWhatChanged_IsTakenFromTheEvidence(t *testing.T) {
 			"nothing that CloudTrail lists in us-east-1 since 00:12 UTC"},
 		{"the day before", []investigation.Change{at(4*time.Hour, "PutRolePolicy", true)}, nil, "2026-01-14 23:12 UTC PutRolePolicy by sam (4 h before)"},
 		{"not all read", nil, &investigation.Trail{From: alarm.Add(-time.Hour)}, "not known, because changes may be missing"},
-		{"not read", nil, nil, "not known, because changes were not read"},
+		{"not read", nil, nil, "not known, because this report has no data of CloudTrail"},
 		{"long untrusted texts", []investigation.Change{{Time: alarm.Add(-time.Minute), Event: "E", User: strings.Repeat("u", 500), Own: true}}, nil,
 			"03:11 UTC E by " + strings.Repeat("u", 63) + "… (1 min before)"},
 	} {

@@ -145,13 +145,16 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 	}
 }
 
-func TestCard_SaysThatTheEvidenceIsComputed(t *testing.T) {
+func TestForms_SayThatTheEvidenceIsComputed(t *testing.T) {
 	rec := sample(t)
 	computed := investigation.Finding{Statement: "s", Confidence: investigation.Likely, Verified: true,
 		Evidence: []investigation.Citation{{Call: 1, Quote: "total 4711", Found: true, Source: investigation.SourceComputed}}}
 	rec.Report.Confidence, rec.Report.RootCause, rec.Report.Findings = investigation.Likely, "The pool is exhausted.", []investigation.Finding{computed}
 	raw, err := report.Card(rec, linksOf(rec))
 	assert.Contains(t, cardOf(t, raw, err).Content.Description, "*Root cause (likely):* The pool is exhausted.\nIts evidence is computed by code.\n")
+	page, err := report.HTML(rec, linksOf(rec))
+	assert.NoError(t, err)
+	assert.Contains(t, string(page), "<p class=\"warn\">Its evidence is computed by code.</p>")
 	rec.Report.Findings[0].Evidence[0].Source = investigation.SourceAWS
 	raw, err = report.Card(rec, linksOf(rec))
 	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "computed")

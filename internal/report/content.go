@@ -26,7 +26,7 @@ type (
 		body  string
 		doubt string // why the confidence was lowered; the forms emphasize it
 		lead  bool   // whether it is the first text of the report
-		basis string // what the cause rests on, for the card, which has no findings
+		basis string // what the cause rests on, if that is not in the body
 	}
 
 	// steps are actions in the order in which the engineer should take them.

@@ -175,7 +175,7 @@ func (p prose) view(*pageForm) (string, any) {
 		}
 		views = append(views, view)
 	}
-	return "prose", proseView{Blocks: views, Doubt: plain(p.doubt), Lead: p.lead}
+	return "prose", proseView{Blocks: views, Doubt: plain(cmp.Or(p.doubt, p.basis)), Lead: p.lead}
 }
 
 // sentence returns the spans of a text of one line. Nothing in it is strong: beside a command, it would look like a label.
