@@ -12,6 +12,7 @@ import (
 // Limits of the card of an answer, in characters.
 const (
 	maxCardQuestion = 300
+	maxCardReason   = 300 // why the model had to conclude
 	maxCardAnswer   = 900
 	maxCardFindings = 3 // findings
 	maxCardFinding  = 150
@@ -110,7 +111,7 @@ func (a Answered) Card() ([]byte, error) {
 			add("*Doubt:* " + cutChat(chat(q.Downgraded), maxCardFinding))
 		}
 		if q.OutcomeWhy != "" {
-			add("*Note:* " + cutChat(chat(q.OutcomeWhy), maxCardFinding))
+			add("*Note:* " + cutChat(chat(q.OutcomeWhy), maxCardReason))
 		}
 		for _, finding := range q.Findings[:min(len(q.Findings), maxCardFindings)] {
 			state := confidenceIn(finding)
