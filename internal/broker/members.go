@@ -69,10 +69,9 @@ type members struct {
 // member is the session in one account. turn is held by the goroutine that looks at it or assumes the role, so that at most one
 // request to STS is in flight.
 type member struct {
-	turn        chan struct{}
-	credentials aws.Credentials
-	problem     *toolcall.UnreadableAccount // why there are no credentials
-	until       time.Time                   // until when credentials or problem are used
+	turn chan struct{}
+	session
+	until time.Time // until when the session is used
 }
 
 func newMembers(m config.Members, client STS, function string, now func() time.Time, log *slog.Logger) *members {
@@ -91,20 +90,50 @@ func (m *members) others() []string {
 	return m.Accounts
 }
 
+// session is the credentials of a member's role, or why there are none.
+type session struct {
+	credentials aws.Credentials
+	problem     *toolcall.UnreadableAccount
+}
+
+// half returns a context that ends in half of the time until a deadline, so that the caller can still answer.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
+}
+
 // get returns the credentials of a member's role, or why there are none.
 func (m *members) get(ctx context.Context, partition, account string) (aws.Credentials, *toolcall.UnreadableAccount) {
-	one := m.entry(account)
+	ctx, cancel := half(ctx)
+	defer cancel()
+	one, got := m.entry(account), make(chan session, 1)
 	select {
 	case one.turn <- struct{}{}:
-		defer func() { <-one.turn }()
+		go func() {
+			defer func() { <-one.turn }()
+			got <- m.current(ctx, one, partition, account)
+		}()
 	case <-ctx.Done():
 		return aws.Credentials{}, m.problem(partition, account, ctx.Err())
 	}
+	select {
+	case s := <-got:
+		return s.credentials, s.problem
+	case <-ctx.Done():
+		return aws.Credentials{}, m.problem(partition, account, ctx.Err())
+	}
+}
+
+// current returns the session in an account, and assumes the role if it is due. The caller has the turn.
+func (m *members) current(ctx context.Context, one *member, partition, account string) session {
 	if m.now().Before(one.until) {
-		return one.credentials, one.problem
+		return one.session
 	}
 	if err := ctx.Err(); err != nil {
-		return aws.Credentials{}, m.problem(partition, account, err)
+		return session{problem: m.problem(partition, account, err)}
 	}
 	// The next tool call needs the answer too, even if this one ends.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), memberAssumeTime)
@@ -115,13 +144,13 @@ func (m *members) get(ctx context.Context, partition, account string) (aws.Crede
 		if isDenied(err) {
 			lasts = memberErrorTime
 		}
-		one.credentials, one.problem, one.until = aws.Credentials{}, m.problem(partition, account, err), m.now().Add(lasts)
+		one.session, one.until = session{problem: m.problem(partition, account, err)}, m.now().Add(lasts)
 		m.log.WarnContext(ctx, "role of a member not assumed", "account", account, "role", one.problem.Role, "error", err)
-		return one.credentials, one.problem
+		return one.session
 	}
-	one.credentials, one.problem, one.until = credentials, nil, credentials.Expires.Add(-memberRefresh)
+	one.session, one.until = session{credentials: credentials}, credentials.Expires.Add(-memberRefresh)
 	m.log.InfoContext(ctx, "role of a member assumed", "account", account)
-	return one.credentials, nil
+	return one.session
 }
 
 // entry returns the session of an account. Forged events can name many accounts, so the number is bounded.
@@ -190,6 +219,8 @@ func (b *Broker) Status(ctx context.Context) *toolcall.MembersStatus {
 	}
 	status := &toolcall.MembersStatus{Accounts: b.members.Accounts, Organization: b.members.Organization, Role: b.members.Role}
 	partition := cmp.Or(b.partition(ctx), "aws")
+	ctx, cancel := half(ctx)
+	defer cancel()
 	probed := b.members.Accounts[:min(len(b.members.Accounts), maxProbed)]
 	problems := make([]*toolcall.UnreadableAccount, len(probed))
 	slots := make(chan struct{}, maxProbes)
@@ -286,10 +317,11 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 		return identity{}, fmt.Sprintf("this tool call has reached its limit of %d members; use another call", maxReadMembers)
 	}
 	credentials, problem := members.get(ctx, cmp.Or(s.broker.partition(ctx), "aws"), account)
+	if ctx.Err() != nil { // nobody knows whether the account can be read
+		return identity{}, callEnded
+	}
 	if problem != nil {
-		if ctx.Err() == nil { // otherwise the call ended, and nobody knows whether the account can be read
-			s.unreadable(*problem)
-		}
+		s.unreadable(*problem)
 		return identity{}, problem.Reason
 	}
 	return identity{credentials: credentials, account: account, isMember: true}, ""

@@ -351,6 +351,32 @@ func TestMembers_TheEndOfACallMakesNoAccountUnreadable(t *testing.T) {
 }
 
 // STS limits the requests of an account and Region, which other programs need too.
+// STS may not answer, such as in a VPC without an endpoint for it. The tool must answer within the time of its call, and the check
+// of a request must end with the call.
+func TestMembers_STSDoesNotHoldUpACall(t *testing.T) {
+	o, client := withMembers(&sink{})
+	o.Members.OtherAccounts = true
+	asked, finish := make(chan struct{}, 10), make(chan struct{})
+	defer close(finish)
+	client.during = func() { asked <- struct{}{}; <-finish }
+	b, err := New(o)
+	require.NoError(t, err)
+	session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	ended, end := context.WithCancel(t.Context())
+	go func() { <-asked; end() }()
+	_, reason := session.member(ended, otherMember)
+	assert.Equal(t, callEnded, reason)
+	assert.Empty(t, session.Unreadable())
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	at := session.Begin(ctx, memberAccount)
+	assert.Contains(t, at.Problem, "In a VPC, the tool needs the endpoint `sts`")
+	assert.Len(t, session.Unreadable(), 1)
+	assert.Len(t, b.Status(ctx).Unreadable, 2)
+	require.NoError(t, ctx.Err(), "there is time for an answer")
+}
+
 func TestMembers_OneToolCallAsksForFewRoles(t *testing.T) {
 	o, client := withMembers(&sink{})
 	o.Members = config.Members{Organization: true, OtherAccounts: true, Role: "alarmtriage-member", ExternalID: "x1"}
