@@ -60,7 +60,8 @@ type logQuery struct {
 	seen    time.Time // when it was started, or AWS last reported what it scanned
 	scanned int64     // the most bytes that AWS reported, or unreported
 
-	looking, stopping sync.Mutex // held while the broker asks AWS for it
+	looking  chan struct{} // holds a value while the broker asks AWS what it has scanned
+	stopping sync.Mutex    // held while the broker asks AWS to stop it
 }
 
 const unreported = -1 // bytes, if an answer does not name what a query has scanned
@@ -215,7 +216,8 @@ func (q *logQueries) started(ctx context.Context, c *charge, place url.URL, answ
 		return
 	}
 	q.session.broker.known.add(body.QueryID)
-	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c, seen: q.session.broker.now(), scanned: unreported}
+	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c, seen: q.session.broker.now(), scanned: unreported,
+		looking: make(chan struct{}, 1)}
 	if !q.watching {
 		q.watching = true
 		q.watcher.Go(func() { q.watch(context.WithoutCancel(ctx)) })
@@ -269,11 +271,13 @@ func (q *logQueries) visit(ctx context.Context, query *logQuery) {
 		q.stop(ctx, query)
 		return
 	}
-	if !query.looking.TryLock() {
+	select {
+	case query.looking <- struct{}{}:
+	default:
 		return
 	}
 	q.lookAt(ctx, query)
-	query.looking.Unlock()
+	<-query.looking
 	if q.session.bill.exceeded() {
 		q.stopAll(ctx)
 	}
@@ -319,8 +323,12 @@ func (q *logQueries) look(ctx context.Context) (ended bool) {
 	var mu sync.Mutex
 	for _, query := range q.list() {
 		group.Go(func() {
-			query.looking.Lock()
-			defer query.looking.Unlock()
+			select {
+			case query.looking <- struct{}{}:
+				defer func() { <-query.looking }()
+			case <-ctx.Done():
+				return
+			}
 			if q.lookAt(ctx, query) {
 				mu.Lock()
 				ended = true
@@ -333,7 +341,7 @@ func (q *logQueries) look(ctx context.Context) (ended bool) {
 }
 
 // lookAt asks AWS what a running query has scanned, and reports whether it has ended. It stops a query whose statistics AWS
-// refuses, because nobody could limit what it costs. The caller holds query.looking.
+// refuses, because nobody could limit what it costs. The caller has filled query.looking.
 func (q *logQueries) lookAt(ctx context.Context, query *logQuery) (ended bool) {
 	looking, cancel := context.WithTimeout(ctx, logQueryLook)
 	defer cancel()

@@ -461,6 +461,30 @@ func TestServe_ReportsThatEverythingEnded(t *testing.T) {
 	assert.True(t, <-ended)
 }
 
+// A request can wait for AWS's statistics of the queries that run. The caller would take its check for one that the code made long.
+func TestServe_AQueryThatWaitsForStatisticsEndsWithTheCall(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.hold = make(chan struct{})
+	defer close(m.hold)
+	b := staticBroker(t, Options{Endpoints: []string{m.URL}})
+	b.logQueryPause = time.Millisecond
+	session, code, ended := serving(t, b)
+	connection := connected(t, code)
+	for range maxLogQueries {
+		answer, _ := ask(t, connection, startQuery(m), aQuery)
+		require.Empty(t, answer.Error)
+	}
+	require.Eventually(t, func() bool { return m.count("GetQueryResults") == maxLogQueries }, 3*time.Second, time.Millisecond)
+	send(t, connection, startQuery(m), aQuery)
+	require.Eventually(t, func() bool {
+		session.mu.Lock()
+		defer session.mu.Unlock()
+		return session.requests > maxLogQueries
+	}, 3*time.Second, time.Millisecond)
+	unix.Close(code)
+	assert.True(t, <-ended)
+}
+
 // A request that AWS has not answered when the tool call ends is not one that found no connection to AWS.
 func TestServe_RecordsThatTheCallEndedBeforeAWSAnswered(t *testing.T) {
 	received := make(chan struct{})
