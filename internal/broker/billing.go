@@ -355,7 +355,14 @@ func (s *Session) send(request *http.Request, c *charge) (*http.Response, error)
 	if c != nil && c.operation == startLogQuery {
 		return s.queries.start(request, c)
 	}
-	return s.broker.transport.RoundTrip(request)
+	return s.broker.roundTrip(request)
+}
+
+// roundTrip sends a request, and again if AWS had closed the connection that was kept for it. The transport repeats requests with
+// this header, which is not sent without a value.
+func (b *Broker) roundTrip(request *http.Request) (*http.Response, error) {
+	request.Header["Idempotency-Key"] = nil
+	return b.transport.RoundTrip(request)
 }
 
 const startLogQuery = "logs:StartQuery"

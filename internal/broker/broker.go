@@ -131,6 +131,7 @@ type Broker struct {
 	allowed     []string // accounts
 	members     *members
 	transport   http.RoundTripper
+	unkept      http.RoundTripper // without kept connections, which AWS may have closed: an answer that is lost ends queries
 	inFlight    *budget
 	kept        *budget
 	turns       chan struct{} // holds a value for each long request that is being checked
@@ -179,6 +180,12 @@ func New(o Options) (*Broker, error) {
 	}
 	if b.transport == nil {
 		b.transport = newTransport()
+	}
+	b.unkept = b.transport
+	if kept, ok := b.transport.(*http.Transport); ok {
+		unkept := kept.Clone()
+		unkept.DisableKeepAlives = true
+		b.unkept = unkept
 	}
 	go theTables() // parse them while Python starts
 	go x509.SystemCertPool()

@@ -163,7 +163,7 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	defer cancel()
 	stop := context.AfterFunc(request.Context(), func() { time.AfterFunc(logQueryFinish, cancel) })
 	defer stop()
-	response, err := q.session.broker.transport.RoundTrip(request.WithContext(ctx))
+	response, err := q.session.broker.unkept.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		q.lost(c, notAnswered, err)
 		return nil, err
@@ -469,7 +469,7 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 		about = append(about, "account", signer.account)
 	}
 	b.log.InfoContext(ctx, logOfRequest, about...)
-	answer, err := b.transport.RoundTrip(request)
+	answer, err := b.roundTrip(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask CloudWatch Logs for %s: %w", operation, err)
 	}

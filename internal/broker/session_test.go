@@ -485,6 +485,32 @@ func TestServe_AQueryThatWaitsForStatisticsEndsWithTheCall(t *testing.T) {
 	assert.True(t, <-ended)
 }
 
+// Lambda can freeze the tool between two calls, and AWS then closes the connections that are kept.
+func TestExchange_AConnectionThatAWSClosedLosesNoRequest(t *testing.T) {
+	type used struct{}
+	aws := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if times := r.Context().Value(used{}).(*atomic.Int32); times.Add(1) > 1 {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, `{"queryId":"q-1"}`)
+	}))
+	aws.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, used{}, &atomic.Int32{})
+	}
+	aws.Start()
+	defer aws.Close()
+	connection, session := dial(t, aws.URL)
+	m := &meteredAWS{URL: aws.URL}
+	read := meteredRequest(m, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters")
+	for _, head := range []requestHead{read, read, startQuery(m)} {
+		answer, _ := ask(t, connection, head, aQuery)
+		assert.Empty(t, answer.Error)
+		assert.Equal(t, http.StatusOK, answer.Status)
+	}
+	assert.Equal(t, 1, len(session.queries.list()), "the query is watched")
+}
+
 // A request that AWS has not answered when the tool call ends is not one that found no connection to AWS.
 func TestServe_RecordsThatTheCallEndedBeforeAWSAnswered(t *testing.T) {
 	received := make(chan struct{})
