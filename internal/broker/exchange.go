@@ -233,7 +233,7 @@ const codeCallEnded = "CallEnded"
 
 func kindOf(err error) failureKind {
 	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if errors.As(err, &timeout) && timeout.Timeout() && !isDialError(err) {
 		return kindTimeout
 	}
 	return kindConnect

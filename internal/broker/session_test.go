@@ -511,6 +511,18 @@ func TestExchange_AConnectionThatAWSClosedLosesNoRequest(t *testing.T) {
 	assert.Equal(t, 1, len(session.queries.list()), "the query is watched")
 }
 
+// The code must learn that there is no way to AWS, not that AWS is slow.
+func TestExchange_AConnectionThatIsNotOpenedInTimeIsNoTimeoutOfAWS(t *testing.T) {
+	o := toAWS(nil)
+	for op, kind := range map[string]failureKind{"dial": kindConnect, "read": kindTimeout} {
+		o.Transport = &failsToStart{err: &net.OpError{Op: op, Err: os.ErrDeadlineExceeded}}
+		connection, _ := dialWith(t, o)
+		request := logsRead("", "", authorization(DummyAccessKey, "logs"))
+		answer, _ := ask(t, connection, requestHead{Method: request.Method, URL: request.URL, Headers: request.Headers}, request.Body)
+		assert.Equal(t, kind, answer.Kind)
+	}
+}
+
 // A request that AWS has not answered when the tool call ends is not one that found no connection to AWS.
 func TestServe_RecordsThatTheCallEndedBeforeAWSAnswered(t *testing.T) {
 	received := make(chan struct{})
