@@ -39,6 +39,11 @@ func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 		w.Write(zipped.Bytes())
 	case "short":
 		w.Write([]byte("short"))
+	case "events": // that do not end
+		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+		w.Write([]byte("event"))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
 	case "empty":
 	case "broken":
 		w.Header().Set("Content-Length", "1000000")
@@ -61,6 +66,7 @@ var bodyUses = []struct{ name, code string }{
 	{"large, by pieces of odd size", `b"".join(iter(lambda b=get("large"): b.read(4097), b""))[-16:] == b"0123456789abcde\n"`},
 	{"without a length", `get("pieces").read() == b"piece\n" * 3`},
 	{"compressed, not decoded", `gzip.decompress(get("zipped").read()) == b"was zipped"`},
+	{"events, as they arrive", `get("events").read(1000) == b"event"`},
 	{"closed early", `(lambda b: (b.read(10), b.close()))(get("large"))[0] == b"0123456789"`},
 	{"interrupted", `"ended early: unexpected EOF" in message(lambda: get("broken").read())`},
 	{"not found", `failing(lambda: get("nothing")) == "NotFoundException"`},

@@ -243,8 +243,10 @@ def _send(self: Any, request: Any) -> AWSResponse:
 
 def _streamed(connection: _Connection, request: Any, head: Dict[str, Any], headers: Any) -> AWSResponse:
     """Returns an answer whose body the caller reads. It is not decoded, as in botocore."""
+    body = _Body(connection, request.url)
+    is_events = headers.get("Content-Type", "").startswith("application/vnd.amazon.eventstream")
     raw = urllib3.response.HTTPResponse(
-        body=io.BufferedReader(_Body(connection, request.url)),
+        body=body if is_events else io.BufferedReader(body),  # a buffer would wait until it is full
         headers=head["h"],
         status=head["s"],
         preload_content=False,
