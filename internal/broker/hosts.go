@@ -74,8 +74,15 @@ func (h hosts) find(u *url.URL, partition string) (place, string) {
 	if ok {
 		return found, ""
 	}
+	if specialS3().MatchString(host) {
+		return place{}, fmt.Sprintf("host %q is not an AWS API endpoint that can be reached; use the name of the bucket and S3's default endpoint",
+			bounded(host))
+	}
 	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(host))
 }
+
+// specialS3 matches hosts of access points, and zonal and accelerated endpoints.
+var specialS3 = lazy.Regexp(`(?:^|\.)s3(?:-accesspoint|-object-lambda|-outposts|-accelerate|express)`)
 
 const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS has more
 

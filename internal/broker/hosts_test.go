@@ -134,6 +134,15 @@ func TestHosts_OnlyBucketsAreBelowAnEndpoint(t *testing.T) {
 	})
 }
 
+func TestHosts_OfS3ThatCannotBeReachedHaveAnAlternative(t *testing.T) {
+	for _, host := range []string{
+		"b-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "b.s3-accelerate.amazonaws.com", "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+	} {
+		_, reason := hosts{}.find(&url.URL{Scheme: "https", Host: host}, "aws")
+		assert.Contains(t, reason, "use the name of the bucket")
+	}
+}
+
 func TestNewHosts_NamesInvalidEndpoint(t *testing.T) {
 	_, err := newHosts([]string{"localhost:5000"})
 	require.ErrorContains(t, err, `"localhost:5000"`)
