@@ -27,6 +27,7 @@ var behaviors = []struct {
 	{name: "output before an error is kept", code: "print('so far')\n1/0", stdout: "so far\n", kind: "ZeroDivisionError", output: "line 2"},
 	{name: "a traceback shows only the model's lines", code: "def f(d):\n    return d['k']\nf({})", kind: "KeyError", output: "return d['k']"},
 	{name: "a missing name is explained", code: "print(rows)", kind: "NameError", output: "line 1", note: "rows is not defined in this call: variables"},
+	{name: "a missing thread is explained", code: "raise RuntimeError(\"can't start new thread\")", kind: "RuntimeError", note: "use fewer"},
 	{name: "a code fence is removed", code: "```python\nresult = 1\n```", result: "1", note: "fence"},
 	{name: "prose around a fence is removed", code: "Here it is:\n```py\nresult = 2\n```\nDone.", result: "2", note: "fence"},
 	{name: "indentation of the whole code is removed", code: "    a = 1\n    result = a", result: "1", note: "indentation"},

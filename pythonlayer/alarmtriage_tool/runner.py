@@ -335,6 +335,8 @@ def _hints(error: BaseException) -> List[str]:
     name = getattr(error, "name", None)
     if type(error) is NameError and isinstance(name, str) and name.isidentifier():
         return [f"{name} is not defined in this call: variables, functions, and imports of earlier calls do not exist"]
+    if type(error) is RuntimeError and error.args == ("can't start new thread",):
+        return ["each thread counts 8 MB of the call's memory: use fewer, such as ThreadPoolExecutor(max_workers=16)"]
     return []
 
 
