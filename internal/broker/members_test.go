@@ -368,7 +368,7 @@ func TestMembers_STSDoesNotHoldUpACall(t *testing.T) {
 	assert.Equal(t, callEnded, reason)
 	assert.Empty(t, session.Unreadable())
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	at := session.Begin(ctx, memberAccount)
 	assert.Contains(t, at.Problem, "In a VPC, the tool needs the endpoint `sts`")
