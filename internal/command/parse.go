@@ -75,7 +75,8 @@ const maxDepth = 3
 func (p *parser) list(depth int) []simple {
 	var list []simple
 	current := simple{}
-	needed := false // whether an operator needs a command after it
+	needed := false     // whether an operator needs a command after it
+	redirected := false // whether the current command has a redirection
 	end := func(operator string) {
 		empty := len(current.words)+len(current.assigned) == 0
 		switch {
@@ -85,7 +86,8 @@ func (p *parser) list(depth int) []simple {
 		case operator != "\n" && operator != "" || operator == "" && needed:
 			p.ok = false
 		}
-		needed = needed || operator == "|" || operator == "&&"
+		p.need(len(current.words) > 0 || !redirected) // a zsh executes cat or a pager then
+		needed, redirected = needed || operator == "|" || operator == "&&", false
 		current = simple{piped: empty && current.piped}
 	}
 	for p.ok && p.at < len(p.text) {
@@ -129,11 +131,13 @@ func (p *parser) list(depth int) []simple {
 		case c == '(' || c == ')':
 			p.ok = false
 		case c == '>' || c == '<':
+			redirected = true
 			p.redirection(depth)
 		default:
 			if number := leadingDigits(rest); number > 0 && number < len(rest) && (rest[number] == '>' || rest[number] == '<') {
 				p.need(p.afterBlank())
 				p.at += number
+				redirected = true
 				p.redirection(depth)
 				continue
 			}
