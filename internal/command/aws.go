@@ -59,8 +59,9 @@ var (
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +
 		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)`)
-	revealing = regexp.MustCompile(`secret-value|password|credential|-token|decrypt|api-key|presigned|get-login|generate-data-key|export-|assume-role|access-key|-auth$|auth-challenge|` +
-		`^(?:create|download|generate|issue|rotate|reset)-.*(?:key|secret|token|certificate|user-pool-client)`)
+	revealing = regexp.MustCompile(`^(?:get|create|download|export|generate|issue|reset)-(?:.*-)?(?:secret-value|password|credentials?|token|api-key|access-key)$|` +
+		`^(?:create|download|export|generate|issue|reset)-.*(?:key|key-pair|secret|certificate|user-pool-client)$|` +
+		`^(?:decrypt|assume-role|get-login(?:-password)?$|generate-data-key(?:-pair)?$|update-api-key$|credential-helper$)|presigned|-auth$|auth-challenge`)
 	identities = set("iam", "sso-admin", "identitystore", "organizations", "account", "ram", "lakeformation")
 )
 
@@ -111,11 +112,17 @@ func awsEffect(args []word) Effect {
 	if len(names) > 0 && names[0] == "help" || len(names) > 1 && names[1] == "help" {
 		return effect | ReadsAWS
 	}
+	if len(names) == 1 && asking[names[0]] {
+		names = append(names, "")
+	}
 	if len(names) < 2 {
 		return effect | NotUnderstood
 	}
 	return effect | fileEffect(names[0], names[1], args) | mathEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
 }
+
+// asking are commands of the AWS CLI that have no operation.
+var asking = set("configure", "login", "logout")
 
 // selecting are options that stand often before the service, with a variable of the reader.
 var selecting = set("--profile", "--region")
@@ -340,7 +347,8 @@ func operationEffect(service, operation string, args []word) Effect {
 	case kind != 0 && kind != 'C' && !canChange[service+" "+operation]:
 		return effect | ReadsAWS
 	}
-	if identities[service] || strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {
+	if identities[service] && !strings.HasPrefix(operation, "generate-") || // a report, also about the use of permissions
+		strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {
 		effect |= ChangesPermissions
 	}
 	switch {
