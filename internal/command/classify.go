@@ -100,6 +100,7 @@ func (c simple) ownEffect() Effect {
 		case plainVariables[name] && ordinaryValue.MatchString(assigned.text[len(name):]):
 		case ofEndpoint.MatchString(name):
 			effect |= NotUnderstood | OtherEndpoint
+		case assigned.time && len(c.words) == 0 && timeName.MatchString(name) && !strings.HasPrefix(value, "-") && timeFormat.MatchString("+"+value):
 		case name == "AWS_PAGER" && assigned.constant && (value == "" || value == "cat"): // any other value is a program
 		default:
 			effect |= NotUnderstood
@@ -166,6 +167,9 @@ var (
 	plainVariables = set("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_DEFAULT_OUTPUT")
 	ordinaryValue  = regexp.MustCompile(`^=(?:[\w@][\w.@/+-]*)?$`)
 )
+
+// timeName matches names of variables for a time, to which no shell and no program gives a meaning.
+var timeName = regexp.MustCompile(`^(?i:start|end|begin|now|since|until|from|to|today|yesterday)(?:_?(?i:time|date|epoch|ms|ts))?$`)
 
 // ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
 var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)

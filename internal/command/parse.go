@@ -12,6 +12,7 @@ type word struct {
 	text     string // without quotes
 	constant bool   // the shell does not change it, so text is what the program receives
 	output   bool   // it contains the output of a command other than date
+	time     bool   // a command date is all that the shell replaces in it
 	unquoted bool   // it contains a substitution outside of quotes, which may become several words
 	plain    bool   // it begins with [plainStart], so it is no option and no address
 	pattern  bool   // it contains a wildcard or ~, which may become the names of files
@@ -366,7 +367,8 @@ var plainStart = regexp.MustCompile(`^(?:arn:|s3://)`)
 // substitution reads a variable or the commands of a substitution. before is the text of the word before it.
 func (p *parser) substitution(w *word, before string, depth int) {
 	w.plain = w.plain || w.constant && plainStart.MatchString(before)
-	w.constant = false
+	isFirst := w.constant
+	w.constant, w.time = false, false
 	rest := p.text[p.at:]
 	name := 1
 	for name < len(rest) && isNameByte(rest[name]) {
@@ -380,6 +382,7 @@ func (p *parser) substitution(w *word, before string, depth int) {
 		inner := p.list(depth + 1)
 		p.out.inner = append(p.out.inner, inner...)
 		w.output = w.output || !onlyDates(inner)
+		w.time = isFirst && !w.output
 		if p.at >= len(p.text) {
 			p.ok = false
 			return
@@ -405,11 +408,16 @@ func (p *parser) substitution(w *word, before string, depth int) {
 
 // plainVariable matches names of variables that are probably the reader's. In others, such as history and BASH_COMMAND, a shell puts words
 // of this command line or of an earlier one, which can become options.
-var plainVariable = regexp.MustCompile(`^(?:[A-Z]|[a-z]*[_A-Z]\w+|[a-z]{1,6}\d*)$`)
+var plainVariable = regexp.MustCompile(`^(?:[A-Z]|[a-z]*[_A-Z]\w+|[a-z]+\d*)$`)
+
+// ofShell are the variables in small letters of zsh and fish that describe the shell itself, with words of commands or names of programs.
+var ofShell = set("aliases", "argv", "builtins", "commands", "dirstack", "epochtime", "errnos", "funcfiletrace", "funcsourcetrace", "funcstack", "functions", "functrace",
+	"galiases", "histchars", "history", "historywords", "jobdirs", "jobstates", "jobtexts", "keymaps", "langinfo", "mapfile", "modules", "nameddirs", "options",
+	"parameters", "patchars", "reswords", "saliases", "sysparams", "termcap", "terminfo", "userdirs", "usergroups", "widgets", "words")
 
 func (p *parser) variable(name string) {
 	p.out.effect |= variableEffect(name)
-	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH"))
+	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !ofShell[name])
 }
 
 // secretVariable matches names of variables that hold secrets.
