@@ -59,14 +59,17 @@ func optionKinds(groups map[int]string) map[string]int {
 
 // downloadEffect states what curl or wget does. Options that are not listed are not understood.
 func downloadEffect(program string, args []word) Effect {
-	kinds, effect := curlOptions, Effect(0)
+	kinds, effect, saved := curlOptions, Effect(0), Effect(0)
 	if program == "wget" {
-		kinds, effect = wgetOptions, WritesFile
+		kinds, saved = wgetOptions, WritesFile
 	}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if !arg.constant {
 			effect |= NotUnderstood // the address may send what a variable contains
+		}
+		if notSaved.MatchString(arg.text) {
+			saved = 0
 		}
 		next := func() string {
 			if i++; i < len(args) {
@@ -92,8 +95,11 @@ func downloadEffect(program string, args []word) Effect {
 			effect |= groupEffect(kinds, arg.text[1:], next)
 		}
 	}
-	return effect
+	return effect | saved
 }
+
+// notSaved matches options of wget with which it does not choose the name of a file.
+var notSaved = regexp.MustCompile(`^(?:-[qSnv]*O|--output-document(?:=|$)|--spider$)`)
 
 // groupEffect states what a group of short options does, such as -sSLo FILE. The first one with a value has the rest of
 // the group, or the next word.

@@ -20,7 +20,7 @@ var filters = map[string]filter{
 	"sort":   options{plain: regexp.MustCompile(`^-(?:[bdfghinrRuVMcsz]+|[kt].+|-reverse|-unique|-numeric-sort)$`), valued: set("-k", "-t")}.effect,
 	"uniq":   options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w"), fileEffect: WritesFile}.effect,
 	"head":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
-	"tail":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
+	"tail":   options{plain: regexp.MustCompile(`^-(?:\d*[fF]|\d+|[fF]?[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+|-follow)$`), valued: set("-n", "-c", "-fn", "-Fn")}.effect,
 	"wc":     options{plain: regexp.MustCompile(`^-(?:[lwmcL]+|-lines|-words|-bytes|-chars)$`)}.effect,
 	"cut":    options{plain: regexp.MustCompile(`^-(?:[dfcb].+|s|-(?:delimiter|fields|characters|bytes|output-delimiter)=.*|-complement)$`), valued: set("-d", "-f", "-c", "-b")}.effect,
 	"tr":     options{plain: regexp.MustCompile(`^-[cCds]+$`), operands: 2}.effect,
@@ -28,18 +28,20 @@ var filters = map[string]filter{
 	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
 	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
 	"gunzip": options{plain: regexp.MustCompile(`^-[cdf]+$`), fileEffect: WritesFile}.effect,
+	"gzip":   options{plain: regexp.MustCompile(`^-[cdf]+$`), fileEffect: WritesFile}.effect,
 	"zcat":   options{plain: regexp.MustCompile(`^-[cdf]+$`)}.effect,
-	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
+	"echo":   nothing,
 	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
 	"sleep":  options{plain: regexp.MustCompile(`^$`), operands: 1}.effect,
-	"true":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
+	"true":   nothing,
 }
 
 // notFilters are those of them that do not process their input. A zsh executes the last command of a pipe itself, so cd changes
 // its folder.
 var notFilters = set("date", "echo", "cd", "sleep", "true")
 
-const anyNumber = 1 << 30
+// nothing states that a program only prints its arguments, whatever they become, or ignores them.
+func nothing([]word) Effect { return 0 }
 
 // options describe the arguments with which a program reads only its input.
 type options struct {

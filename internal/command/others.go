@@ -29,18 +29,19 @@ var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|re
 
 var kubernetes = &other{
 	reads: []string{"get *", "logs *", "top *", "explain *", "version", "api-resources", "api-versions", "cluster-info", "events",
-		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts"},
-	secrets: []string{"describe *"},
+		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts", "wait *"},
+	secrets: []string{"describe *", "cluster-info dump", "diff *"},
 	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
 	grants: regexp.MustCompile(`(?i)(?:^|[ ,])(?:cluster)?role(?:binding)?s?(?:[ ,./]|$)|(?:^| )(?:auth reconcile|set subject|certificate (?:approve|deny)|` +
 		`policy (?:add|remove)-\S+)(?: |$)`), // without names of objects: kubectl delete pod role
 	files: regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
 	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
-		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout=",
+		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout= --timeout= --list",
 }
 
 var containers = &other{
-	reads: []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *", "container ls", "container ps", "container logs *", "container stats *", "container top *",
+	reads: []string{"ps", "images", "stats *", "top *", "port *", "version", "info", "diff *", "logs *",
+		"compose ps *", "compose logs *", "compose images *", "compose top *", "compose ls", "container ls", "container ps", "container logs *", "container stats *", "container top *",
 		"image ls", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
 		"stack ls", "stack ps *", "node ls", "pod ps"},
 	secrets: []string{"inspect *", "container inspect *", "image inspect *", "image history *", "history *", "service inspect *",
@@ -75,7 +76,9 @@ var terraform = &other{
 var serverless = &other{code: []string{"info", "print", "logs", "metrics"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
 
 var repository = &other{
-	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag"},
+	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag",
+		"rev-list *", "stash list"},
+	secrets: []string{"config", "grep *"},
 	options: "-v -vv -a --all -r --list -n= --oneline --stat --graph --decorate --name-only --name-status --since= --until= --after= --before= --author= --grep= -p --patch " +
 		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
 }
@@ -84,7 +87,7 @@ var services = &other{reads: []string{"status *", "is-active *", "is-enabled *",
 	options: "--no-pager --failed --all -a -l -n= --state= --type="}
 
 // halting are commands of systemctl that stop the whole machine.
-var halting = set("reboot", "poweroff", "halt")
+var halting = set("reboot", "poweroff", "halt", "kexec", "soft-reboot", "suspend", "hibernate", "hybrid-sleep", "rescue", "emergency")
 
 var anything = regexp.MustCompile(``)
 
@@ -105,11 +108,15 @@ var others = map[string]*other{
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git":            repository,
 	"docker-compose": compose,
-	"gh":             {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
-	"npm":            {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
-	"pip":            {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
-	"systemctl":      services,
-	"cqlsh":          nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
+	"gh": {reads: []string{"status", "run list", "run view *", "workflow list", "workflow view *", "pr list", "pr view *", "pr checks *", "pr status",
+		"release list", "release view *", "issue list", "issue view *"},
+		secrets: []string{"pr diff *"},
+		options: "-L= --limit= -R= --repo= -b= --branch= -w= --workflow= -s= --status= --state= --log --log-failed -v --verbose --comments",
+		groups:  set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
+	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
+	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
+	"systemctl": services,
+	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "printf": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
@@ -251,13 +258,13 @@ func (o *other) effect(args []word) Effect {
 		effect |= MayShowSecrets
 	}
 	switch {
+	case listed(o.reads, command):
+		return effect | unknown | o.argumentEffect(words, args)
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
 		}
 		return effect | RunsCode | ChangesState
-	case listed(o.reads, command):
-		return effect | unknown | o.argumentEffect(words, args)
 	case listed(o.secrets, command):
 		return effect | unknown | MayShowSecrets
 	case listed(o.code, command):

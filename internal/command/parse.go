@@ -271,6 +271,11 @@ func (p *parser) word(depth int) word {
 			w.unquoted = true
 			p.substitution(&w, b.String(), depth)
 		case '*', '?', '[', '~':
+			if c == '~' && ancestor.MatchString(p.text[start:p.at+min(2, len(p.text)-p.at)]) {
+				b.WriteByte(c)
+				p.at++
+				continue
+			}
 			p.need(c != '~' || p.at > start || strings.IndexByte("/ \x00", p.next(1)) >= 0)
 			w.constant = false
 			w.pattern = w.pattern || c != '['
@@ -291,6 +296,9 @@ func (p *parser) word(depth int) word {
 	w.text = b.String()
 	return w
 }
+
+// ancestor matches a commit before another one, as in HEAD~2. A zsh with extended globs rejects it, or takes HEAD for it.
+var ancestor = regexp.MustCompile(`^[\w./-]*[\w^]~\d$`)
 
 // plainBraces matches braces of which no shell makes several words, as in stash@{0} and s3://{bucket}.
 var plainBraces = regexp.MustCompile(`^\{[\w-]*\}`)

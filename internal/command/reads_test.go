@@ -421,7 +421,8 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"aws --profile $PROFILE --region ${REGION} ecs describe-services --cluster c --services s", "aws --profile $PROFILE s3 ls s3://b", "aws --region $REGION logs tail orders",
 		"aws --query \"$Q\" ec2 describe-instances", "aws logs --profile $PROFILE tail /aws/lambda/x --since 1h",
 		"aws logs filter-log-events --log-group-name g --filter-pattern '-INFO \"timed out\"'", "aws s3 cp s3://b/k.gz - | gunzip | grep x", "aws s3 cp s3://b/k.gz - | zcat | head",
-		"aws configure list", "aws configure list-profiles",
+		"aws configure list", "aws configure list-profiles", "aws iam get-access-key-last-used --access-key-id x", "aws iam get-account-password-policy", "aws iam get-login-profile --user-name u",
+		"aws cognito-idp admin-get-user --username u", "aws ecs describe-services --cluster $cluster --services \"$service\"", "aws logs tail /aws/lambda/$function --since 1h", "aws s3 cp s3://b/k.gz - | gzip -dc",
 		"aws stepfunctions list-executions --state-machine-arn x", "aws elbv2 describe-target-health --target-group-arn x",
 		"aws ecs wait services-stable --cluster c --services s", "aws iam get-role-policy --role-name r --policy-name p", "aws iam simulate-principal-policy --policy-source-arn x --action-names y",
 		"aws imagebuilder list-components", "aws greengrassv2 list-components", "aws codepipeline get-pipeline-state --name x", "aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
@@ -443,6 +444,8 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"docker logs x", "journalctl -u nginx --since '1 hour ago' -n 100 --no-pager", "systemctl list-units --failed", "systemctl is-enabled nginx", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
 		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
 		"kubectl logs deploy/secret-service", "kubectl get pods -l app=secret-service", "kubectl get deploy secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
+		"kubectl auth can-i --list", "kubectl wait --for=condition=Ready pod/x --timeout=60s", "docker compose logs --tail=50 api", "docker port x", "git log HEAD~2..HEAD", "git diff HEAD~1 --stat", "git stash list",
+		"gh run list --limit 5", "gh run view 7 --log-failed", "gh pr view 7", "wget -qO- https://e.example", "wget --spider https://e.example", "echo $AWS_PROFILE", "gzip -dc",
 	} {
 		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
 	}
