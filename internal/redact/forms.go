@@ -13,7 +13,11 @@ func (s *scanner) wrapped(at int) {
 	if end == 0 {
 		from, to = at, s.bareEnd(unsure, at, false)
 	}
-	if value := s.text[from:to]; looksPassword(value) && !isHarmlessValue(value) && !isMessage(value) {
+	value := s.text[from:to]
+	if end == 0 {
+		value = strings.TrimSuffix(value, ".") // of the sentence
+	}
+	if looksPassword(value) && !isHarmlessValue(value) && !isMessage(value) {
 		if end == 0 {
 			to = max(to, s.valueEnd(from, false))
 		}

@@ -242,7 +242,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"secrets:\n  regions: [eu-west-1, us-east-1]\n  names: [orders-db-2, api-3]", "credentials:\n  scopes: [repo, read:org]", "passwords:\n  app: []\nhost: db1X9abQ",
 		"mysql -u app -p$DB_PASS2 orders", `mysql -u app -p"${DB_PASS2}" orders`, `["mysql","-u","app","-p$DB_PASS2"]`, "docker login -u a -p ${{ secrets.PW2 }} r", "curl -u $APP:$APP_PASS2 https://x", `curl -u "${APP}:${PASS2}" https://x`,
 		"sqlcmd -S db -P $(SA_PASS2)", "sqlcmd -S db -P %SA_PASS2%", "redis-cli -a {{redis.pass2}} ping", "net use * /delete", "net user app * /add", "<TD>password</TD><TD>required</TD>",
-		"token bucket of pool a set to 100rps", "secret of stack orders was set to prod/orders2", "partition key of table orders set to customer2id", "password encryption for cluster was set to scram-sha-256",
+		"token bucket of pool a set to 100rps", "secret of stack orders was set to prod/orders2", "partition key of table orders set to customer2id", "password encryption for cluster was set to scram-sha-256", "The password policy was set to scram-sha-256.", "The token issuer is keycloak-2.", "Access key last used region was us-east-1.",
 		"pam_unix(passwd:chauthtok): password changed for app2", `{"m":"password = os.environ[\"DB_PASSWORD\"]\nKeyError: 'DB_PASSWORD'"}`, "<m>token = self.tokens.get(user_id2)&#xA;raise x</m>",
 		".. _password: https://docs.example.com/Page2Ab", "a\n.. _`API key`: https://docs.example.com/Page2Ab9xZ",
 		"password: must be at least 12 characters", "rules:\n  password: must contain a digit\n  name: required", "errors:\n  password: is too short\n  email: is invalid",
