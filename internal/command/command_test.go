@@ -67,6 +67,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"docker compose up -d", RunsCode | ChangesState | NotAWS},
 		{"git diff HEAD~1", MayShowSecrets | NotAWS},
 		{"git reset --hard HEAD~1", Deletes | ChangesState | NotAWS},
+		{"git grep -n x", MayShowSecrets | NotAWS},
 		{"git config --list", MayShowSecrets | NotAWS},
 		{"git config user.name x", ChangesState | NotAWS},
 		{"gh pr diff 7", MayShowSecrets | NotAWS},

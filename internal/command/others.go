@@ -41,7 +41,7 @@ var kubernetes = &other{
 
 var containers = &other{
 	reads: []string{"ps", "images", "stats *", "top *", "port *", "version", "info", "diff *", "logs *",
-		"compose ps *", "compose logs *", "compose images *", "compose top *", "compose ls", "container ls", "container ps", "container logs *", "container stats *", "container top *",
+		"compose", "compose ps *", "compose logs *", "compose images *", "compose top *", "compose ls", "container ls", "container ps", "container logs *", "container stats *", "container top *",
 		"image ls", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
 		"stack ls", "stack ps *", "node ls", "pod ps"},
 	secrets: []string{"inspect *", "container inspect *", "image inspect *", "image history *", "history *", "service inspect *",
@@ -77,8 +77,8 @@ var serverless = &other{code: []string{"info", "print", "logs", "metrics"}, runs
 
 var repository = &other{
 	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag",
-		"rev-list *", "stash list"},
-	secrets: []string{"config", "grep *"},
+		"rev-list *", "stash list", "grep *"},
+	secrets: []string{"config"},
 	options: "-v -vv -a --all -r --list -n= --oneline --stat --graph --decorate --name-only --name-status --since= --until= --after= --before= --author= --grep= -p --patch " +
 		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
 }
@@ -108,8 +108,8 @@ var others = map[string]*other{
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git":            repository,
 	"docker-compose": compose,
-	"gh": {reads: []string{"status", "run list", "run view *", "workflow list", "workflow view *", "pr list", "pr view *", "pr checks *", "pr status",
-		"release list", "release view *", "issue list", "issue view *"},
+	"gh": {reads: []string{"status", "run", "run list", "run view *", "workflow", "workflow list", "workflow view *", "pr", "pr list", "pr view *", "pr checks *", "pr status",
+		"release", "release list", "release view *", "issue", "issue list", "issue view *"},
 		secrets: []string{"pr diff *"},
 		options: "-L= --limit= -R= --repo= -b= --branch= -w= --workflow= -s= --status= --state= --log --log-failed -v --verbose --comments",
 		groups:  set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
@@ -400,7 +400,7 @@ func printsCode(words []string, args []word) bool {
 	case "log":
 		return matches(codeOption)
 	}
-	return words[0] == "blame"
+	return words[0] == "blame" || words[0] == "grep"
 }
 
 // printsNoObject has the commands of kubectl that print no part of an object.
