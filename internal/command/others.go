@@ -397,7 +397,7 @@ func printsCode(words []string, args []word) bool {
 	switch words[0] {
 	case "diff", "show":
 		return !matches(summaryOption) || matches(codeOption)
-	case "log":
+	case "log", "stash":
 		return matches(codeOption)
 	}
 	return words[0] == "blame" || words[0] == "grep"

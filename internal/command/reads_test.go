@@ -253,6 +253,7 @@ var disguisedReads = []struct {
 	{"git diff HEAD~1", MayShowSecrets},
 	{"git blame main.go", MayShowSecrets},
 	{"git log -p -3", MayShowSecrets},
+	{"git stash list -p", MayShowSecrets},
 	{"git log --stat -SDB_PASSWORD", MayShowSecrets},
 	{"git diff --stat -p", MayShowSecrets},
 	{"openssl rsa -in key.pem", NotUnderstood},
