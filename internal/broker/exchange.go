@@ -482,8 +482,6 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response, cre
 	if writeHead(connection, head) != nil {
 		return false
 	}
-	// The events of a stream are passed on when they arrive, and a credential that is split between two of them is not replaced.
-	isStream := strings.HasPrefix(response.Header.Get("Content-Type"), "application/vnd.amazon.eventstream")
 	// A long answer is flushed piece by piece as it arrives; a short one is flushed once, by the caller.
 	short := response.ContentLength >= 0 && response.ContentLength <= bufferSize
 	buffer := make([]byte, chunkSize(response.ContentLength))
@@ -498,7 +496,7 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response, cre
 			return false
 		}
 		last := err == io.EOF || err == nil && left == 0
-		clean := credentials.write(buffer[:n], last || isStream)
+		clean := credentials.write(buffer[:n], last)
 		kept.add(clean)
 		if len(clean) > 0 && writeFrame(connection, int32(len(clean)), clean) != nil {
 			return false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -85,8 +86,9 @@ func isAlphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
-// write returns the next bytes of the answer that are complete. The others are held back until the next chunk shows
-// whether they belong to a credential. The last chunk is returned whole. The result is valid until the next call.
+// write returns the next bytes of the answer that are complete. Those that may be the beginning of a credential are held back until
+// the next chunk; the others are not, so that events of a stream arrive. The last chunk is returned whole. The result is valid
+// until the next call.
 func (c *scrubber) write(chunk []byte, last bool) []byte {
 	if len(c.secrets) == 0 {
 		return chunk
@@ -98,12 +100,40 @@ func (c *scrubber) write(chunk []byte, last bool) []byte {
 	c.held = append(c.held, chunk...)
 	c.clean(c.held)
 	ready := len(c.held)
-	if !last {
+	switch {
+	case last:
+	case c.isError: // a hexadecimal form can begin anywhere
 		ready = max(ready-c.longest, 0)
+	default:
+		ready = c.beginning(c.held)
 	}
 	out := bytes.Clone(c.held[:ready])
 	c.held = append(c.held[:0], c.held[ready:]...)
 	return out
+}
+
+// beginning returns the index of the first text at the end of data that may go on as a credential, or the length of data.
+func (c *scrubber) beginning(data []byte) int {
+	for at := max(len(data)-c.longest, 0); at < len(data); at++ {
+		for i := range c.secrets {
+			if c.secrets[i].beginsWith(data[at:]) {
+				return at
+			}
+		}
+	}
+	return len(data)
+}
+
+// beginsWith reports whether an encoded form of the secret begins with data and is longer.
+func (s *scrubbed) beginsWith(data []byte) bool {
+	for i := range len(s.text) {
+		n := encodedPrefix(data, s.text[i])
+		if n == 0 {
+			return slices.ContainsFunc(formsOf()[s.text[i]], func(form string) bool { return strings.HasPrefix(form, string(data)) })
+		}
+		data = data[n:]
+	}
+	return false
 }
 
 // whole replaces the credentials in a complete text.

@@ -22,9 +22,9 @@ import (
 // sessionToken has the alphabet and the beginning of AWS's session tokens.
 const sessionToken = "IQoJb3JpZ2luX2VjEB4aCXVzLWVhc3QtMSJHMEUCIQC/+x9w==//Zm9vYmFy+YmF6cXV4/c2Vzc2lvbg=="
 
-func testScrubber() *scrubber {
+func testScrubber(isError bool) *scrubber {
 	return newScrubber(identity{credentials: aws.Credentials{AccessKeyID: realKey, SecretAccessKey: realSecret, SessionToken: sessionToken}},
-		[]identity{{credentials: aws.Credentials{AccessKeyID: roleKey, SecretAccessKey: roleSecret, SessionToken: roleToken}}}, true)
+		[]identity{{credentials: aws.Credentials{AccessKeyID: roleKey, SecretAccessKey: roleSecret, SessionToken: roleToken}}}, isError)
 }
 
 // spellings are the ways in which AWS's answers quote a text.
@@ -65,21 +65,35 @@ func TestScrubber_ReplacesEverySpellingAtEveryBorder(t *testing.T) {
 				before, after := strings.Repeat("x", 3000), strings.Repeat("y", 2500)
 				whole := before + spelling + after + spelling
 				for cut := len(before) - 2; cut < len(before)+len(spelling)+2; cut++ {
-					c := testScrubber()
-					got := string(c.write([]byte(whole[:cut]), false)) + string(c.write([]byte(whole[cut:]), true))
-					require.Len(t, got, len(whole))
-					require.NotContains(t, got, spelling, "cut at %d", cut)
-					require.True(t, strings.HasPrefix(got, before))
-					require.Equal(t, after, got[len(before)+len(spelling):len(before)+len(spelling)+len(after)])
+					for _, isError := range []bool{true, false} {
+						if !isError && strings.HasPrefix(name, "as bytes") {
+							continue // only errors quote bytes
+						}
+						c := testScrubber(isError)
+						got := string(c.write([]byte(whole[:cut]), false)) + string(c.write([]byte(whole[cut:]), true))
+						require.Len(t, got, len(whole))
+						require.NotContains(t, got, spelling, "cut at %d", cut)
+						require.True(t, strings.HasPrefix(got, before))
+						require.Equal(t, after, got[len(before)+len(spelling):len(before)+len(spelling)+len(after)])
+					}
 				}
 			})
 		}
 	}
 }
 
+func TestScrubber_HoldsBackOnlyWhatMayBeACredential(t *testing.T) {
+	c := testScrubber(false)
+	for _, event := range []string{"an event", "the end of a token: " + sessionToken[20:] + ".", realKey + " and more"} {
+		assert.Len(t, c.write([]byte(event), false), len(event), "it waits for no other event")
+	}
+	assert.Equal(t, "cut: ", string(c.write([]byte("cut: "+url.QueryEscape(sessionToken)[:60]), false)))
+	assert.Len(t, c.write([]byte("!"), false), 61, "it was none")
+}
+
 func TestScrubber_ReplacesInBytesOneByOne(t *testing.T) {
 	text := "<a>" + url.QueryEscape(sessionToken) + "</a>" + fmt.Sprintf("% x", sessionToken) + " " + realKey
-	c := testScrubber()
+	c := testScrubber(true)
 	var got bytes.Buffer
 	for i := range len(text) {
 		got.Write(c.write([]byte(text[i:i+1]), i == len(text)-1))
@@ -103,7 +117,7 @@ func TestScrubber_LeavesOtherTextsAlone(t *testing.T) {
 		"log lines":            strings.Repeat("2026-01-02T03:04:05.678Z ERROR timeout after 3.00 s\n", 2000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := testScrubber()
+			c := testScrubber(true)
 			half := len(text) / 2
 			got := string(c.write([]byte(text[:half]), false)) + string(c.write([]byte(text[half:]), true))
 			assert.True(t, text == got)
