@@ -286,6 +286,21 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		assert.Equal(t, "The cause is not known.", rec.Report.Summary)
 		assert.Equal(t, investigation.Unknown, rec.Report.Confidence)
 	}
+
+	for _, cause := range []string{"the disk is full", "I was wrong: the disk is slow"} {
+		rec = record("{}")
+		causeAndFindings := step(map[string]any{"root_cause": cause, "findings": again["findings"], "confidence": "confirmed"})
+		investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), causeAndFindings), &fakeTool{output: "disk usage 100 %"}, rec)
+		assert.Equal(t, cause, rec.Report.RootCause, "the last cause counts")
+		assert.True(t, rec.Report.Findings[0].Verified, "so do its findings")
+		if cause == "the disk is full" {
+			assert.Equal(t, "Orders: the disk is full", rec.Report.Summary)
+			assert.NotEmpty(t, rec.Report.Actions)
+		} else {
+			assert.Empty(t, rec.Report.Summary, "the returned one is about another cause")
+			assert.Empty(t, rec.Report.Actions)
+		}
+	}
 }
 
 func TestProse_AfterAReturnedReportStatesTheLimit(t *testing.T) {

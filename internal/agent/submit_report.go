@@ -82,13 +82,20 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := r.task.parse(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
 	earlier, missing := r.task.parse(r.state.Returned)
-	isPart := earlier.RootCause != "" && (report.RootCause == "" || earlier.Summary != "" && report.Summary == "") ||
-		report.RootCause == "" && earlier.Summary != "" && report.Summary == ""
-	if isPart && !withdraws(input, report) { // models submit only the parts again that they corrected
+	hasLess := report.Summary == "" && earlier.Summary != ""
+	switch { // models submit only the parts again that they corrected
+	case withdraws(input, report):
+		r.state.Returned = input
+	case report.RootCause == "" && (earlier.RootCause != "" || hasLess), earlier.RootCause != "" && hasLess && len(report.Findings) == 0:
 		if final {
 			report, problems = earlier, missing
 		}
-	} else if report.Summary != "" || report.RootCause != "" {
+	case hasLess && report.RootCause == earlier.RootCause:
+		r.state.Returned = withParts(r.state.Returned, input)
+		if final {
+			report, problems = r.task.parse(r.state.Returned)
+		}
+	case report.Summary != "" || report.RootCause != "":
 		r.state.Returned = input // until it is accepted or replaced
 	}
 	if !r.ranCode() && !r.state.AskedToCheck && !final {
@@ -118,6 +125,23 @@ func withdraws(input json.RawMessage, report investigation.Report) bool {
 	}
 	_, named := fields["root_cause"]
 	return named || stringOf(fields["confidence"]) != ""
+}
+
+// withParts returns a report with the parts of a later one.
+func withParts(report, later json.RawMessage) json.RawMessage {
+	var fields, parts map[string]any
+	if json.Unmarshal(report, &fields) != nil || json.Unmarshal(later, &parts) != nil {
+		return report
+	}
+	for name, part := range parts {
+		if list, isList := part.([]any); part != nil && part != "" && !(isList && len(list) == 0) {
+			fields[name] = part
+		}
+	}
+	if whole, ok := asJSON(fields); ok {
+		return whole
+	}
+	return report
 }
 
 // recordThoughts adds the thoughts in submitted reports and answers to the round. Their parsers remove them.
