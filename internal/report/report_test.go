@@ -201,6 +201,14 @@ func TestNotification_FallbackHasManualSteps(t *testing.T) {
 	}
 }
 
+func TestNotification_ACauseWithoutASummaryIsAConclusion(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Summary = ""
+	text := unfolded(report.Notification(rec, linksOf(rec), 100_000))
+	assert.Contains(t, text, "The model wrote no summary. The alarm went to ALARM.")
+	assert.NotContains(t, text, "no conclusion")
+}
+
 func TestNotification_ReportsCostIfKnown(t *testing.T) {
 	for _, c := range []struct {
 		name  string

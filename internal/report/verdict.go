@@ -165,7 +165,7 @@ func Waited(rec *investigation.Record) time.Duration {
 	return waited
 }
 
-// fallbackSummary summarizes an investigation without a conclusion.
+// fallbackSummary summarizes an investigation without a summary of the model.
 func fallbackSummary(rec *investigation.Record) string {
 	if rec.EvidenceOnly {
 		has := "this report has the evidence that was collected"
@@ -174,6 +174,9 @@ func fallbackSummary(rec *investigation.Record) string {
 		}
 		return fmt.Sprintf("The alarm went to %s. No model investigated it; %s. Its reason: %s",
 			rec.Alarm.State, has, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
+	}
+	if rec.Report.RootCause != "" {
+		return fmt.Sprintf("The model wrote no summary. The alarm went to %s. Its reason: %s", rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
 	}
 	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
