@@ -121,6 +121,15 @@ func TestJudge_EvaluatingTheCodesTextProvesNothing(t *testing.T) {
 	}
 }
 
+func TestJudge_TheBucketOfAnAddressIsSent(t *testing.T) {
+	const answer = "<ListBucketResult><Name>payments</Name><StartAfter>failed</StartAfter><MaxKeys>57</MaxKeys><Contents><Key>logs.txt</Key></Contents></ListBucketResult>"
+	for _, address := range []string{"https://s3.us-east-1.amazonaws.com/payments", "https://payments.s3.us-east-1.amazonaws.com/", "https://payments.s3-fips.us-east-1.amazonaws.com/"} {
+		list := provenance.Exchange{Operation: "s3:ListObjectsV2", URL: address + "?list-type=2&max-keys=57&start-after=failed", Status: 200, Answer: []byte(answer)}
+		assert.False(t, quoted(t, "payments failed 57", list), address)
+		assert.True(t, quoted(t, "payments logs.txt", list), address)
+	}
+}
+
 func TestJudge_HeadersAreSent(t *testing.T) {
 	sent := func(text string) provenance.Exchange {
 		e := other

@@ -70,6 +70,9 @@ func (a *asked) add(request string) {
 		for part := range strings.SplitSeq(parsed.Path, "/") {
 			a.addValue(request, "", part)
 		}
+		if bucket, _, ok := strings.Cut(parsed.Hostname(), ".s3"); ok {
+			a.addValue(request, "", bucket)
+		}
 	}
 	a.addForm(request, body)
 	a.of[request] = [2]int32{first, int32(len(a.words))}
