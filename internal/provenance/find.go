@@ -38,8 +38,8 @@ type Match struct {
 }
 
 // Find returns where a quote occurs in the output, in any encoding. It begins and ends with whole words of the output,
-// because 10 is not in 100, and deleted is not in not-deleted. Only the names of exceptions and operations can lack their
-// ending, and a host of AWS its domain. isCut allows a quote to end inside a word: it was truncated.
+// because 10 is not in 100, and deleted is not in not-deleted. Only the names of exceptions can lack their package, those of
+// exceptions and operations their ending, and a host of AWS its domain. isCut allows a quote to end inside a word: it was truncated.
 func (t *Text) Find(quote string, isCut bool) []Match {
 	wanted := Normal(quote)
 	if wanted = strings.TrimSpace(wanted); wanted == "" {
@@ -54,7 +54,7 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 		}
 		from := at + next
 		to := from + len(wanted)
-		if !t.splits(from) && (isCut || !t.splits(to) || isException(text, to) || isHost(text, to)) {
+		if (!t.splits(from) || isPackaged(text, from)) && (isCut || !t.splits(to) || isException(text, to) || isHost(text, to)) {
 			list = append(list, Match{t.span(from, to), from, to})
 		}
 		_, size := utf8.DecodeRuneInString(text[from:])
@@ -130,6 +130,14 @@ func isException(text string, at int) bool {
 }
 
 var optionalEnding = lazy.Regexp(`^(?:Exception|201[0-9]{5}(?:v[0-9])?)`)
+
+// isPackaged reports whether the name of an exception begins at a position, after its package: OutOfMemoryError in
+// java.lang.OutOfMemoryError.
+func isPackaged(text string, at int) bool {
+	return at > 1 && text[at-1] == '.' && isASCIIWord(text[at-2]) && exceptionName().MatchString(text[at:])
+}
+
+var exceptionName = lazy.Regexp(`^[A-Z][A-Za-z0-9]*(?:Error|Exception)\b`)
 
 // isHost reports whether the domain of a host of AWS begins at a position: orders-db in orders-db.abc.us-east-1.rds.amazonaws.com.
 func isHost(text string, at int) bool {

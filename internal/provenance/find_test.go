@@ -79,6 +79,10 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"the state is ¬OK today", "OK today"},
 		{"the state is ！OK today", "OK today"},
 		{"latency ≥fast today", "fast today"},
+		{"java.lang.OutOfMemoryError: heap space", "lang.OutOfMemoryError: heap"},
+		{"java.lang.OutOfMemoryError: heap space", "MemoryError: heap"},
+		{"orders-MyError: heap space", "MyError: heap"},
+		{"the state is non.Healthy today", "Healthy today"},
 	} {
 		assert.Empty(t, provenance.NewText(test.output).Find(test.quote, false), "%s in %s", test.quote, test.output)
 	}
@@ -105,6 +109,9 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"(AccessDeniedException) for orders", "(AccessDenied"},
 		{"to orders-db.abc.us-east-1.rds.amazonaws.com:5432 failed", "to orders-db"},
 		{"orders: -97.5 ms", "-97.5 ms"},
+		{"java.lang.OutOfMemoryError: heap space", "OutOfMemoryError: heap"},
+		{"(botocore.exceptions.ClientError) refused", "ClientError) refused"},
+		{"com.acme.OrderException$Inner: none left", "OrderException"},
 	} {
 		assert.Len(t, provenance.NewText(test.output).Find(test.quote, false), 1, "%s in %s", test.quote, test.output)
 	}
