@@ -289,7 +289,7 @@ var changing = func() map[string]bool {
 		"inaccessible incompatible disassociated disconnected deregistered detached revoked removed suppressed hidden offline impaired degraded " +
 		"next scheduled planned proposed suggested potential out dead " +
 		"original initial peak partial outstanding queued waiting paused closed aborted abandoned interrupted discarded refused missed errored " +
-		"corrupt corrupted duplicate conflicting mismatched violated violating timeout timeouts") {
+		"restrict restricted corrupt corrupted duplicate conflicting mismatched violated violating timeout timeouts") {
 		words[word] = true
 	}
 	return words

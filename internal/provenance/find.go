@@ -226,7 +226,18 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 		return false
 	}
 	inner, ok := t.trim(quote)
-	return ok && containsAny(observed.Spans, inner)
+	return ok && containsAny(observed.Spans, inner) && !t.isNegated(quote, inner.To, observed)
+}
+
+// isNegated reports whether the word before a quote negates it, in the answer, too. to is the position in the output at which
+// the words of the quote end.
+func (t *Text) isNegated(quote Match, to int, observed *toolcall.Observed) bool {
+	next, _ := slices.BinarySearchFunc(t.words, quote.from, func(w word, at int) int { return w.to - at - 1 })
+	if next == 0 || !negates(t.normal.text, t.words[next-1], quote.from) {
+		return false
+	}
+	before := t.words[next-1]
+	return containsAny(observed.Spans, toolcall.Span{From: t.span(before.from, before.to).From, To: to})
 }
 
 // Around returns the longest parts of the output that AWS answered and that contain a quote. They can contain words that the

@@ -112,6 +112,7 @@ type token struct {
 	key   int32  // of the value, or isName
 	ends  bool   // whether a value ends after it
 	part  bool   // whether a part of an ARN or a path begins with it
+	isNot bool   // whether the word before it negates it
 	text  string // of an unknown word after which the value continues
 }
 
@@ -617,15 +618,15 @@ func isTime(text string) bool {
 
 // add adds the words of a value or of a name to the group.
 func (m *matcher) add(plain string, key int32) {
-	first, end := len(m.group), 0
+	first, last := len(m.group), word{}
 	hasBorders := strings.IndexByte(plain, '}') >= 0
 	isTime := key >= 0 && m.keys[key].isTime
 	take := func(w word) bool {
-		if hasBorders && end > 0 && recordBorder().MatchString(plain[end:w.from]) {
+		if hasBorders && last.to > 0 && recordBorder().MatchString(plain[last.to:w.from]) {
 			m.group = append(m.group, token{id: border, other: unknownWord, key: key})
 		}
-		end = w.to
-		t := token{key: key}
+		t := token{key: key, isNot: last.to > 0 && negates(plain, last, w.from)}
+		last = w
 		if t.id, t.other = m.find(w.text, w.written(plain), isTime); t.id < 0 && len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
 			t.text = w.text
 		}

@@ -347,16 +347,18 @@ func TestJudge_NegatedOrEstimatedNamesCountWithThatWord(t *testing.T) {
 func TestJudge_WhatIsUnavailableReservedOrDelayedIsSomethingElse(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","UnreservedConcurrentExecutions":100,"ReservedConcurrentExecutions":30,` +
 		`"ApproximateNumberOfMessagesDelayed":57,"unavailableReplicas":3,"ConnectionRefusedCount":5712,"OriginalIops":3000,"TablesErrored":4711,` +
-		`"numberOfQueuedThings":812,"OriginReadTimeout":97}]}`
+		`"numberOfQueuedThings":812,"OriginReadTimeout":97,"RestrictPublicBuckets":true}]}`
 	for _, honest := range []string{
 		"orders unreserved concurrent executions: 100", "orders reserved concurrent executions 30", "orders messages delayed: 57", "orders unavailable replicas 3",
 		"orders connection refused: 5712", "orders refused count 5712", "orders original IOPS: 3000", "orders tables errored: 4711", "orders queued things 812", "orders read timeout: 97",
+		"orders restrict public buckets: true",
 	} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
 	for _, forged := range []string{
 		"orders concurrent executions: 100", "orders concurrent executions 30", "orders number of messages: 57", "orders replicas: 3",
 		"orders connection: 5712", "orders connection count 5712", "orders iops: 3000", "orders tables: 4711", "orders number of things 812", "orders origin read: 97",
+		"orders public buckets: true",
 	} {
 		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
 	}
@@ -390,4 +392,28 @@ func TestJudge_ANegationOrAComparisonIsAWordBeforeQuotesAndBrackets(t *testing.T
 	for _, honest := range []string{`Status: "healthy"`, "Status -> (healthy)", "Latency ->(500)", "Latency! (500)"} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
+}
+
+func TestJudge_ANegatedWordBeginsNoQuote(t *testing.T) {
+	answer := func(text string) provenance.Exchange {
+		return exchange(`{}`, `{"Items":[{"Text":"`+text+`","State":"stable today"}]}`)
+	}
+	for _, test := range []struct{ text, forged, honest string }{
+		{"sam is not authorized to read orders", "authorized to read orders", "not authorized to read orders"},
+		{"no space left on device", "space left on device", "no space left"},
+		{"the disk isn't full today", "full today", "isn't full today"},
+		{"it could Not 'start today'", "start today", "could Not 'start today"},
+		{"die Datenbank ist nicht erreichbar", "erreichbar", "Datenbank ist nicht erreichbar"},
+		{"it was never (restarted) today", "restarted) today", "was never (restarted) today"},
+	} {
+		for _, output := range []string{test.text, test.forged} {
+			var r provenance.Recorder
+			r.Record(answer(test.text))
+			assert.False(t, isConfirmed(t, output, test.forged, r.Judge(output, time.Time{})), "%s in %s", test.forged, output)
+		}
+		assert.True(t, quoted(t, test.honest, answer(test.text)), test.honest)
+	}
+	assert.True(t, quoted(t, "Task timed out", answer("it was not. Task timed out")), "of another sentence")
+	assert.True(t, quoted(t, "to read orders", answer("sam is not authorized to read orders")))
+	assert.True(t, quoted(t, "State: stable today", answer("it was not")), "of another field")
 }

@@ -247,7 +247,8 @@ func (m *matcher) find(text, written string, isTime bool) (id, other int32) {
 	return id, other
 }
 
-// extend continues the runs with a word, or begins them. isOver: the border of two records before the word, or 0.
+// extend continues the runs with a word, or begins them. isOver: the border of two records before the word, or 0. A word that
+// is negated begins none: not healthy is not healthy.
 func (m *matcher) extend(t *token, isOver int32) {
 	a := &m.active
 	before := a.now
@@ -257,6 +258,8 @@ func (m *matcher) extend(t *token, isOver int32) {
 		from := at
 		if at > 0 && a.stamp[at-1] == before && (isOver == 0 || m.showsBorder(at, isOver)) {
 			from = a.start[at-1]
+		} else if t.isNot {
+			return
 		}
 		next = append(next, run{at, from})
 		m.reach[from] = max(m.reach[from], at+1)

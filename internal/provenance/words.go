@@ -103,6 +103,22 @@ func eachWord(text string, yield func(word) bool) {
 	}
 }
 
+// negations are words that negate what follows, in the languages in which error lines are found.
+var negations = map[string]bool{"not": true, "no": true, "never": true, "cannot": true, "without": true, "nor": true, "neither": true,
+	"nicht": true, "kein": true, "keine": true, "keinen": true, "nie": true, "ohne": true, "pas": true, "jamais": true, "sans": true,
+	"nunca": true, "sin": true, "non": true, "senza": true, "não": true, "sem": true, "niet": true, "geen": true, "zonder": true}
+
+// negates reports whether a word of a normal text negates the one that begins at a position. The t of isn't does, too.
+func negates(plain string, w word, next int) bool {
+	if strings.Trim(plain[w.to:next], opening+" ") != "" {
+		return false
+	}
+	if w.text == "t" {
+		return w.from > 1 && plain[w.from-2:w.from] == "n'"
+	}
+	return len(w.text) <= len("without") && negations[strings.ToLower(w.text)]
+}
+
 // redactedWord is the word of a redacted secret in an output.
 const redactedWord = "\x00redacted"
 
