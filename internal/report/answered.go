@@ -95,7 +95,11 @@ func (a Answered) Text() string {
 // Card returns the answer as a card in the thread of the investigation's card. If there is no answer, it says why.
 func (a Answered) Card() ([]byte, error) {
 	rec, q := a.record(), a.Answer
-	c := newCard(a.Alarm, fmt.Sprintf("%s-answer-%d", q.Investigation, q.Number), cardAnswer)
+	number := int64(q.Number)
+	if number == 0 { // an answer that is not stored has none
+		number = q.AskedAt.UnixMilli()
+	}
+	c := newCard(a.Alarm, fmt.Sprintf("%s-answer-%d", q.Investigation, number), cardAnswer)
 	title := "Answer"
 	if q.Text == "" {
 		title = "No answer"

@@ -3,6 +3,7 @@ package report_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -67,6 +68,17 @@ func TestAnswered_EveryFormSaysWhyTheModelHadToConclude(t *testing.T) {
 		assert.Contains(t, text, "\n  NOTE: "+why)
 		assert.Equal(t, 1, strings.Count(text, "■ ANSWER"))
 	}
+}
+
+func TestAnswered_CardsOfAnswersThatAreNotStoredDiffer(t *testing.T) {
+	a := answered(sample(t))
+	ids := map[string]bool{}
+	for i, number := range []int{1, 2, 0, 0} {
+		a.Answer.Number, a.Answer.AskedAt = number, time.Date(2026, 1, 15, 3, 30, i, 0, time.UTC)
+		raw, err := a.Card()
+		ids[cardOf(t, raw, err).ID] = true
+	}
+	assert.Len(t, ids, 4)
 }
 
 func TestAnswerJSON_HasEmptyListsAndAConfidence(t *testing.T) {
