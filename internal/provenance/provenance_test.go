@@ -404,6 +404,7 @@ func TestJudge_ANegatedWordBeginsNoQuote(t *testing.T) {
 		{"the disk isn't full today", "full today", "isn't full today"},
 		{"it could Not 'start today'", "start today", "could Not 'start today"},
 		{"die Datenbank ist nicht erreichbar", "erreichbar", "Datenbank ist nicht erreichbar"},
+		{"数据库不可用状态异常", "可用状态异常", "数据库不可用状态异常"},
 		{"it was never (restarted) today", "restarted) today", "was never (restarted) today"},
 	} {
 		for _, output := range []string{test.text, test.forged} {

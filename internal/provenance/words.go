@@ -103,10 +103,11 @@ func eachWord(text string, yield func(word) bool) {
 	}
 }
 
-// negations are words that negate what follows, in the languages in which error lines are found.
+// negations are words that negate what follows, in languages of logs. Others, such as Japanese, negate with an ending.
 var negations = map[string]bool{"not": true, "no": true, "never": true, "cannot": true, "without": true, "nor": true, "neither": true,
 	"nicht": true, "kein": true, "keine": true, "keinen": true, "nie": true, "ohne": true, "pas": true, "jamais": true, "sans": true,
-	"nunca": true, "sin": true, "non": true, "senza": true, "não": true, "sem": true, "niet": true, "geen": true, "zonder": true}
+	"nunca": true, "sin": true, "non": true, "senza": true, "não": true, "sem": true, "niet": true, "geen": true, "zonder": true,
+	"不": true, "未": true, "没": true, "无": true, "無": true}
 
 // negates reports whether a word of a normal text negates the one that begins at a position. The t of isn't does, too.
 func negates(plain string, w word, next int) bool {
