@@ -33,10 +33,10 @@ func TestSelfAlarms_NotifyTheirTopicAndAreNeverInvestigated(t *testing.T) {
 	triage.AttachEventRule(jsii.String("Everything"), nil)
 	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform, nil) }), "can't be subscribed to it: pass the alarms' topic to AttachTopic, and a separate topic to SelfAlarmTopic")
 	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(triage.SelfAlarms()[0]) }), "can't be attached to it")
-	assert.Len(t, triage.SelfAlarms(), 8)
+	assert.Len(t, triage.SelfAlarms(), 9)
 
 	template := synth(stack)
-	template.ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(8))
+	template.ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(9))
 	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like(
 		"AlarmName", assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage-self-.*-prod-[a-z-]+$")),
 		"AlarmActions", []any{map[string]any{"Ref": assertions.Match_StringLikeRegexp(jsii.String("Platform"))}}))
