@@ -1,9 +1,6 @@
 package broker
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // budget is the memory that the requests of all connections may take together, or their answers. The code in the sandbox decides
 // how many requests it begins, and how much of each it sends.
@@ -55,7 +52,7 @@ func (k *keeper) add(next []byte) {
 			part = part[:max(min(len(part), maxBeginning-len(k.data)), 0)]
 			size = len(k.data) + len(part)
 		}
-		k.data = slices.Grow(slices.Clip(k.data), size-len(k.data))
+		k.data = append(make([]byte, 0, size), k.data...) // slices.Grow can reserve more than that
 	}
 	k.data = append(k.data, part...)
 	k.isCut = len(part) < len(next)
