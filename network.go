@@ -3,6 +3,7 @@ package alarmtriage
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -148,13 +149,38 @@ func (l *problems) securityGroups(p *AlarmTriageProps) {
 	}
 }
 
-// isSameVpc reports whether two IDs are, or may be, those of one VPC.
+// vpcID is the form of the ID of a VPC. CDK's placeholder of a VPC that it has not looked up yet, vpc-12345, has another one.
+var vpcID = regexp.MustCompile(`^vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
+
+// isSameVpc reports whether two IDs are, or may be, those of one VPC. Parameters, imported values, and conditions may be any ID.
 func isSameVpc(scope constructs.IConstruct, one, other *string) bool {
-	if *one == *other || unresolved(one) != unresolved(other) {
+	if vpcID.MatchString(*one) && vpcID.MatchString(*other) {
+		return *one == *other
+	}
+	if *one == *other || !unresolved(one) || !unresolved(other) {
 		return true
 	}
 	paths := alarmjs.Identify(scope, one, other)
-	return paths[0] == paths[1] || unresolved(paths[0]) || unresolved(paths[1])
+	first, second := vpcOf(scope, paths[0]), vpcOf(scope, paths[1])
+	return first == second || first == "" || second == ""
+}
+
+// vpcOf returns the path of the VPC of the app to whose ID a text of [alarmjs.Identify] refers, or an empty string.
+func vpcOf(scope constructs.IConstruct, identified string) string {
+	end := strings.LastIndex(identified, ".")
+	if end < 0 || !slices.Contains([]string{"Ref", "VpcId"}, identified[end+1:]) {
+		return ""
+	}
+	target := scope.Node().Root()
+	for _, id := range strings.Split(identified[:end], "/") {
+		if target = target.Node().TryFindChild(jsii.String(id)); target == nil {
+			return ""
+		}
+	}
+	if _, isVpc := target.(awsec2.CfnVPC); !isVpc {
+		return ""
+	}
+	return identified[:end]
 }
 
 // endpoint is an interface endpoint with the id of its construct.

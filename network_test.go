@@ -90,6 +90,14 @@ func TestVpc_RejectsMistakes(t *testing.T) {
 		change(attributes)
 		return awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), attributes)
 	}
+	importedWithID := func(stack awscdk.Stack, id *string) awsec2.IVpc {
+		return awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Imported"), &awsec2.VpcAttributes{
+			VpcId: id, AvailabilityZones: jsii.Strings("eu-west-1a"), PrivateSubnetIds: jsii.Strings("subnet-1")})
+	}
+	subnetOf := func(stack awscdk.Stack, vpcID *string) *awsec2.SubnetSelection {
+		return &awsec2.SubnetSelection{Subnets: &[]awsec2.ISubnet{awsec2.NewPrivateSubnet(stack, jsii.String("Own"), &awsec2.PrivateSubnetProps{
+			VpcId: vpcID, AvailabilityZone: jsii.String("eu-west-1a"), CidrBlock: jsii.String("10.0.200.0/24")})}}
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)
@@ -143,9 +151,26 @@ func TestVpc_RejectsMistakes(t *testing.T) {
 		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, got Test/Other/PrivateSubnet1 of another VPC"},
 		{"own subnets of a VPC of another stack", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Network", "eu-west-1"), jsii.String("Vpc"), nil)
-			own := awsec2.NewPrivateSubnet(stack, jsii.String("Own"), &awsec2.PrivateSubnetProps{
-				VpcId: p.Vpc.VpcId(), AvailabilityZone: jsii.String("eu-west-1a"), CidrBlock: jsii.String("10.0.200.0/24")})
-			p.VpcSubnets = &awsec2.SubnetSelection{Subnets: &[]awsec2.ISubnet{own}}
+			p.VpcSubnets = subnetOf(stack, p.Vpc.VpcId())
+		}, ""},
+		{"a subnet of a VPC with another ID", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.VpcSubnets = importedWithID(stack, jsii.String("vpc-0a1b2c3d")), subnetOf(stack, jsii.String("vpc-0123456789abcdef0"))
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Imported, got Test/Own of another VPC"},
+		{"a subnet whose VPC is named by its other attribute", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			vpc := awsec2.NewCfnVPC(stack, jsii.String("Vpc"), &awsec2.CfnVPCProps{CidrBlock: jsii.String("10.0.0.0/16")})
+			p.Vpc, p.VpcSubnets = importedWithID(stack, vpc.Ref()), subnetOf(stack, vpc.AttrVpcId())
+		}, ""},
+		{"a subnet whose VPC is a parameter", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+			p.VpcSubnets = subnetOf(stack, awscdk.NewCfnParameter(stack, jsii.String("VpcOfSubnet"), nil).ValueAsString())
+		}, ""},
+		{"a subnet and a VPC of two imported values", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = importedWithID(stack, awscdk.Fn_ImportValue(jsii.String("Vpc")))
+			p.VpcSubnets = subnetOf(stack, awscdk.Fn_ImportValue(jsii.String("SameVpc")))
+		}, ""},
+		{"a subnet of a VPC before its lookup", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.Vpc_FromLookup(stack, jsii.String("Vpc"), &awsec2.VpcLookupOptions{VpcId: jsii.String("vpc-0a1b2c3d")})
+			p.VpcSubnets = subnetOf(stack, jsii.String("vpc-0a1b2c3d"))
 		}, ""},
 		{"security groups of a VPC of another stack", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Network", "eu-west-1"), jsii.String("Vpc"), nil)
