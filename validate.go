@@ -451,15 +451,22 @@ var (
 	queueForm  = regionalForm("sqs", `[A-Za-z0-9_-]+(?:\.fifo)?`, "failed-events")
 	tableForm  = regionalForm("dynamodb", `table/[A-Za-z0-9_.-]+`, "table/investigations")
 	keyForm    = regionalForm("kms", `(?:key|alias)/.+`, "key/1234abcd-12ab-34cd-56ef-1234567890ab")
-	layerForm  = regionalForm("lambda", `layer:[A-Za-z0-9_-]+:[0-9]+`, "layer:tools:1")
 	bucketForm = arnForm{"arn:aws:s3:::reports", regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[A-Za-z0-9._-]+$`)}
+	layerForm  = arnForm{"arn:aws:lambda:eu-west-1:111122223333:layer:tools:1",
+		regexp.MustCompile(`^arn:aws[a-z-]*:lambda:(?:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+|::awslayer:[A-Za-z0-9_-]+)$`)} // some of AWS's
 	policyForm = arnForm{"arn:aws:iam::111122223333:policy/boundary", regexp.MustCompile(`^arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/.+$`)}
 )
+
+// isUnknown reports whether a part of a text is not known at synth: it may contain tokens, dynamic references of CloudFormation, or a
+// parameter that CDK has not looked up yet.
+func isUnknown(text string) bool {
+	return mayBeToken(text) || strings.Contains(text, "{{resolve:") || strings.Contains(text, lookupPlaceholder)
+}
 
 // arnOf checks the form of a resource's ARN, and its partition, if they are known at synth. region is the stack's; the check of
 // places reports another one.
 func (l *problems) arnOf(prop, arn string, form arnForm, region string) {
-	if mayBeToken(arn) {
+	if isUnknown(arn) {
 		return
 	}
 	if !form.pattern.MatchString(arn) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -222,6 +223,17 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 			p.ToolLayers = &[]awslambda.ILayerVersion{
 				awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String("arn:aws:lambda:eu-west-1:111122223333:layer:tools"))}
 		}, `ToolLayers must have an ARN such as "arn:aws:lambda:eu-west-1:111122223333:layer:tools:1", got "arn:aws:lambda:eu-west-1:111122223333:layer:tools"`},
+		{"a layer of AWS without a version", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolLayers = &[]awslambda.ILayerVersion{
+				awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String("arn:aws:lambda:::awslayer:AmazonLinux1803"))}
+		}, ""},
+		{"ARNs that CloudFormation and CDK look up", func(p *alarmtriage.AlarmTriageProps) {
+			stack := p.NotificationTopic.Stack()
+			p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
+				awsssm.StringParameter_ValueFromLookup(stack, jsii.String("/tools/layer"), nil, nil))}
+			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("{{resolve:ssm:/iam/boundary}}"))
+			importedTopic("arn:aws:sns:eu-west-1:111122223333:{{resolve:ssm:/oncall/topic}}")(p)
+		}, ""},
 		{"an architecture that Lambda does not have", func(p *alarmtriage.AlarmTriageProps) {
 			p.Architecture = awslambda.Architecture_Custom(jsii.String("riscv64"), nil)
 		}, `Architecture must be one of arm64, x86_64, got "riscv64"`},
