@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -650,7 +651,7 @@ func knownLength(value any) int {
 	const quotes, punctuation = 2, 1 // each element has a comma or a bracket, and each key a colon
 	switch v := value.(type) {
 	case string:
-		return len(v) + quotes
+		return characters(v) + quotes
 	case []any:
 		n := punctuation
 		for _, element := range v {
@@ -664,16 +665,21 @@ func knownLength(value any) int {
 				parts, _ := join[1].([]any)
 				for _, part := range parts {
 					if text, isText := part.(string); isText {
-						n += len(text)
+						n += characters(text)
 					}
 				}
 				continue
 			}
 			if key != "Ref" && !strings.HasPrefix(key, "Fn::") {
-				n += len(key) + quotes + punctuation + knownLength(element) + punctuation
+				n += characters(key) + quotes + punctuation + knownLength(element) + punctuation
 			}
 		}
 		return n
 	}
 	return 0
+}
+
+// characters returns the number of characters of a text that IAM counts, which are those except white space.
+func characters(text string) int {
+	return utf8.RuneCountInString(strings.Join(strings.Fields(text), ""))
 }

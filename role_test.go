@@ -479,11 +479,13 @@ func TestVpc_RejectsDeniesOfItsNetworkActions(t *testing.T) {
 // CDK moves statements of a large policy to managed policies, but does not count the role's other inline policies.
 func TestOrchestratorRole_RejectsPoliciesThatAreTooLong(t *testing.T) {
 	for _, tt := range []struct {
-		length int // of the longest names
+		length int    // of the longest names
+		letter string // of the keys
 		want   string
 	}{
-		{256, "alarmtriage: the inline policies of the role Test/Triage/OrchestratorRole have at least 10"},
-		{20, ""},
+		{256, "k", "alarmtriage: the inline policies of the role Test/Triage/OrchestratorRole have at least 10"},
+		{256, " ", ""}, // IAM does not count white space
+		{20, "k", ""},
 	} {
 		stack := stackIn(newTestApp(), "Test", "eu-west-1")
 		name := func(most int) string { return strings.Repeat("n", min(tt.length, most)) }
@@ -500,8 +502,8 @@ func TestOrchestratorRole_RejectsPoliciesThatAreTooLong(t *testing.T) {
 				"arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abcdefghijkl", "global.amazon.nova-2-lite-v1:0")
 			p.CompletionEventBus = awsevents.EventBus_FromEventBusArn(stack, jsii.String("Bus"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/"+name(256)))
 			p.InvestigationsTable = awsdynamodb.Table_FromTableArn(stack, jsii.String("Claims"), jsii.String("arn:aws:dynamodb:eu-west-1:111122223333:table/"+name(255)))
-			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket("texts"), Key: jsii.String(strings.Repeat("k", 7*tt.length/2))}
-			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket("runbooks"), Prefix: jsii.String(strings.Repeat("p", 7*tt.length/2) + "/")}
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket("texts"), Key: jsii.String(strings.Repeat(tt.letter, 7*tt.length/2))}
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket("runbooks"), Prefix: jsii.String(strings.Repeat(tt.letter, 7*tt.length/2) + "/")}
 			p.AllowModelSubscriptions = jsii.Bool(true)
 			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:eu-west-1:111122223333:guardrail/abcdefghijkl"), GuardrailVersion: jsii.String("1")}
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
