@@ -138,8 +138,9 @@ type AlarmTriageProps struct {
 	// needs about $0.15 with Claude Sonnet 5.5. More than 0. Each model needs a known price. Default: no limit except
 	// MaxRounds.
 	MaxCostUsd *float64
-	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US East
-	// (N. Virginia). More than 0; below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
+	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US
+	// East (N. Virginia). One run of code may spend a quarter of it. More than 0; below $0.02, no Logs Insights query
+	// can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
 	// The most investigations that begin on one UTC day, in addition to 50 of unconfirmed events. Beyond it, no model
 	// is asked, and reports have the evidence only. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
@@ -243,8 +244,8 @@ type AlarmTriageProps struct {
 
 	// Permissions
 
-	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, or ToolPermissions_ALLOW_LIST, a list of
-	// this library. Default: ToolPermissions_READ_ONLY_ACCESS.
+	// Base of the tool's permissions: AWS's managed policy ReadOnlyAccess, to which AWS adds actions, or
+	// ToolPermissions_ALLOW_LIST, a list of this library. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// More IAM actions that the tool is denied. Default: none.
 	ToolDeniedActions *[]*string
