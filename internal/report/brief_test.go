@@ -38,7 +38,7 @@ func TestNotification_FirstLinesAreWhatIsNeededAtNight(t *testing.T) {
 	assert.Equal(t, []string{
 		"Severity high. Cause confirmed by evidence. Account prod (123456789012), us-east-1.",
 		"What changed: 03:07 UTC PutRolePolicy by sam (4 min 20 s before)",
-		"Alarm: order-service-errors, since 2026-01-15 03:12:00 UTC",
+		"Alarm: order-service-errors, ALARM at 2026-01-15 03:12:00 UTC",
 		"State: still in ALARM at 03:16 UTC",
 		"Report: " + links.Report,
 		"Owner: payments team, @payments-oncall",
@@ -145,8 +145,12 @@ func TestState_IsThatAtDelivery(t *testing.T) {
 		assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), "\nState: "+want+"\n")
 		assert.Contains(t, string(page), ": "+want)
 		assert.Contains(t, strings.ReplaceAll(card.Content.Description, "`", ""), "*State:* "+want)
-		assert.Contains(t, report.Text(rec, linksOf(rec)), "\n  State: ALARM at 2026-01-15 03:12:00 UTC\n", "the event's state does not contradict it")
-		assert.NotContains(t, string(page), "In ALARM since")
+		text := report.Text(rec, linksOf(rec))
+		assert.Contains(t, text, "\n  State: ALARM at 2026-01-15 03:12:00 UTC\n", "the event's state does not contradict it")
+		assert.Contains(t, string(page), "In ALARM at 2026-01-15 03:12:00 UTC,")
+		for _, form := range []string{text, string(page), card.Content.Description} {
+			assert.NotContains(t, form, "since 2026-01-15 03:12:00", "the alarm may be in ALARM again, or no longer")
+		}
 	}
 	rec.AtDelivery = &investigation.AtDelivery{State: "ALARM", Since: at.Add(2 * time.Minute), At: at.Add(4 * time.Minute)}
 	rec.Alarm.Time = time.Time{}
@@ -259,7 +263,7 @@ func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
 			links := linksOf(rec)
 			links.Zone = zone(t, c.zone)
 			text := report.Notification(rec, links, 1<<20)
-			assert.Contains(t, text, "\nAlarm: order-service-errors, since "+c.moment+"\n")
+			assert.Contains(t, text, "\nAlarm: order-service-errors, ALARM at "+c.moment+"\n")
 			assert.Contains(t, text, "\nWhat changed: "+c.change+" PutRolePolicy by sam (4 min 20 s before)\n")
 			page, err := report.HTML(rec, links)
 			require.NoError(t, err)
@@ -268,7 +272,7 @@ func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
 			assert.Contains(t, string(page), "Times are "+abbreviation+".", "the chart")
 			assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(`+abbreviation+`)</span>`)
 			raw, err := report.Card(rec, links)
-			assert.Contains(t, cardOf(t, raw, err).Content.Description, "\n*Alarm since:* "+c.moment+"\n*What changed:* "+c.change)
+			assert.Contains(t, cardOf(t, raw, err).Content.Description, "\n*Alarm at:* "+c.moment+"\n*What changed:* "+c.change)
 			json, err := report.JSON(rec)
 			require.NoError(t, err)
 			assert.Contains(t, string(json), `"time": "2026-01-15T03:12:00Z"`, "programs read UTC")
@@ -278,7 +282,7 @@ func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
 	summer.Alarm.Time = time.Date(2026, 7, 4, 1, 12, 0, 0, time.UTC)
 	links := linksOf(summer)
 	links.Zone = zone(t, "Europe/Berlin")
-	assert.Contains(t, report.Notification(summer, links, 1<<20), "since 2026-07-04 03:12:00 CEST (01:12:00 UTC)")
+	assert.Contains(t, report.Notification(summer, links, 1<<20), "ALARM at 2026-07-04 03:12:00 CEST (01:12:00 UTC)")
 }
 
 func TestText_LeavesOutTheCollectorsSource(t *testing.T) {

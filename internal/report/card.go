@@ -174,7 +174,7 @@ func (notOnCard) card(*cardBuilder, string) {}
 func (h headline) card(b *cardBuilder, _ string) {
 	var lines []string
 	for _, f := range []fact{
-		{"Account", place(h.rec)}, {"Alarm since", moment(h.rec.Alarm.Time)}, {"What changed", changed(h.rec)}, {"State", stateNow(h.rec)},
+		{"Account", place(h.rec)}, {"Alarm at", moment(h.rec.Alarm.Time)}, {"What changed", changed(h.rec)}, {"State", stateNow(h.rec)},
 		{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
 	} {
 		if f.Value != "" {

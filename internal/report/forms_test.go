@@ -279,7 +279,7 @@ func asMarkdown(source string) ast.Node {
 	return goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader([]byte(source)))
 }
 
-var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|Alarm since|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
+var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|Alarm at|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
 
 // assertNeutral requires that a text of a card has no formatting but the emphasis and no links but the addresses that
 // code writes.

@@ -78,7 +78,7 @@ func (h headline) text() string {
 	text += "\n"
 	for _, f := range []fact{
 		{"What changed", changed(h.rec)},
-		{"Alarm", plain(h.rec.Alarm.Name) + ", since " + moment(h.rec.Alarm.Time)},
+		{"Alarm", plain(h.rec.Alarm.Name) + ", " + stateThen(&h.rec.Alarm)},
 		{"State", stateNow(h.rec)},
 		{"Report", h.report},
 		{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
