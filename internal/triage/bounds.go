@@ -36,9 +36,9 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 	return off
 }
 
-// admit sets EvidenceOnly and the reason if too many events that are not confirmed, or only as updates, were investigated today.
-// Updates of an alarm repeat, and whoever may publish to a topic can report each of them. If the table is unavailable, a model
-// investigates.
+// admit sets EvidenceOnly and the reason if too many investigations of events that are not confirmed, or only as updates, began
+// on the day of this one. Updates of an alarm repeat, and whoever may publish to a topic can report each of them. If the table
+// is unavailable, a model investigates.
 func (r *attempt) admit(ctx, quick context.Context) {
 	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID, r.rec.StartedAt)
 	switch {
