@@ -251,6 +251,8 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		{"findings": again["findings"]},
 		{"summary": "corrected", "findings": again["findings"], "confidence": "confirmed"},
 		{"summary": "corrected", "root_cause": "", "findings": again["findings"], "confidence": "likely"},
+		{"summary": "corrected", "root_cause": "", "findings": again["findings"], "confidence": ""},
+		{"summary": "corrected", "findings": again["findings"], "confidence": "very high"},
 	} {
 		rec := record("{}")
 		part := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: parts}}}
@@ -287,13 +289,13 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		assert.Equal(t, investigation.Unknown, rec.Report.Confidence)
 	}
 
-	for _, cause := range []string{"the disk is full", "I was wrong: the disk is slow"} {
+	for _, cause := range []string{"the disk is full", "The disk is full.", "I was wrong: the disk is slow"} {
 		rec = record("{}")
-		causeAndFindings := step(map[string]any{"root_cause": cause, "findings": again["findings"], "confidence": "confirmed"})
+		causeAndFindings := step(map[string]any{"summary": " ", "root_cause": cause, "findings": again["findings"], "confidence": "confirmed", "immediate_actions": "[]"})
 		investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), causeAndFindings), &fakeTool{output: "disk usage 100 %"}, rec)
 		assert.Equal(t, cause, rec.Report.RootCause, "the last cause counts")
 		assert.True(t, rec.Report.Findings[0].Verified, "so do its findings")
-		if cause == "the disk is full" {
+		if !strings.HasPrefix(cause, "I was wrong") {
 			assert.Equal(t, "Orders: the disk is full", rec.Report.Summary)
 			assert.NotEmpty(t, rec.Report.Actions)
 		} else {

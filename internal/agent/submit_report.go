@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 )
 
 const submitName = "submit_report"
@@ -90,7 +91,7 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 		if final {
 			report, problems = earlier, missing
 		}
-	case hasLess && report.RootCause == earlier.RootCause:
+	case hasLess && strings.EqualFold(provenance.Words(report.RootCause), provenance.Words(earlier.RootCause)):
 		r.state.Returned = withParts(r.state.Returned, input)
 		if final {
 			report, problems = r.task.parse(r.state.Returned)
@@ -124,17 +125,19 @@ func withdraws(input json.RawMessage, report investigation.Report) bool {
 		return false
 	}
 	_, named := fields["root_cause"]
-	return named || stringOf(fields["confidence"]) != ""
+	stated, states := fields["confidence"]
+	confidence := strings.TrimSpace(stringOf(stated))
+	return strings.EqualFold(confidence, string(investigation.Unknown)) || named && (confidence != "" || !states)
 }
 
-// withParts returns a report with the parts of a later one.
+// withParts returns a report with the parts of a later one that are not empty. The later one has no summary.
 func withParts(report, later json.RawMessage) json.RawMessage {
 	var fields, parts map[string]any
 	if json.Unmarshal(report, &fields) != nil || json.Unmarshal(later, &parts) != nil {
 		return report
 	}
 	for name, part := range parts {
-		if list, isList := part.([]any); part != nil && part != "" && !(isList && len(list) == 0) {
+		if name != "summary" && len(entries(part)) > 0 {
 			fields[name] = part
 		}
 	}
