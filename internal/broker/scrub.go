@@ -129,7 +129,8 @@ func (s *scrubbed) beginsWith(data []byte) bool {
 	for i := range len(s.text) {
 		n := encodedPrefix(data, s.text[i])
 		if n == 0 {
-			return slices.ContainsFunc(formsOf()[s.text[i]], func(form string) bool { return strings.HasPrefix(form, string(data)) })
+			isBegun := func(form string) bool { return strings.HasPrefix(form, string(data)) }
+			return len(data) < maxExpansion && slices.ContainsFunc(formsOf()[s.text[i]], isBegun) // most data is longer than any form
 		}
 		data = data[n:]
 	}

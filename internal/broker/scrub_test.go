@@ -91,6 +91,12 @@ func TestScrubber_HoldsBackOnlyWhatMayBeACredential(t *testing.T) {
 	assert.Len(t, c.write([]byte("!"), false), 61, "it was none")
 }
 
+func TestScrubber_LooksForBeginningsWithoutCopies(t *testing.T) {
+	c, chunk := testScrubber(false), bytes.Repeat([]byte("2026-01-02 INFO a line of a log\n"), 100)
+	copies := testing.AllocsPerRun(10, func() { c.write(chunk, false) })
+	assert.LessOrEqual(t, copies, 10.0, "not one for each byte")
+}
+
 func TestScrubber_ReplacesInBytesOneByOne(t *testing.T) {
 	text := "<a>" + url.QueryEscape(sessionToken) + "</a>" + fmt.Sprintf("% x", sessionToken) + " " + realKey
 	c := testScrubber(true)
