@@ -15,6 +15,7 @@ const (
 	minDistinct   = 4   // letters and digits of at least one word of a quote; shorter words occur everywhere
 	maxComparison = 4   // characters of a comparison
 	maxJoints     = 16  // characters between two joined words
+	maxPackage    = 200 // characters
 )
 
 // Text is an output in which quotes are searched.
@@ -54,7 +55,7 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 		}
 		from := at + next
 		to := from + len(wanted)
-		if (!t.splits(from) || isPackaged(text, from)) && (isCut || !t.splits(to) || isException(text, to) || isHost(text, to)) {
+		if (!t.splits(from) || t.isPackaged(from)) && (isCut || !t.splits(to) || isException(text, to) || isHost(text, to)) {
 			list = append(list, Match{t.span(from, to), from, to})
 		}
 		_, size := utf8.DecodeRuneInString(text[from:])
@@ -133,8 +134,20 @@ var optionalEnding = lazy.Regexp(`^(?:Exception|201[0-9]{5}(?:v[0-9])?)`)
 
 // isPackaged reports whether the name of an exception begins at a position, after its package: OutOfMemoryError in
 // java.lang.OutOfMemoryError.
-func isPackaged(text string, at int) bool {
-	return at > 1 && text[at-1] == '.' && isASCIIWord(text[at-2]) && exceptionName().MatchString(text[at:])
+func (t *Text) isPackaged(at int) bool {
+	begin := beginOfPackage(t.normal.text, at)
+	return begin < at && t.normal.text[at-1] == '.' && exceptionName().MatchString(t.normal.text[at:]) && !t.splits(begin)
+}
+
+// beginOfPackage returns where the package before a position begins, or the position if none is before it.
+func beginOfPackage(text string, at int) int {
+	first := max(1, at-maxPackage)
+	for at > first && text[at-1] == '.' && isASCIIWord(text[at-2]) {
+		for at--; at >= first && isASCIIWord(text[at-1]); {
+			at--
+		}
+	}
+	return at
 }
 
 var exceptionName = lazy.Regexp(`^[A-Z][A-Za-z0-9]*(?:Error|Exception)\b`)
@@ -232,8 +245,9 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 // isNegated reports whether the word before a quote negates it, in the answer, too. to is the position in the output at which
 // the words of the quote end.
 func (t *Text) isNegated(quote Match, to int, observed *toolcall.Observed) bool {
-	next, _ := slices.BinarySearchFunc(t.words, quote.from, func(w word, at int) int { return w.to - at - 1 })
-	if next == 0 || !negates(t.normal.text, t.words[next-1], quote.from) {
+	from := beginOfPackage(t.normal.text, quote.from)
+	next, _ := slices.BinarySearchFunc(t.words, from, func(w word, at int) int { return w.to - at - 1 })
+	if next == 0 || !negates(t.normal.text, t.words[next-1], from) {
 		return false
 	}
 	before := t.words[next-1]

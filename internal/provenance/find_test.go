@@ -82,6 +82,8 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"java.lang.OutOfMemoryError: heap space", "lang.OutOfMemoryError: heap"},
 		{"java.lang.OutOfMemoryError: heap space", "MemoryError: heap"},
 		{"orders-MyError: heap space", "MyError: heap"},
+		{"!java.lang.OutOfMemoryError: heap space", "OutOfMemoryError: heap"},
+		{"non-java.lang.OutOfMemoryError: heap space", "OutOfMemoryError: heap"},
 		{"the state is non.Healthy today", "Healthy today"},
 	} {
 		assert.Empty(t, provenance.NewText(test.output).Find(test.quote, false), "%s in %s", test.quote, test.output)

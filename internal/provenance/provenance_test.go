@@ -406,6 +406,7 @@ func TestJudge_ANegatedWordBeginsNoQuote(t *testing.T) {
 		{"die Datenbank ist nicht erreichbar", "erreichbar", "Datenbank ist nicht erreichbar"},
 		{"数据库不可用状态异常", "可用状态异常", "数据库不可用状态异常"},
 		{"it was never (restarted) today", "restarted) today", "was never (restarted) today"},
+		{"err=no space left", "space left", "err=no space left"},
 	} {
 		for _, output := range []string{test.text, test.forged} {
 			var r provenance.Recorder
@@ -417,4 +418,17 @@ func TestJudge_ANegatedWordBeginsNoQuote(t *testing.T) {
 	assert.True(t, quoted(t, "Task timed out", answer("it was not. Task timed out")), "of another sentence")
 	assert.True(t, quoted(t, "to read orders", answer("sam is not authorized to read orders")))
 	assert.True(t, quoted(t, "State: stable today", answer("it was not")), "of another field")
+
+	for _, test := range []struct {
+		text, quote string
+		isHonest    bool
+	}{
+		{"cached=no status=late today", "status=late today", true},
+		{"a java.lang.TimeoutError late", "TimeoutError late", true},
+		{"it was not java.lang.TimeoutError late", "TimeoutError late", false},
+	} {
+		var r provenance.Recorder
+		r.Record(answer(test.text))
+		assert.Equal(t, test.isHonest, isConfirmed(t, test.text, test.quote, r.Judge(test.text, time.Time{})), "%s in %s", test.quote, test.text)
+	}
 }

@@ -117,8 +117,14 @@ func negates(plain string, w word, next int) bool {
 	if w.text == "t" {
 		return w.from > 1 && plain[w.from-2:w.from] == "n'"
 	}
-	return len(w.text) <= len("without") && negations[strings.ToLower(w.text)]
+	if len(w.text) > len("without") || !negations[strings.ToLower(w.text)] {
+		return false
+	}
+	isValue := w.from > 0 && plain[w.from-1] == '=' && beginsField().MatchString(plain[next:]) // cached=no status=late
+	return !isValue
 }
+
+var beginsField = lazy.Regexp(`^[A-Za-z_][\w.-]*=`)
 
 // redactedWord is the word of a redacted secret in an output.
 const redactedWord = "\x00redacted"
