@@ -350,12 +350,15 @@ func (t *traceCounter) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// send sends a request to AWS.
+// send sends a request to AWS, a billed one only once.
 func (s *Session) send(request *http.Request, c *charge) (*http.Response, error) {
-	if c != nil && c.operation == startLogQuery {
+	switch {
+	case c == nil:
+		return s.broker.roundTrip(request)
+	case c.operation == startLogQuery:
 		return s.queries.start(request, c)
 	}
-	return s.broker.roundTrip(request)
+	return s.broker.unkept.RoundTrip(request)
 }
 
 // roundTrip sends a request, and again if AWS had closed the connection that was kept for it. The transport repeats requests with

@@ -131,7 +131,7 @@ type Broker struct {
 	allowed     []string // accounts
 	members     *members
 	transport   http.RoundTripper
-	unkept      http.RoundTripper // without kept connections, which AWS may have closed: an answer that is lost ends queries
+	unkept      http.RoundTripper // without kept connections, which AWS may have closed: for billed requests, which are not repeated
 	inFlight    *budget
 	kept        *budget
 	turns       chan struct{} // holds a value for each long request that is being checked

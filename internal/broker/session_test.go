@@ -488,7 +488,11 @@ func TestServe_AQueryThatWaitsForStatisticsEndsWithTheCall(t *testing.T) {
 // Lambda can freeze the tool between two calls, and AWS then closes the connections that are kept.
 func TestExchange_AConnectionThatAWSClosedLosesNoRequest(t *testing.T) {
 	type used struct{}
+	var billed atomic.Int32
 	aws := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetMetricData") {
+			billed.Add(1)
+		}
 		if times := r.Context().Value(used{}).(*atomic.Int32); times.Add(1) > 1 {
 			_, _ = io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
@@ -503,11 +507,13 @@ func TestExchange_AConnectionThatAWSClosedLosesNoRequest(t *testing.T) {
 	connection, session := dial(t, aws.URL)
 	m := &meteredAWS{URL: aws.URL}
 	read := meteredRequest(m, "ecs", "AmazonEC2ContainerServiceV20141113.ListClusters")
-	for _, head := range []requestHead{read, read, startQuery(m)} {
+	metrics := meteredRequest(m, "monitoring", "GraniteServiceVersion20100801.GetMetricData")
+	for _, head := range []requestHead{read, read, startQuery(m), metrics, metrics} {
 		answer, _ := ask(t, connection, head, aQuery)
 		assert.Empty(t, answer.Error)
 		assert.Equal(t, http.StatusOK, answer.Status)
 	}
+	assert.EqualValues(t, 2, billed.Load(), "none is billed twice")
 	assert.Equal(t, 1, len(session.queries.list()), "the query is watched")
 }
 
