@@ -350,7 +350,6 @@ func TestMembers_TheEndOfACallMakesNoAccountUnreadable(t *testing.T) {
 	assert.Empty(t, session.Unreadable())
 }
 
-// STS limits the requests of an account and Region, which other programs need too.
 // STS may not answer, such as in a VPC without an endpoint for it. The tool must answer within the time of its call, and the check
 // of a request must end with the call.
 func TestMembers_STSDoesNotHoldUpACall(t *testing.T) {
@@ -377,6 +376,7 @@ func TestMembers_STSDoesNotHoldUpACall(t *testing.T) {
 	require.NoError(t, ctx.Err(), "there is time for an answer")
 }
 
+// STS limits the requests of an account and Region, which other programs need too.
 func TestMembers_OneToolCallAsksForFewRoles(t *testing.T) {
 	o, client := withMembers(&sink{})
 	o.Members = config.Members{Organization: true, OtherAccounts: true, Role: "alarmtriage-member", ExternalID: "x1"}
