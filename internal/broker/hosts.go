@@ -74,6 +74,10 @@ func (h hosts) find(u *url.URL, partition string) (place, string) {
 	if ok {
 		return found, ""
 	}
+	if zonalS3().MatchString(host) {
+		return place{}, fmt.Sprintf("host %q is not an AWS API endpoint that can be reached; contents of directory buckets cannot be read here",
+			bounded(host))
+	}
 	if specialS3().MatchString(host) {
 		return place{}, fmt.Sprintf("host %q is not an AWS API endpoint that can be reached; use the name of the bucket and S3's default endpoint",
 			bounded(host))
@@ -81,8 +85,12 @@ func (h hosts) find(u *url.URL, partition string) (place, string) {
 	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(host))
 }
 
-// specialS3 matches hosts of access points, and zonal and accelerated endpoints.
-var specialS3 = lazy.Regexp(`(?:^|\.)s3(?:-accesspoint|-object-lambda|-outposts|-accelerate|express)`)
+// zonalS3 matches hosts of directory buckets, to which boto3 directs requests by the name of the bucket. specialS3 matches those of
+// access points and accelerated endpoints.
+var (
+	zonalS3   = lazy.Regexp(`(?:^|\.)s3express-`)
+	specialS3 = lazy.Regexp(`(?:^|\.)s3(?:-accesspoint|-object-lambda|-outposts|-accelerate)`)
+)
 
 const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS has more
 

@@ -134,12 +134,15 @@ func TestHosts_OnlyBucketsAreBelowAnEndpoint(t *testing.T) {
 	})
 }
 
-func TestHosts_OfS3ThatCannotBeReachedHaveAnAlternative(t *testing.T) {
-	for _, host := range []string{
-		"b-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "b.s3-accelerate.amazonaws.com", "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+func TestHosts_OfS3ThatCannotBeReachedAreExplained(t *testing.T) {
+	for host, want := range map[string]string{
+		"b-123456789012.s3-accesspoint.eu-west-1.amazonaws.com": "use the name of the bucket",
+		"b.s3-accelerate.amazonaws.com":                         "use the name of the bucket",
+		// boto3 uses this host for the name of the bucket.
+		"b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com": "contents of directory buckets cannot be read here",
 	} {
 		_, reason := hosts{}.find(&url.URL{Scheme: "https", Host: host}, "aws")
-		assert.Contains(t, reason, "use the name of the bucket")
+		assert.Contains(t, reason, want)
 	}
 }
 
