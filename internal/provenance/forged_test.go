@@ -128,6 +128,11 @@ func TestJudge_TheBucketOfAnAddressIsSent(t *testing.T) {
 		assert.False(t, quoted(t, "payments failed 57", list), address)
 		assert.True(t, quoted(t, "payments logs.txt", list), address)
 	}
+	list := provenance.Exchange{
+		Operation: "s3:ListObjectsV2", URL: "https://payments.s3files.s3.us-east-1.amazonaws.com/?list-type=2&max-keys=57&start-after=failed", Status: 200,
+		Answer: []byte(strings.Replace(answer, "payments", "payments.s3files", 1)),
+	}
+	assert.False(t, quoted(t, "payments.s3files failed 57", list))
 }
 
 func TestJudge_HeadersAreSent(t *testing.T) {

@@ -70,8 +70,9 @@ func (a *asked) add(request string) {
 		for part := range strings.SplitSeq(parsed.Path, "/") {
 			a.addValue(request, "", part)
 		}
-		if bucket, _, ok := strings.Cut(parsed.Hostname(), ".s3"); ok {
-			a.addValue(request, "", bucket)
+		host := parsed.Hostname()
+		if end := strings.LastIndex(host, ".s3"); end > 0 { // names of buckets can contain it, too
+			a.addValue(request, "", host[:end])
 		}
 	}
 	a.addForm(request, body)
