@@ -449,6 +449,7 @@ func TestClassify_WhatInteractiveShellsReadDifferentlyIsNotUnderstood(t *testing
 		{"file beside a time", "START=$(date +%s)$(cat x)"},
 		{"text of date", "START=$(date +--x)"},
 		{"folder of the stack", "ls ~1"},
+		{"many tildes, which are matched in no more than one pass", "git log " + strings.Repeat("a", 30_000) + strings.Repeat("~", 30_000)},
 		{"command line of a bash", "aws s3 ls $BASH_EXECUTION_STRING"},
 		{"modifier of a variable", "aws s3 ls $g:h"},
 		{"operator of a zsh for names of files", "aws s3 ls s3://x^y"},

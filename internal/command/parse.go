@@ -271,7 +271,7 @@ func (p *parser) word(depth int) word {
 			w.unquoted = true
 			p.substitution(&w, b.String(), depth)
 		case '*', '?', '[', '~':
-			if c == '~' && ancestor.MatchString(p.text[start:p.at+min(2, len(p.text)-p.at)]) {
+			if c == '~' && p.at < start+maxAncestor && ancestor.MatchString(p.text[start:min(p.at+2, len(p.text))]) {
 				b.WriteByte(c)
 				p.at++
 				continue
@@ -298,7 +298,10 @@ func (p *parser) word(depth int) word {
 }
 
 // ancestor matches a commit before another one, as in HEAD~2. A zsh with extended globs rejects it, or takes HEAD for it.
-var ancestor = regexp.MustCompile(`^[\w./-]*[\w^]~\d$`)
+var ancestor = regexp.MustCompile(`^[\w./-]*\w~\d(?:[\w./-]*\w~\d)*$`)
+
+// maxAncestor bounds the text before ~, which is matched for each of them.
+const maxAncestor = 200
 
 // plainBraces matches braces of which no shell makes several words, as in stash@{0} and s3://{bucket}.
 var plainBraces = regexp.MustCompile(`^\{[\w-]*\}`)
