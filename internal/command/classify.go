@@ -218,7 +218,7 @@ var shellsOfContainers = set("docker", "podman", "docker-compose", "kubectl", "o
 
 // formatsJSON reports whether Python formats its input, which it does not execute then.
 func formatsJSON(program string, args []word) bool {
-	return strings.HasPrefix(program, "python") && len(args) == 2 && args[0].text == "-m" && args[1].text == "json.tool"
+	return strings.HasPrefix(program, "python") && len(args) == 2 && args[0].text == "-m" && args[1].constant && args[1].text == "json.tool"
 }
 
 // readsCode reports whether an editor reads its code from its input.
@@ -339,7 +339,7 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 			if pattern := wrapperOptions[wrapper]; before == "" || pattern != nil && pattern.MatchString(before) {
 				options = 0
 			}
-			if wrapper == "watch" && slices.ContainsFunc(args, func(w word) bool { return !plainWord.MatchString(w.text) }) {
+			if wrapper == "watch" && slices.ContainsFunc(args, func(w word) bool { return !w.constant || !plainWord.MatchString(w.text) }) {
 				options = NotUnderstood // watch gives the words to a shell
 			}
 			return options | inner.effect()

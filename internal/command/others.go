@@ -233,7 +233,12 @@ func (o *other) effect(args []word) Effect {
 		case known[arg.text]:
 		case known[name+"="]:
 			if !hasValue {
-				i++
+				// The option may have no value in another command: git grep -n -Osh x
+				if i++; i < len(args) && anOption.MatchString(args[i].text) {
+					if value, _, _ := strings.Cut(args[i].text, "="); !known[value] && !known[value+"="] {
+						unknown = NotUnderstood
+					}
+				}
 			}
 		case hasValue && known[name]: // a switch: --watch=true
 		default:
@@ -258,7 +263,7 @@ func (o *other) effect(args []word) Effect {
 		effect |= MayShowSecrets
 	}
 	switch {
-	case listed(o.reads, command):
+	case listed(o.reads, command) && !(o == repository && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
@@ -292,6 +297,13 @@ func (o *other) composes(words []string) bool {
 
 // fileOfCompose matches the short option of Docker Compose that names its file. Other commands of Docker have others: docker ps -f.
 var fileOfCompose = regexp.MustCompile(`^-f`)
+
+// stashesFiles reports whether the words after git stash are files: git stash -- list
+func stashesFiles(args []word) bool {
+	isStash := func(arg word) bool { return arg.text == "stash" }
+	at := slices.IndexFunc(args, isStash)
+	return at >= 0 && at+1 < len(args) && strings.HasPrefix(args[at+1].text, "-")
+}
 
 // withoutNames returns the words of a command of kubectl without names of objects, as far as they look like neither a kind with a
 // name, such as role/x, nor a file.

@@ -421,14 +421,15 @@ func (p *parser) substitution(w *word, before string, depth int) {
 // of this command line or of an earlier one, which can become options.
 var plainVariable = regexp.MustCompile(`^(?:[A-Z]|[a-z]*[_A-Z]\w+|[a-z]+\d*)$`)
 
-// ofShell are the variables in small letters of zsh and fish that describe the shell itself, with words of commands or names of programs.
-var ofShell = set("aliases", "argv", "builtins", "commands", "dirstack", "epochtime", "errnos", "funcfiletrace", "funcsourcetrace", "funcstack", "functions", "functrace",
+// ofShell are the variables in small letters of zsh and fish that describe the shell itself, with words of commands or names of programs. A
+// zsh has some of them a second time, with dis_ before the name.
+var ofShell = set("aliases", "argv", "builtins", "commands", "dirstack", "epochtime", "errnos", "funcfiletrace", "funcsourcetrace", "funcstack", "functions", "functions_source", "functrace",
 	"galiases", "histchars", "history", "historywords", "jobdirs", "jobstates", "jobtexts", "keymaps", "langinfo", "mapfile", "modules", "nameddirs", "options",
 	"parameters", "patchars", "reswords", "saliases", "sysparams", "termcap", "terminfo", "userdirs", "usergroups", "widgets", "words")
 
 func (p *parser) variable(name string) {
 	p.out.effect |= variableEffect(name)
-	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !ofShell[name])
+	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !strings.HasPrefix(name, "dis_") && !ofShell[name])
 }
 
 // secretVariable matches names of variables that hold secrets.
