@@ -22,6 +22,9 @@ const (
 	maxJoints  = 12  // ends at operators that are looked for there
 	maxFound   = 200 // commands in one text
 	maxProgram = 100 // bytes of a program's name that follows other text without a blank
+
+	maxSpent     = 1 << 20 // bytes of commands in one text, after which only the beginning of a longer command is read
+	shortCommand = 2000    // bytes of that beginning
 )
 
 // InSentence are the statements that are made about a command in a sentence: all that warn, and none that calms.
@@ -36,6 +39,7 @@ func Find(sentence string) []Found {
 	words, places := separated(closingTags.ReplaceAllStringFunc(text, func(tags string) string { return strings.Repeat(" ", len(tags)) }))
 	var found []Found
 	judged := map[judgment]Effect{} // a text can repeat the same command many times
+	spent := 0
 	for _, at := range pieces.FindAllStringIndex(text, -1) {
 		if len(found) == maxFound {
 			break
@@ -44,7 +48,14 @@ func Find(sentence string) []Found {
 		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
-		rest := firstWords(words[places[start]:])
+		rest, isCut := words[places[start]:], false
+		if spent > maxSpent && len(rest) > shortCommand {
+			rest, isCut = rest[:shortCommand], true
+		}
+		whole := len(rest)
+		rest = firstWords(rest)
+		isCut = isCut && len(rest) == whole
+		spent += len(rest)
 		effect, isJudged := judged[judgment{program, rest}]
 		if !isJudged {
 			effect = effectInSentence(program, rest)
@@ -52,6 +63,9 @@ func Find(sentence string) []Found {
 		}
 		at := start
 		if isCommand(program, rest) {
+			if isCut {
+				effect |= NotUnderstood
+			}
 			if first := assigned(text[:start]); first < start && (len(found) == 0 || found[len(found)-1].At < first) {
 				effect, at = effect|Classify(text[first:start]+"true"), first
 			}
@@ -112,11 +126,10 @@ const maxAssigned = 2000
 
 // assigned returns where the assignments at the end of a text begin, or its end if there are none.
 func assigned(text string) int {
-	_, last := cutLastWord(text)
-	if !strings.ContainsAny(last, `='"`) { // the value may be quoted and have several words
+	from := max(0, len(text)-maxAssigned)
+	if _, last := cutLastWord(text[from:]); !strings.ContainsAny(last, `='"`) { // the value may be quoted and have several words
 		return len(text)
 	}
-	from := max(0, len(text)-maxAssigned)
 	if at := assignments.FindStringSubmatchIndex(text[from:]); at != nil {
 		return from + at[2]
 	}
@@ -137,10 +150,10 @@ func programIn(text string, from, to int) (start int, program string) {
 	if program = spelled(program); canBegin(program) {
 		return start, program
 	}
-	isFirst := strings.TrimSpace(text[:start]) == ""
+	isFirst := func() bool { return strings.TrimSpace(text[:start]) == "" }
 	for at := max(start+1, to-maxProgram); at < to; at++ {
 		before := text[at-1]
-		leads := at == start+1 && (before == '@' || before == '^' || before == '-' && isFirst)
+		leads := at == start+1 && (before == '@' || before == '^' || before == '-' && isFirst())
 		if before < utf8.RuneSelf && !strings.ContainsRune(joints, rune(before)) && !leads {
 			continue
 		}
@@ -264,10 +277,16 @@ func canBegin(program string) bool {
 
 // isOperation reports whether the word after a text is an operation of the AWS CLI, such as tail in aws logs tail.
 func isOperation(before string) bool {
+	if from := len(before) - maxOperation; from > 0 { // without the word that is cut
+		_, before, _ = strings.Cut(before[from:], " ")
+	}
 	before, _ = cutLastWord(before)
 	_, service := cutLastWord(before)
 	return strings.EqualFold(bare(service), "aws")
 }
+
+// maxOperation bounds the text before an operation in which the service and aws are looked for, in bytes.
+const maxOperation = 200
 
 // cutLastWord returns a text without its last word, and that word.
 func cutLastWord(text string) (before, word string) {
@@ -490,5 +509,9 @@ func covered(found []Found, effect Effect, before string) bool {
 		return false
 	}
 	last := found[len(found)-1]
-	return last.Effect.has(effect) && len(strings.Fields(firstWords(before[last.At:]))) <= 4
+	between := before[last.At:]
+	return last.Effect.has(effect) && len(between) <= maxCovering && len(strings.Fields(between)) <= 4
 }
+
+// maxCovering bounds the text between such commands, in bytes.
+const maxCovering = 8000

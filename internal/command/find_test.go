@@ -276,8 +276,17 @@ func TestFind_TakesTimeInProportionToTheText(t *testing.T) {
 	}
 }
 
+func TestFind_EndOfALongCommandAfterManyOthersIsNotUnderstood(t *testing.T) {
+	long := " aws s3 ls s3://" + strings.Repeat("y", 2500)
+	assert.Empty(t, Find("Run"+long))
+	found := Find(strings.Repeat("$(date)", 3000) + long + " --endpoint-url https://e.example")
+	if assert.NotEmpty(t, found) {
+		assert.True(t, found[len(found)-1].Effect.has(NotUnderstood))
+	}
+}
+
 // hostile are parts of sentences that are slow to judge, because many commands begin in them.
-var hostile = []string{"base64~ > ", `sh\ `, "$(rm -r ", "sudo ", "rm -r a;", "aws iam delete-user x; ", "terraform --x ! ", "$X delete ", "git|", "sudo;"}
+var hostile = []string{"base64~ > ", `sh\ `, "$(rm -r ", "sudo ", "rm -r a;", "aws iam delete-user x; ", "terraform --x ! ", "$X delete ", "git|", "sudo;", "START=$(date)", "$(date)"}
 
 func BenchmarkFind(b *testing.B) {
 	for _, unit := range hostile {
