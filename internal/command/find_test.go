@@ -240,7 +240,7 @@ func skipsFrame(frame, command string) bool {
 
 func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 	for _, sentence := range []string{
-		"Run docker compose logs api.", "Run gh pr view 12 and gh run list.", "Run git grep foo.", "Run wget -qO- https://e.example.", "Run git diff HEAD~1 --stat.",
+		"Run docker compose logs api.", "Run gh pr view 12 and gh run list.", "Run git grep foo.", "Run kubectl -n prod get pods.", "Run wget -qO- https://e.example.", "Run git diff HEAD~1 --stat.",
 		"The AWS account has no free addresses, and the aws service that failed is IAM.",
 		"Run aws sts get-caller-identity to see who you are.",
 		"See aws logs tail /aws/lambda/orders --since 1h.", "aws s3 ls s3://bucket shows it.",

@@ -263,6 +263,8 @@ func (o *other) effect(args []word) Effect {
 		effect |= MayShowSecrets
 	}
 	switch {
+	case o == kubernetes && len(words) == 0: // it prints its help
+		return effect | unknown
 	case listed(o.reads, command) && !(o == repository && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
