@@ -78,6 +78,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"git config user.name x", ChangesState | NotAWS},
 		{"gh pr diff 7", MayShowSecrets | NotAWS},
 		{"gh run rerun 7", ChangesState | NotAWS},
+		{"gh run list --json name --jq env.GH_TOKEN", NotUnderstood | NotAWS},
 		{"systemctl show nginx", MayShowSecrets | NotAWS},
 		{"journalctl --vacuum-size=1M", NotUnderstood | NotAWS},
 		{"journalctl -D /mnt", NotUnderstood | NotAWS},

@@ -446,7 +446,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
 		"kubectl logs deploy/secret-service", "kubectl get pods -l app=secret-service", "kubectl get deploy secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
 		"kubectl auth can-i --list", "kubectl wait --for=condition=Ready pod/x --timeout=60s", "docker compose logs --tail=50 api", "docker port x", "git log HEAD~2..HEAD", "git log HEAD~12..HEAD~2", "git diff HEAD~1 --stat", "git stash list",
-		"gh run list --limit 5", "gh run view 7 --log-failed", "gh pr view 7", "wget -qO- https://e.example", "wget --spider https://e.example", "echo $AWS_PROFILE", "gzip -dc",
+		"gh run list --limit 5", "gh run list --json databaseId,conclusion", "gh run view 7 --log-failed", "gh pr view 7", "wget -qO- https://e.example", "wget --spider https://e.example", "echo $AWS_PROFILE", "gzip -dc",
 	} {
 		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
 	}
