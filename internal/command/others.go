@@ -373,6 +373,9 @@ var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-?file`)
 // wholeOutput matches formats of kubectl that can show any part of an object, such as the variables of its containers.
 var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:k?yaml|json|go-template|template(?:file)?=|custom-columns)|^--template\b`)
 
+// topWithVariables matches docker top with options of ps that print the variables of each process: docker top x auxe
+var topWithVariables = regexp.MustCompile(`^(?:container )?top \S+ .*e`)
+
 var outside = regexp.MustCompile(`^(?:/|~|\.\./)`)
 
 // argumentEffect states what arguments change about a command that reads.
@@ -383,7 +386,7 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 			effect |= ReadsFile
 		}
 	}
-	if o == repository && printsCode(words, args) {
+	if o == repository && printsCode(words, args) || o == containers && topWithVariables.MatchString(strings.Join(words, " ")) {
 		effect |= MayShowSecrets
 	}
 	if o != kubernetes {
