@@ -358,7 +358,7 @@ func (s *Session) send(request *http.Request, c *charge) (*http.Response, error)
 	case c.operation == startLogQuery:
 		return s.queries.start(request, c)
 	}
-	return s.broker.unkept.RoundTrip(request)
+	return s.broker.unkept().RoundTrip(request)
 }
 
 // roundTrip sends a request, and again if AWS had closed the connection that was kept for it. The transport repeats requests with

@@ -38,6 +38,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -131,7 +132,7 @@ type Broker struct {
 	allowed     []string // accounts
 	members     *members
 	transport   http.RoundTripper
-	unkept      http.RoundTripper // without kept connections, which AWS may have closed: for billed requests, which are not repeated
+	unkept      func() http.RoundTripper // without kept connections, which AWS may have closed: for billed requests, which are not repeated
 	inFlight    *budget
 	kept        *budget
 	turns       chan struct{} // holds a value for each long request that is being checked
@@ -181,12 +182,15 @@ func New(o Options) (*Broker, error) {
 	if b.transport == nil {
 		b.transport = newTransport()
 	}
-	b.unkept = b.transport
-	if kept, ok := b.transport.(*http.Transport); ok {
+	b.unkept = sync.OnceValue(func() http.RoundTripper {
+		kept, ok := b.transport.(*http.Transport)
+		if !ok {
+			return b.transport
+		}
 		unkept := kept.Clone()
 		unkept.DisableKeepAlives = true
-		b.unkept = unkept
-	}
+		return unkept
+	})
 	go theTables() // parse them while Python starts
 	go x509.SystemCertPool()
 	if b.account == nil {

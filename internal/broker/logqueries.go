@@ -163,7 +163,7 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	defer cancel()
 	stop := context.AfterFunc(request.Context(), func() { time.AfterFunc(logQueryFinish, cancel) })
 	defer stop()
-	response, err := q.session.broker.unkept.RoundTrip(request.WithContext(ctx))
+	response, err := q.session.broker.unkept().RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		q.lost(c, notAnswered, err)
 		return nil, err
