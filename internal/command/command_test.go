@@ -72,6 +72,8 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"git shortlog -n --output=f", NotUnderstood | NotAWS},
 		{"git stash -- list", ChangesState | NotAWS},
 		{"git stash -a -- list", ChangesState | NotAWS},
+		{"git grep stash -- src", MayShowSecrets | NotAWS},
+		{"git log --author stash -n 5", NotAWS},
 		{"docker logs -f --tail 50 x", NotAWS},
 		{"docker top x aux", NotAWS},
 		{"docker top x auxe", MayShowSecrets | NotAWS},

@@ -265,7 +265,7 @@ func (o *other) effect(args []word) Effect {
 	switch {
 	case o == kubernetes && len(words) == 0: // it prints its help
 		return effect | unknown
-	case listed(o.reads, command) && !(o == repository && stashesFiles(args)):
+	case listed(o.reads, command) && !(o == repository && words[0] == "stash" && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
