@@ -289,6 +289,14 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		assert.Equal(t, investigation.Unknown, rec.Report.Confidence)
 	}
 
+	for _, actions := range []any{`[" "]`, []any{""}, []any{nil}, map[string]any{}, []any{map[string]any{"text": "", "command": nil}}, []any{[]any{}}} {
+		rec = record("{}")
+		empty := step(map[string]any{"root_cause": "the disk is full", "findings": again["findings"], "confidence": "confirmed", "immediate_actions": actions})
+		investigate(t, claude, forever(look("print(1)"), submit("the disk is full", 1, "no such quote"), empty), &fakeTool{output: "disk usage 100 %"}, rec)
+		assert.Len(t, rec.Report.Actions, 1, "%v", actions)
+		assert.Equal(t, investigation.Confirmed, rec.Report.Confidence)
+	}
+
 	for _, cause := range []string{"the disk is full", "The disk is full.", "I was wrong: the disk is slow"} {
 		rec = record("{}")
 		causeAndFindings := step(map[string]any{"summary": " ", "root_cause": cause, "findings": again["findings"], "confidence": "confirmed", "immediate_actions": "[]"})

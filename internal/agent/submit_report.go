@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
@@ -137,7 +139,7 @@ func withParts(report, later json.RawMessage) json.RawMessage {
 		return report
 	}
 	for name, part := range parts {
-		if name != "summary" && len(entries(part)) > 0 {
+		if name != "summary" && hasContent(part) {
 			fields[name] = part
 		}
 	}
@@ -145,6 +147,23 @@ func withParts(report, later json.RawMessage) json.RawMessage {
 		return whole
 	}
 	return report
+}
+
+// hasContent reports whether a part of a report has anything but blanks, empty entries, and empty fields.
+func hasContent(part any) bool {
+	switch v := part.(type) {
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), hasContent)
+	case []any:
+		return slices.ContainsFunc(v, hasContent)
+	case string:
+		var list []any
+		if json.Unmarshal([]byte(v), &list) == nil { // a list as JSON
+			return hasContent(list)
+		}
+		return strings.TrimSpace(v) != ""
+	}
+	return part != nil
 }
 
 // recordThoughts adds the thoughts in submitted reports and answers to the round. Their parsers remove them.
