@@ -50,7 +50,7 @@ var containers = &other{
 		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
 	files:   filesOfContainers,
-	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size " + composeOptions,
+	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size --follow --no-color --no-log-prefix " + composeOptions,
 }
 
 var filesOfContainers = regexp.MustCompile(`^--(?:env-file|label-file|file)(?:=|$)`)
@@ -58,7 +58,7 @@ var filesOfContainers = regexp.MustCompile(`^--(?:env-file|label-file|file)(?:=|
 var compose = &other{
 	reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
 	files:   filesOfContainers,
-	options: "-f= -q --quiet -a --all --tail= --follow --no-color " + composeOptions,
+	options: "-f= -q --quiet -a --all --tail= --follow --no-color --no-log-prefix " + composeOptions,
 }
 
 // composeOptions may stand before the command of Docker Compose.
@@ -80,7 +80,7 @@ var repository = &other{
 		"rev-list *", "stash list", "grep *"},
 	secrets: []string{"config"},
 	options: "-v -vv -a --all -r --list -n= --oneline --stat --graph --decorate --name-only --name-status --since= --until= --after= --before= --author= --grep= -p --patch " +
-		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
+		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref -i -w -E -F -l --",
 }
 
 var services = &other{reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "list-units *", "list-timers *"}, secrets: []string{"show *", "cat *", "show-environment"},
