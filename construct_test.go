@@ -278,7 +278,7 @@ func TestNewAlarmTriage_WorksInStagesAndNestedStacks(t *testing.T) {
 		assert.True(t, strings.HasPrefix(id, "Inside") || strings.HasPrefix(name, "alarmtriage-self-prodshop-operations-triage-"), name)
 		names[name] = true
 	}
-	assert.Len(t, names, 8)
+	assert.Len(t, names, 9)
 	inside.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like("Principal", "lambda.alarms.cloudwatch.amazonaws.com",
 		"SourceAccount", object("Ref", "AWS::AccountId")))
 	inside.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", object("Fn::Join", []any{"", []any{
@@ -497,7 +497,7 @@ func TestNewAlarmTriage_WorksTwiceInOneStack(t *testing.T) {
 	for _, alarm := range *synth(stack).FindResources(jsii.String("AWS::CloudWatch::Alarm"), nil) {
 		names[(*alarm)["Properties"].(map[string]any)["AlarmName"]] = true
 	}
-	assert.Len(t, names, 14, "each alarm needs a unique name")
+	assert.Len(t, names, 16, "each alarm needs a unique name")
 }
 
 func TestGrantReadReports_IncludesTheKey(t *testing.T) {

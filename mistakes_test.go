@@ -333,8 +333,8 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "One")
 			newAlarm(stack, "Two")
 		}, []string{
-			"/Test/A alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
-			"/Test/B alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
+			"/Test/A alarmtriage:attached: alarmtriage: attached to 2 alarms; 8 excluded (8 as self-alarms)",
+			"/Test/B alarmtriage:attached: alarmtriage: attached to 2 alarms; 8 excluded (8 as self-alarms)",
 			"/Test/B alarmtriage:shared-alarm: alarmtriage: 2 alarms are also attached to AlarmTriage Test/A: both investigate them, send reports, and cost money. Attach an alarm to one of the two, for example with ExceptNamePrefixes of AttachAll: Test/One, Test/Two"}},
 		{"an alarm in two AlarmTriages", func(stack awscdk.Stack) {
 			alarm := newAlarm(stack, "One")

@@ -62,7 +62,7 @@ func TestOtherAccount_CompletesThePoliciesOfTheApp(t *testing.T) {
 		}
 		alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), props).AttachEventRule(jsii.String("All"), nil)
 		assert.NotContains(t, strings.Join(messagesOf(home), "\n"), "other-account")
-		synth(home).ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(7)) // without that of the queue, whose metrics are there
+		synth(home).ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(8)) // without that of the queue, whose metrics are there
 	}
 	template := synth(central)
 	root := func(account string) any {
