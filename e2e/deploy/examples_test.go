@@ -209,7 +209,7 @@ func TestExamples_SynthesizeOutsideThisRepository(t *testing.T) {
 		},
 		"02-all-alarms-of-an-app": func(t *testing.T, assembly string) {
 			triage := read(t, assembly, "AppTriage")
-			assert.Equal(t, 8, triage.count(metricAlarm))
+			assert.Equal(t, 9, triage.count(metricAlarm))
 			assert.Zero(t, triage.attached(metricAlarm), "its own alarms are not investigated")
 			assert.Equal(t, 1, triage.count("AWS::CloudWatch::Dashboard"))
 			orders, payments := read(t, assembly, "Orders"), read(t, assembly, "Payments")
