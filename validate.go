@@ -497,8 +497,10 @@ func (l *problems) givenARNs(scope constructs.Construct, p *AlarmTriageProps) {
 	check("CompletionEventBus", p.CompletionEventBus, busForm, func() *string { return p.CompletionEventBus.EventBusArn() })
 	check("OnFailureQueue", p.OnFailureQueue, queueForm, func() *string { return p.OnFailureQueue.QueueArn() })
 	check("InvestigationsTable", p.InvestigationsTable, tableForm, func() *string { return p.InvestigationsTable.TableArn() })
-	for _, layer := range valueOf(p.ToolLayers) {
-		check("ToolLayers", layer, layerForm, func() *string { return layer.LayerVersionArn() })
+	if p.ToolLayers != nil {
+		for _, layer := range *p.ToolLayers {
+			check("ToolLayers", layer, layerForm, func() *string { return layer.LayerVersionArn() })
+		}
 	}
 	check("PermissionsBoundary", p.PermissionsBoundary, policyForm, func() *string { return p.PermissionsBoundary.ManagedPolicyArn() })
 	ofKey := func(prop string, key awskms.IKey) {
@@ -1169,14 +1171,6 @@ func (l *problems) deniedResources(resources *[]*string) {
 		l.add("ToolDeniedResources must have at most %d bytes as JSON, because the role's policy contains each of them three times, got %d: "+
 			"use wildcards to combine resources", maxDeniedResources, size)
 	}
-}
-
-// valueOf returns the elements of an optional list.
-func valueOf[T any](list *[]T) []T {
-	if list == nil {
-		return nil
-	}
-	return *list
 }
 
 // nilIfEmpty returns nil instead of an empty text.

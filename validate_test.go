@@ -89,6 +89,11 @@ func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestValidate_BoundsAndReaders(t *testing.T) {
+	importedLayer := func(arn string) func(p *alarmtriage.AlarmTriageProps) {
+		return func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String(arn))}
+		}
+	}
 	importedTopic := func(arn string) func(p *alarmtriage.AlarmTriageProps) {
 		return func(p *alarmtriage.AlarmTriageProps) {
 			p.NotificationTopic = awssns.Topic_FromTopicArn(p.NotificationTopic.Stack(), jsii.String("Imported"), jsii.String(arn))
@@ -219,18 +224,11 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a role instead of a policy", func(p *alarmtriage.AlarmTriageProps) {
 			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(p.NotificationTopic.Stack(), jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:role/x"))
 		}, `PermissionsBoundary must have an ARN such as "arn:aws:iam::111122223333:policy/boundary", got "arn:aws:iam::111122223333:role/x"`},
-		{"a layer without a version", func(p *alarmtriage.AlarmTriageProps) {
-			p.ToolLayers = &[]awslambda.ILayerVersion{
-				awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String("arn:aws:lambda:eu-west-1:111122223333:layer:tools"))}
-		}, `ToolLayers must have an ARN such as "arn:aws:lambda:eu-west-1:111122223333:layer:tools:1", got "arn:aws:lambda:eu-west-1:111122223333:layer:tools"`},
-		{"a layer of AWS without a version", func(p *alarmtriage.AlarmTriageProps) {
-			p.ToolLayers = &[]awslambda.ILayerVersion{
-				awslambda.LayerVersion_FromLayerVersionArn(p.NotificationTopic.Stack(), jsii.String("Layer"), jsii.String("arn:aws:lambda:::awslayer:AmazonLinux1803"))}
-		}, ""},
+		{"a layer without a version", importedLayer("arn:aws:lambda:eu-west-1:111122223333:layer:tools"), `ToolLayers must have an ARN such as "arn:aws:lambda:eu-west-1:111122223333:layer:tools:1", got "arn:aws:lambda:eu-west-1:111122223333:layer:tools"`},
+		{"a layer of AWS without a version", importedLayer("arn:aws:lambda:::awslayer:AmazonLinux1803"), ""},
 		{"ARNs that CloudFormation and CDK look up", func(p *alarmtriage.AlarmTriageProps) {
 			stack := p.NotificationTopic.Stack()
-			p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
-				awsssm.StringParameter_ValueFromLookup(stack, jsii.String("/tools/layer"), nil, nil))}
+			importedLayer(*awsssm.StringParameter_ValueFromLookup(stack, jsii.String("/tools/layer"), nil, nil))(p)
 			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("{{resolve:ssm:/iam/boundary}}"))
 			importedTopic("arn:aws:sns:eu-west-1:111122223333:{{resolve:ssm:/oncall/topic}}")(p)
 		}, ""},

@@ -70,8 +70,8 @@ type members struct {
 // request to STS is in flight.
 type member struct {
 	turn chan struct{}
-	session
-	until time.Time // until when the session is used
+	access
+	until time.Time // until when the access is used
 }
 
 func newMembers(m config.Members, client STS, function string, now func() time.Time, log *slog.Logger) *members {
@@ -90,8 +90,8 @@ func (m *members) others() []string {
 	return m.Accounts
 }
 
-// session is the credentials of a member's role, or why there are none.
-type session struct {
+// access is the credentials of a member's role, or why there are none.
+type access struct {
 	credentials aws.Credentials
 	problem     *toolcall.UnreadableAccount
 }
@@ -109,7 +109,7 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 func (m *members) get(ctx context.Context, partition, account string) (aws.Credentials, *toolcall.UnreadableAccount) {
 	ctx, cancel := half(ctx)
 	defer cancel()
-	one, got := m.entry(account), make(chan session, 1)
+	one, got := m.entry(account), make(chan access, 1)
 	select {
 	case one.turn <- struct{}{}:
 		go func() {
@@ -127,13 +127,13 @@ func (m *members) get(ctx context.Context, partition, account string) (aws.Crede
 	}
 }
 
-// current returns the session in an account, and assumes the role if it is due. The caller has the turn.
-func (m *members) current(ctx context.Context, one *member, partition, account string) session {
+// current returns the access to an account, and assumes the role if it is due. The caller has the turn.
+func (m *members) current(ctx context.Context, one *member, partition, account string) access {
 	if m.now().Before(one.until) {
-		return one.session
+		return one.access
 	}
 	if err := ctx.Err(); err != nil {
-		return session{problem: m.problem(partition, account, err)}
+		return access{problem: m.problem(partition, account, err)}
 	}
 	// The next tool call needs the answer too, even if this one ends.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), memberAssumeTime)
@@ -144,13 +144,13 @@ func (m *members) current(ctx context.Context, one *member, partition, account s
 		if isDenied(err) {
 			lasts = memberErrorTime
 		}
-		one.session, one.until = session{problem: m.problem(partition, account, err)}, m.now().Add(lasts)
+		one.access, one.until = access{problem: m.problem(partition, account, err)}, m.now().Add(lasts)
 		m.log.WarnContext(ctx, "role of a member not assumed", "account", account, "role", one.problem.Role, "error", err)
-		return one.session
+		return one.access
 	}
-	one.session, one.until = session{credentials: credentials}, credentials.Expires.Add(-memberRefresh)
+	one.access, one.until = access{credentials: credentials}, credentials.Expires.Add(-memberRefresh)
 	m.log.InfoContext(ctx, "role of a member assumed", "account", account)
-	return one.session
+	return one.access
 }
 
 // entry returns the session of an account. Forged events can name many accounts, so the number is bounded.

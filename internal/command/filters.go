@@ -49,7 +49,7 @@ type options struct {
 	valued   map[string]bool // options whose value is the next argument
 	operands int             // other arguments; more of them are names of files
 
-	fileEffect Effect // on these files, besides reading them: uniq writes to the second one, and gunzip replaces them
+	fileEffect Effect // added to ReadsFile for these files: uniq writes the second one, and gunzip replaces each
 }
 
 func (o options) effect(args []word) Effect {

@@ -67,8 +67,8 @@ func (t *Topic) Publish(ctx context.Context, n Notification) error {
 	if err != nil {
 		return fmt.Errorf("publish to %s: %w", t.arn, err)
 	}
-	if aws.ToString(out.MessageId) == "" { // perhaps something between here and SNS answered
-		return fmt.Errorf("publish to %s: the answer has no ID of a message", t.arn)
+	if aws.ToString(out.MessageId) == "" {
+		return fmt.Errorf("publish to %s: the answer has no message ID, so it is not from SNS: check the endpoints and proxies on the way to SNS", t.arn)
 	}
 	return nil
 }

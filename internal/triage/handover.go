@@ -113,8 +113,9 @@ func (r *attempt) invokeSelf(ctx context.Context, token string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("invoke %s: %w", r.FunctionName, err)
-	case out.StatusCode != http.StatusAccepted: // perhaps something between here and Lambda answered
-		return fmt.Errorf("invoke %s: Lambda accepts events with status %d, and the answer has %d", r.FunctionName, http.StatusAccepted, out.StatusCode)
+	case out.StatusCode != http.StatusAccepted:
+		return fmt.Errorf("invoke %s: the answer has status %d instead of Lambda's %d: check the endpoints and proxies on the way to Lambda",
+			r.FunctionName, out.StatusCode, http.StatusAccepted)
 	}
 	return nil
 }
