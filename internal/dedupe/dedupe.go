@@ -137,8 +137,8 @@ type Duplicate struct {
 	CoveredBy string // ARN of the other alarm whose investigation covers this one
 	ReportURI string
 
-	// IsCopy reports that the transition itself is known: it was investigated, covered, or counted as a repeat. It is therefore no
-	// new repeat.
+	// IsCopy reports that the event is no new repeat: its transition was investigated, covered, or counted as a repeat, or another
+	// invocation only ends the investigation, whose window is over, and then begins that of the alarm's latest transition.
 	IsCopy bool
 }
 
@@ -403,7 +403,14 @@ func (i item) hasOwner(owner string) bool {
 
 // ownerOfEarlier returns the owner of an earlier transition's investigation that owner only ends. It differs from owner, so
 // that owner can then claim its own transition.
-func ownerOfEarlier(owner string) string { return owner + " for an earlier transition" }
+func ownerOfEarlier(owner string) string { return owner + earlierSuffix }
+
+const earlierSuffix = " for an earlier transition"
+
+// isEnding reports whether an invocation only ends the item's investigation.
+func (i item) isEnding() bool {
+	return i.text(attrState) == stateRunning && strings.HasSuffix(i.text(attrOwner), earlierSuffix)
+}
 
 // takeOver resumes the investigation in current. If the answer to the write is lost, the SDK sends the write again, which fails
 // because the item has changed. takeOver then takes over from its own write. Otherwise, the invocation would be a duplicate of
@@ -438,7 +445,7 @@ func (t *Table) takeOverOnce(
 	resume := current.text(attrCoveredBy) == ""
 	isOther := resume && !isSameTransition(current.text(attrTransition), transition) &&
 		(isTransitionTime(transition) || !current.isOwner(owner)) // without a time, a hand-over reports the transition with another owner
-	earlier := isOther && !current.isOwner(owner) && !now.Before(current.time(attrWindow))
+	earlier := isOther && !current.isOwner(owner) && !now.Before(current.time(attrWindow)) && !current.mustGoOn(transition)
 	var in *dynamodb.UpdateItemInput
 	if resume {
 		holder := owner
@@ -489,6 +496,13 @@ func (t *Table) takeOverOnce(
 		return nil, changed, nil
 	}
 	return nil, nil, fmt.Errorf("take over the alarm in table %s: %w", t.name, err)
+}
+
+// mustGoOn reports whether the item has an unfinished investigation of a later transition. The event of the given one waited for
+// longer than the window, so it continues that investigation instead of dropping it.
+func (i item) mustGoOn(transition string) bool {
+	of := i.text(attrTransition)
+	return len(i.bytes(attrParked)) == 0 && isTransitionTime(transition) && isTransitionTime(of) && transition < of
 }
 
 // transitionOf returns an identifier of the state change that is the same for every path of delivery.
@@ -543,7 +557,7 @@ func duplicateOf(attributes values) *Duplicate {
 	i := item(attributes)
 	return &Duplicate{
 		ID: i.text(attrID), Running: i.text(attrState) == stateRunning,
-		CoveredBy: i.text(attrCoveredBy), ReportURI: i.text(attrReport),
+		CoveredBy: i.text(attrCoveredBy), ReportURI: i.text(attrReport), IsCopy: i.isEnding(),
 	}
 }
 

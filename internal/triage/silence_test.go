@@ -429,6 +429,19 @@ func TestHandle_UpdateThatArrivesThroughTwoPathsIsReportedOnce(t *testing.T) {
 	}
 }
 
+// A composite alarm that covers the alarm may have no conclusion of a model.
+func TestHandle_UpdateIsReportedAlthoughACompositeAlarmCoversTheAlarmMeanwhile(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+		b.agent.do = nil
+		b.mustInvestigate(t, "site", stateChange("site", "ALARM", 10*time.Second, "ALARM(p)", trigger("p", "ALARM")))
+		return conclude(rec)
+	}
+	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil}))
+	assert.Len(t, b.notifications(), 2)
+}
+
 func TestForged_MessageIsAboutTheAlarmThatItsFilterReads(t *testing.T) {
 	event := func(top any) string {
 		var e fields

@@ -1,0 +1,126 @@
+package triage_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+// fires returns the event with which the alarm goes to ALARM.
+func fires(after time.Duration) string { return stateChange("orders", "ALARM", after, "") }
+
+// meanwhile runs a function before the first report is stored, or the first notification is sent.
+type meanwhile struct {
+	*awsapitest.S3
+	*awsapitest.SNS
+	do func()
+}
+
+func (m *meanwhile) run() {
+	if do := m.do; do != nil {
+		m.do = nil
+		do()
+	}
+}
+
+func (m *meanwhile) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	if strings.HasSuffix(*in.Key, ".txt") {
+		m.run()
+	}
+	return m.S3.PutObject(ctx, in, opts...)
+}
+
+func (m *meanwhile) Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	m.run()
+	return m.SNS.Publish(ctx, in, opts...)
+}
+
+// While a transition after the window delivers the report of an earlier one, its copies and other transitions arrive.
+func TestEarlier_EventThatArrivesWhileItsReportIsDeliveredSilencesNothing(t *testing.T) {
+	for name, other := range map[string]time.Duration{
+		"a copy": 2 * time.Hour, "an earlier transition": time.Hour, "a later transition": 2*time.Hour + 2*time.Second,
+	} {
+		for service, fault := range map[string]func(*harness) *awsapitest.Fault{
+			"S3": func(b *harness) *awsapitest.Fault { return &b.S3.Fault }, "SNS": func(b *harness) *awsapitest.Fault { return &b.SNS.Fault },
+		} {
+			t.Run(name+", after a failure of "+service, func(t *testing.T) {
+				b := newHarnessAtTransition(t)
+				hook := &meanwhile{S3: &b.S3, SNS: &b.SNS}
+				b.Store, b.Topic = store.New(hook, bucket), notify.New(hook, topicARN)
+				fault(b).Fail(awsapitest.ErrDown, -1)
+				_, err := b.invoke(t, "1", fires(0))
+				require.Error(t, err)
+				fault(b).Fail(nil, 0)
+				b.clock.advance(2 * time.Hour)
+				hook.do = func() { b.mustBeDuplicate(t, "2", fires(other)) }
+				b.mustInvestigate(t, "3", fires(2*time.Hour))
+				assert.Nil(t, hook.do)
+				assert.Equal(t, 2, b.agent.calls)
+				assert.Len(t, b.notifications(), 2)
+				b.mustBeDuplicate(t, "4", fires(2*time.Hour))
+			})
+		}
+	}
+}
+
+// handsOverFirst lets the first invocation hand over. The fresh invocation waits in a queue.
+func (b *harness) handsOverFirst(t *testing.T, owner, event string) triage.Result {
+	t.Helper()
+	b.agent.do = func(ctx context.Context, run investigation.Limits, _ *investigation.Record, _ []byte) error {
+		b.agent.do = nil
+		require.NoError(t, run.Checkpoint(ctx, []byte("state")))
+		return investigation.ErrHandOver
+	}
+	answer, err := b.invoke(t, owner, event)
+	require.NoError(t, err)
+	require.Equal(t, triage.StatusHandedOver, answer.Results[0].Status)
+	return answer.Results[0]
+}
+
+func TestEarlier_OnlyALaterTransitionDropsAnInvestigationThatWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		event    time.Duration
+		goesOn   bool
+		finished int // reports after the event
+	}{
+		"an earlier transition": {-time.Minute, true, 1},
+		"the same transition":   {0, true, 1},
+		"a later transition":    {2 * time.Hour, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			waiting := b.handsOverFirst(t, "1", fires(0))
+			b.clock.advance(2 * time.Hour)
+			ended := b.mustInvestigate(t, "2", fires(tt.event))
+			assert.Equal(t, tt.goesOn, ended.ID == waiting.ID)
+			assert.Len(t, b.notifications(), tt.finished)
+			b.mustBeDuplicate(t, "the fresh invocation", string(b.Self.Events()[0].Payload))
+			b.clock.advance(2 * time.Hour)
+			b.mustInvestigate(t, "3", fires(4*time.Hour))
+		})
+	}
+}
+
+// A finished report is delivered, whichever transition does so. The one that arrives late is then investigated.
+func TestEarlier_TransitionThatArrivesLateDeliversALaterReport(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.SNS.Fail(awsapitest.ErrDown, 1)
+	_, err := b.invoke(t, "1", fires(0))
+	require.Error(t, err)
+	b.clock.advance(2 * time.Hour)
+	b.mustInvestigate(t, "2", fires(-time.Minute))
+	assert.Len(t, b.notifications(), 2)
+	assert.Equal(t, 2, b.agent.calls)
+}
