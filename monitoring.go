@@ -72,7 +72,7 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		{"SelfFallbacks", "fallbacks", "An investigation ended without a conclusion of a model; its report says why.", t.MetricFallbacks(nil), 1},
 		{"SelfStoreFailures", "store-failures", "A report could not be stored in the bucket.", t.MetricStoreFailures(nil), 1},
 		{"SelfNotificationFailures", "notification-failures", "A report could not be sent to the topic.", t.MetricNotificationFailures(nil), 1},
-		{"SelfLeaseFailures", "lease-failures", "A write to the table failed. Alarms can be reported twice, and the limits of a day may not hold.", t.MetricLeaseFailures(nil), 1},
+		{"SelfLeaseFailures", "lease-failures", "The table could not be read or written. Alarms can be reported twice, and the limits of a day may not hold.", t.MetricLeaseFailures(nil), 1},
 		{"SelfRefusals", "refusals", "The broker refused many requests of the model's code.",
 			t.MetricBrokerRefusals(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Hours(jsii.Number(1))}), manyRefusals},
 	}

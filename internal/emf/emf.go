@@ -45,7 +45,7 @@ const (
 	BrokerRefusals       = "BrokerRefusals"
 	StoreFailures        = "StoreFailures"        // reports that could not be stored
 	NotificationFailures = "NotificationFailures" // notifications that could not be sent
-	LeaseFailures        = "LeaseFailures"        // writes of claims that failed
+	LeaseFailures        = "LeaseFailures"        // failures of the table that concern claims, limits, the kill switch, or feedback
 	SelfCheckProblems    = "SelfCheckProblems"    // problems and warnings that one self-check found
 )
 

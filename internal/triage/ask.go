@@ -222,7 +222,7 @@ func (q *question) countCost(ctx context.Context, answer *investigation.Answer) 
 	quick, cancel := q.budget.part(ctx, q.Now(), settleShare/2, maxSettle)
 	defer cancel()
 	if err := q.Table.CountCost(quick, q.id, q.started, countedUSD(answer.Usage)); err != nil {
-		q.log.Error("cost of the answer not counted; it counts as the reserved amount", "error", err, "advice", awsapi.Advice(err))
+		q.tableFailed(q.log, "cost of the answer not counted; it counts as the reserved amount", err)
 	}
 }
 

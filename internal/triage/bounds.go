@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -43,7 +42,7 @@ func (r *attempt) admit(ctx, quick context.Context) {
 	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID, r.rec.StartedAt)
 	switch {
 	case err != nil:
-		r.log.Warn("unconfirmed event not counted", "error", err)
+		r.tableFailed(r.log, "unconfirmed event not counted, investigating anyway", err)
 	case !admitted:
 		r.rec.EvidenceOnly = true
 		began := fmt.Sprintf("%d investigations of events that CloudWatch did not confirm, or only as updates, already began on %s (UTC)",
@@ -61,7 +60,7 @@ func (r *attempt) admit(ctx, quick context.Context) {
 func (h *Handler) readSwitch(ctx context.Context, log *slog.Logger) dedupe.Switch {
 	s, err := h.Table.ReadSwitch(ctx)
 	if err != nil {
-		log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		h.tableFailed(log, "kill switch not read, investigating anyway", err)
 		return dedupe.Switch{}
 	}
 	return s
@@ -111,7 +110,7 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	}
 	reached, err := r.Table.CountInvestigation(ctx, r.rec.ID, r.rec.StartedAt, day)
 	if err != nil {
-		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		r.tableFailed(r.log, "investigation not counted, investigating anyway", err)
 		return dedupe.LimitNone
 	}
 	on := r.rec.StartedAt.UTC().Format(time.DateOnly)
@@ -156,7 +155,7 @@ func (r *attempt) countCost(ctx context.Context, usd float64) {
 	quick, cancel := r.budget.part(ctx, r.Now(), settleShare/2, maxSettle)
 	defer cancel()
 	if err := r.Table.CountCost(quick, r.rec.ID, r.rec.StartedAt, usd); err != nil {
-		r.log.Error("cost of the investigation not counted; it counts as the reserved amount", "error", err, "advice", awsapi.Advice(err))
+		r.tableFailed(r.log, "cost of the investigation not counted; it counts as the reserved amount", err)
 	}
 }
 
@@ -179,7 +178,7 @@ func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
 	reached, err := r.Table.CostReached(quick, r.rec.StartedAt, dedupe.Day{CostUSD: r.Config.MaxCostUSDPerDay})
 	switch {
 	case err != nil:
-		r.log.Error("cost of the day not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		r.tableFailed(r.log, "cost of the day not read, investigating anyway", err)
 	case reached:
 		why := fmt.Sprintf("the investigations that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
 		r.background.Go(func() {

@@ -105,7 +105,11 @@ func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
 	if r.claim != nil {
-		return r.Table.Confirm(quick, r.claim)
+		err := r.Table.Confirm(quick, r.claim)
+		if err != nil && !errors.Is(err, dedupe.ErrLost) {
+			r.tableFailed(r.log, "delivery not recorded in advance", err)
+		}
+		return err
 	}
 	if claim, err := r.Table.ClaimOwn(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); claim != nil {
 		r.claim = claim
@@ -147,7 +151,7 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 		err = r.Table.Park(bounded, r.claim, packed, stored, notified)
 	}
 	if err != nil && !errors.Is(err, dedupe.ErrLost) {
-		r.log.Error("report not parked; the retry investigates again", "error", err, "advice", awsapi.Advice(err))
+		r.tableFailed(r.log, "report not parked; the retry investigates again", err)
 		err = r.Table.Free(bounded, r.claim, stored, notified)
 	}
 	if err != nil {
@@ -172,7 +176,6 @@ func (r *attempt) settle(ctx context.Context) {
 		ReportURI: r.rec.ReportURI,
 	})
 	if err != nil {
-		r.emit(map[string]float64{emf.LeaseFailures: 1})
-		r.log.Error("claim not settled", "error", err, "advice", awsapi.Advice(err))
+		r.tableFailed(r.log, "claim not settled", err)
 	}
 }

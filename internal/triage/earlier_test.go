@@ -6,12 +6,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
@@ -123,4 +127,62 @@ func TestEarlier_TransitionThatArrivesLateDeliversALaterReport(t *testing.T) {
 	b.mustInvestigate(t, "2", fires(-time.Minute))
 	assert.Len(t, b.notifications(), 2)
 	assert.Equal(t, 2, b.agent.calls)
+}
+
+// brokenKeysDB fails for items whose keys begin with a text, and for updates that contain another one.
+type brokenKeysDB struct {
+	*awsapitest.DynamoDB
+	key, update string
+}
+
+func (d brokenKeysDB) isBroken(key map[string]types.AttributeValue) bool {
+	return d.key != "" && strings.HasPrefix(key[config.TableKey].(*types.AttributeValueMemberS).Value, d.key)
+}
+
+func (d brokenKeysDB) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if d.isBroken(in.Key) {
+		return nil, awsapitest.ErrDown
+	}
+	return d.DynamoDB.GetItem(ctx, in, opts...)
+}
+
+func (d brokenKeysDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if d.isBroken(in.Key) || d.update != "" && strings.Contains(*in.UpdateExpression, d.update) {
+		return nil, awsapitest.ErrDown
+	}
+	return d.DynamoDB.UpdateItem(ctx, in, opts...)
+}
+
+// The self-alarm about the table depends on the metric.
+func TestTable_FailuresThatMatterAreCounted(t *testing.T) {
+	forged := notification("orders-errors", fields{"StateChangeTime": transition.Add(-time.Minute).Format(time.RFC3339Nano)})
+	for name, tt := range map[string]struct {
+		db     brokenKeysDB
+		event  string
+		fails  bool // the notification
+		counts bool
+	}{
+		"the limits of the day":         {brokenKeysDB{key: "day#"}, fires(0), false, true},
+		"the limit of forged events":    {brokenKeysDB{key: "unconfirmed-day#"}, forged, false, true},
+		"the kill switch":               {brokenKeysDB{key: config.SwitchKey}, fires(0), false, true},
+		"the claim":                     {brokenKeysDB{key: arnPrefix}, fires(0), false, true},
+		"the beginning of the delivery": {brokenKeysDB{update: "delivering = :now"}, fires(0), false, true},
+		"the end of the delivery":       {brokenKeysDB{update: ":done"}, fires(0), false, true},
+		"a report that waits":           {brokenKeysDB{update: "parked = :parked"}, fires(0), true, true},
+		"alarms that fired together":    {brokenKeysDB{key: "fired#"}, fires(0), false, false},
+		"nothing":                       {brokenKeysDB{}, fires(0), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Config.MaxPerDay = 10
+			tt.db.DynamoDB = &b.DB
+			b.Table = dedupe.New(tt.db, "investigations", time.Hour, b.clock.now)
+			if tt.fails {
+				b.SNS.Fail(awsapitest.ErrDown, 1)
+			}
+			_, err := b.invoke(t, "1", tt.event)
+			assert.Equal(t, tt.fails, err != nil)
+			assert.Equal(t, tt.counts, b.metric(t, "LeaseFailures") > 0)
+		})
+	}
 }

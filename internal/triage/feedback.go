@@ -6,9 +6,7 @@ import (
 	"fmt"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -60,8 +58,7 @@ func (h *Handler) takeFeedback(ctx context.Context, o order) (*FeedbackResult, e
 	case errors.Is(err, dedupe.ErrNotRemembered):
 		return reject("the alarm's memory does not list the investigation of this report: it lists the last 10 that ended, for 90 days, so no later report would show the feedback")
 	case err != nil:
-		h.emit(map[string]float64{emf.LeaseFailures: 1})
-		h.Log.Error("feedback not recorded", "alarm", rec.Alarm.Name, "investigation_id", rec.ID, "error", err, "advice", awsapi.Advice(err))
+		h.tableFailed(h.Log.With("alarm", rec.Alarm.Name, "investigation_id", rec.ID), "feedback not recorded", err)
 		return nil, fmt.Errorf("feedback not recorded: %w", err)
 	}
 	h.Log.Info("feedback recorded", "alarm", rec.Alarm.Name, "investigation_id", rec.ID, "verdict", string(given.Verdict))

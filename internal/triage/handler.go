@@ -233,8 +233,7 @@ func (h *Handler) begin(
 	r.rec.MemberOf = h.memberOf(ctx, alarm)
 	r.rec.Function = h.FunctionName
 	if err != nil {
-		h.emit(map[string]float64{emf.LeaseFailures: 1})
-		r.log.Error("claim incomplete, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		h.tableFailed(r.log, "claim incomplete, investigating anyway", err)
 	}
 	if claim != nil {
 		r.rec.StartedAt, r.rec.SeenBefore = claim.StartedAt, claim.Past

@@ -1,6 +1,9 @@
 package triage
 
 import (
+	"log/slog"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -54,6 +57,13 @@ func countedIn(rec *investigation.Record) (redactions, refusals int) {
 		}
 	}
 	return redactions, refusals
+}
+
+// tableFailed counts and logs that the table could not be read or written. Until it works, alarms can be reported twice, and the limits
+// of a day and the kill switch may have no effect.
+func (h *Handler) tableFailed(log *slog.Logger, what string, err error) {
+	h.emit(map[string]float64{emf.LeaseFailures: 1})
+	log.Error(what, "error", err, "advice", awsapi.Advice(err))
 }
 
 func (h *Handler) emit(values map[string]float64) {
