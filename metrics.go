@@ -168,7 +168,8 @@ func (t *AlarmTriage) MetricNotificationFailures(props *awscloudwatch.MetricOpti
 	return t.metric(emf.NotificationFailures, "Sum", props)
 }
 
-// MetricLeaseFailures counts failures of the table that concern claims, limits, the kill switch, or feedback. Default: Sum over 5 minutes; props may be nil.
+// MetricLeaseFailures counts failures of the table that concern claims, limits, the kill switch, or feedback. Default: Sum over 5
+// minutes; props may be nil.
 func (t *AlarmTriage) MetricLeaseFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.LeaseFailures, "Sum", props)
 }
