@@ -16,7 +16,7 @@
 // that its author could not know.
 //
 // The stand-in simulates an account, and it refuses what Bedrock refuses for the model that a request names
-// (docs/local.md lists its settings). Each of several models can have its own script with its own steps:
+// (Account has its settings). Each of several models can have its own script with its own steps:
 //
 //	{"account": {"formMissing": true, "retires": {"amazon.nova-2-lite": "2026-11-26"}},
 //	 "models": {"us.anthropic.claude-sonnet-5-5": {"steps": [...]}, "amazon.nova-2-lite": {"steps": [...]}}}
