@@ -4,22 +4,25 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-BUILD  := $(CURDIR)/.build
+# Targets are relative, because make splits names at spaces, which the checkout's path may contain.
+BUILD  := .build
 VENV   := $(BUILD)/venv
+ROOT   := $(CURDIR)
 # The interpreter of the virtual environment. If it is empty, scripts/python.sh chooses one.
 PYTHON ?=
 GO     ?= go
 
-export ALARMTRIAGE_VENV := $(VENV)
-export ALARMTRIAGE_CDK := $(CURDIR)/node_modules/.bin/cdk
+export ALARMTRIAGE_VENV := $(ROOT)/$(VENV)
+export ALARMTRIAGE_CDK := $(ROOT)/node_modules/.bin/cdk
 export ALARMTRIAGE_PYTHONS ?= $(shell cat $(BUILD)/pythons 2>/dev/null)
 # Recipes run on the Node that package.json pins, because the machine's may be too old. npm itself runs on the machine's
 # Node, because `npm ci` deletes node_modules while it runs.
 MACHINE_PATH := $(PATH)
-export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export PATH := $(ROOT)/node_modules/.bin:$(PATH)
 # The construct builds the functions with -trimpath and without C, and one test builds a user's app from a vendor folder with
 # -trimpath. With the same settings for all programs, Go compiles CDK and the AWS SDK once. -w leaves out what only debuggers read.
-export GOFLAGS := $(shell $(GO) env GOFLAGS 2>/dev/null) -trimpath -ldflags=-w
+# Without -buildvcs=false, Go does not build in a checkout that another user owns.
+export GOFLAGS := $(shell $(GO) env GOFLAGS 2>/dev/null) -trimpath -ldflags=-w -buildvcs=false
 export CGO_ENABLED := 0
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 # CDK's template validator costs seconds in each process. One test runs it for all.
@@ -29,7 +32,7 @@ TEMPLATE_TESTS := CDK_VALIDATION=false
 GO_TEST := $(GO) test -count=1 -vet=off
 
 # Less frequent garbage collection saves a third of staticcheck's processor time.
-STATICCHECK := GOGC=400 $(BUILD)/staticcheck
+STATICCHECK := GOGC=400 "$(ROOT)/$(BUILD)/staticcheck"
 
 .PHONY: help setup demo sample test lint unit command python e2e nag browser evals bench tables schema template clean
 
@@ -52,13 +55,13 @@ node_modules/.done: package.json package-lock.json
 
 # A list of the Python interpreters that the tool is tested with, separated by colons.
 $(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
-	bash scripts/pythons.sh $(BUILD) > $@.new && mv $@.new $@
+	bash scripts/pythons.sh "$(ROOT)/$(BUILD)" > $@.new && mv $@.new $@
 
 demo: setup ## show a whole investigation on this machine
 	$(GO) run ./demo
 
 sample: demo ## generate the sample report and its pictures in docs/sample-report from a demo
-	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from $(BUILD)/demo/report -to ../../docs/sample-report
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from ../../$(BUILD)/demo/report -to ../../docs/sample-report
 
 # The tests in e2e wait half of the time, so the last four targets run beside them, one after another. The unit tests run
 # alone: the sandbox counts the files of its file system.
@@ -69,10 +72,10 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint, and type-check t
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
 	cd tools && $(GO) vet ./... && $(GO_TEST) ./...
-	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	cd tools && $(GO) build -o ../$(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(STATICCHECK) ./...
 	cd cmd/alarmtriage && $(GO) vet ./... && $(STATICCHECK) ./...
-	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	cd tools && $(GO) build -o ../$(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
 # Go starts packages in the order of its arguments. The longest ones come first, so that the others run beside them. Many
@@ -85,7 +88,7 @@ command: ## test the command alarmtriage
 	cd cmd/alarmtriage && $(GO_TEST) -timeout 15m ./...
 
 python: ## run the tests of the Python layer on every interpreter found
-	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
+	cd local/moto && ../../$(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
