@@ -19,6 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -64,6 +65,10 @@ func main() {
 	storm := flag.Int("storm", 0, "number of alarms that fire at once, of which a model investigates the first few")
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "unexpected argument %q: options begin with a hyphen\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	if *fail != "" && *fail != failBedrock || *fail == failBedrock && *bedrock {
 		fmt.Fprintf(os.Stderr, "-fail %s: only %q is supported, and not together with -bedrock\n", *fail, failBedrock)
 		os.Exit(2)
@@ -89,7 +94,11 @@ func main() {
 	if *verbose {
 		d.log = os.Stderr
 	}
-	if err := d.run(ctx); err != nil {
+	err := d.isolate(ctx)
+	if err == nil {
+		err = d.run(ctx)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
 		os.Exit(1)
 	}
@@ -104,6 +113,8 @@ type demo struct {
 	storm   int // alarms that fire at once; 0: one alarm
 	log     io.Writer
 
+	bedrockEnv map[string]string // of the orchestrator
+
 	question   string // about the report
 	reportOnly bool
 
@@ -114,6 +125,27 @@ type demo struct {
 	orders *stack.Deployment // the stack with the order service that breaks
 	inbox  string            // URL of the queue that replaces the engineer's inbox
 	chat   string            // URL of the queue that replaces the chat channel
+}
+
+// isolate removes the caller's settings of AWS from the environment, because cdk and Python obey some of them before those of
+// the stand-ins, and lets no proxy have the requests to the stand-ins. If Bedrock is real, its requests need the settings.
+func (d *demo) isolate(ctx context.Context) (err error) {
+	if d.bedrock {
+		if d.bedrockEnv, err = d.readBedrockEnv(ctx); err != nil {
+			return err
+		}
+	}
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "AWS_") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",localhost,.localhost,127.0.0.1", ","))
+	}
+	return nil
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -199,7 +231,7 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	app := filepath.Join(d.dir, "app")
-	build := exec.CommandContext(ctx, "go", "build", "-o", app, "./demo/app")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", app, "./demo/app")
 	build.Dir = moto.Root()
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the example app: %w: %s", err, text)
@@ -211,12 +243,13 @@ func (d *demo) start(ctx context.Context) error {
 			}
 		}
 	}
-	if d.deploy, err = stack.Deploy(ctx, d.aws, app, stackName, d.dir, d.log); err != nil {
+	command := `"` + app + `"` // cdk splits it at spaces
+	if d.deploy, err = stack.Deploy(ctx, d.aws, command, stackName, d.dir, d.log); err != nil {
 		return err
 	}
 	d.orders = d.deploy
 	if d.member {
-		if d.orders, err = stack.Deploy(ctx, d.aws.As(memberAccount), app, memberStack, filepath.Join(d.dir, "member"), d.log); err != nil {
+		if d.orders, err = stack.Deploy(ctx, d.aws.As(memberAccount), command, memberStack, filepath.Join(d.dir, "member"), d.log); err != nil {
 			return err
 		}
 	}
@@ -256,9 +289,7 @@ func (d *demo) startFunctions(ctx context.Context) error {
 	}
 	orchestratorEnv := map[string]string{}
 	if d.bedrock {
-		if orchestratorEnv, err = d.bedrockEnv(ctx); err != nil {
-			return err
-		}
+		maps.Copy(orchestratorEnv, d.bedrockEnv)
 	} else {
 		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.model.URL
 	}
@@ -312,8 +343,8 @@ func (d *demo) byName(name string) stack.Function {
 	panic("demo: the stack has no function " + name)
 }
 
-// bedrockEnv points the orchestrator at the real Bedrock with the caller's credentials.
-func (d *demo) bedrockEnv(ctx context.Context) (map[string]string, error) {
+// readBedrockEnv points the orchestrator at the real Bedrock with the caller's credentials.
+func (d *demo) readBedrockEnv(ctx context.Context) (map[string]string, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -334,6 +365,11 @@ func (d *demo) bedrockEnv(ctx context.Context) (map[string]string, error) {
 	}
 	if d.modelID != "" {
 		env["MODEL_ID"] = d.modelID
+	}
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"} {
+		if value := os.Getenv(name); value != "" {
+			env[name] = value
+		}
 	}
 	return env, nil
 }

@@ -90,7 +90,7 @@ func (w *world) compile(ctx context.Context, name, root, directory string) error
 		return err
 	}
 	v := version{name: name, orchestrator: filepath.Join(into, "orchestrator")}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-o", v.orchestrator, "./lambdas/orchestrator")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", v.orchestrator, "./lambdas/orchestrator")
 	build.Dir = root
 	out, err := build.CombinedOutput()
 	if err != nil {

@@ -144,7 +144,7 @@ func build(dir string) error {
 		return err
 	}
 	for folder, program := range map[string]string{"orchestrator": "bootstrap", "tool": "alarmtriage-tool"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, folder, program), "./lambdas/"+folder)
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, folder, program), "./lambdas/"+folder)
 		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {

@@ -60,7 +60,7 @@ type built struct{ binary, layer string }
 // build builds the tool's binary and its layer as the construct does, from a checkout of this repository.
 func (s *stage) build(root, name string) (built, error) {
 	b := built{binary: s.path(name, "alarmtriage-tool"), layer: s.path(name, "layer")}
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "./lambdas/tool")
+	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "./lambdas/tool")
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr

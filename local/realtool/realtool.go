@@ -29,7 +29,7 @@ func BuildFrom(root, directory string) (Tool, error) {
 		return Tool{}, err
 	}
 	t := Tool{binary: filepath.Join(directory, "tool"), python: python, layer: filepath.Join(directory, "layer")}
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", t.binary, "./lambdas/tool")
+	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", t.binary, "./lambdas/tool")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return Tool{}, fmt.Errorf("build the tool: %w\n%s", err, out)
