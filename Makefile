@@ -1,4 +1,4 @@
-# On a machine with Go, npm, and Python 3.11 or newer, two commands are enough:
+# On Linux with Go, npm, and Python 3.11 or newer, two commands are enough:
 #   make demo   shows a whole investigation on the local stand-ins
 #   make test   runs all tests
 SHELL := /bin/bash
@@ -50,7 +50,7 @@ $(VENV)/.done: requirements-dev.txt scripts/python.sh
 	@touch $@
 
 node_modules/.done: package.json package-lock.json
-	PATH="$(MACHINE_PATH)" npm ci --no-audit --no-fund --loglevel=error
+	PATH="$(MACHINE_PATH)" npm ci --include=dev --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # A list of the Python interpreters that the tool is tested with, separated by colons.

@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,6 +66,10 @@ func main() {
 	storm := flag.Int("storm", 0, "number of alarms that fire at once, of which a model investigates the first few")
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
+	if runtime.GOOS != "linux" {
+		fmt.Fprintln(os.Stderr, "the demo runs the functions of Lambda, which needs Linux")
+		os.Exit(2)
+	}
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "unexpected argument %q: options begin with a hyphen\n", flag.Arg(0))
 		os.Exit(2)
