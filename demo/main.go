@@ -166,6 +166,11 @@ func (d *demo) step(number int, format string, args ...any) {
 
 func (d *demo) run(ctx context.Context) error {
 	started := time.Now()
+	lock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	if err := os.RemoveAll(d.dir); err != nil {
 		return err
 	}
@@ -188,7 +193,6 @@ func (d *demo) run(ctx context.Context) error {
 	}
 
 	d.step(2, "Breaking something: the order service's role loses dynamodb:GetItem …")
-	var err error
 	if d.inbox, err = d.subscribe(ctx, "inbox", d.deploy.Outputs["OutTopic"]); err != nil {
 		return err
 	}
@@ -227,6 +231,22 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	return d.followUp(ctx, rec)
+}
+
+// lock returns an open file that keeps another demo from replacing the files of this one.
+func (d *demo) lock() (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(d.dir), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.Create(d.dir + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		file.Close()
+		return nil, fmt.Errorf("another demo is running in this checkout, and both would write to %s", d.dir)
+	}
+	return file, nil
 }
 
 // start deploys the example stack into moto, and starts the scripted model and the functions.

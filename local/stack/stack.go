@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,6 +74,9 @@ func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args 
 	var kept bytes.Buffer
 	cmd.Stdout = io.MultiWriter(log, &kept)
 	cmd.Stderr = cmd.Stdout
+	// The app is a process of cdk, and would keep running and the output open.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("cdk %s: %w: %s", strings.Join(args, " "), err, tail(kept.String()))
 	}
