@@ -8,11 +8,8 @@ venv=$build/venv/bin/python
 found=$venv
 
 site=$("$venv" -c 'import boto3, os; print(os.path.dirname(os.path.dirname(boto3.__file__)))')
-candidates=$(command -v python3.13 || true)
-for root in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python3.13; do
-  candidates="$candidates $root"
-done
-for python in $candidates; do
+for candidate in python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python3.13; do
+  python=$(command -v "$candidate") || continue
   "$python" -I -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || continue
   if "$python" -I -c 'import boto3' 2>/dev/null; then
     found=$found:$python
