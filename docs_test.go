@@ -448,17 +448,10 @@ func TestWorkflows_PinActionsByCommit(t *testing.T) {
 
 // A target with the name of a file does nothing, unless it is declared phony.
 func TestMake_RunsEachTargetOfItsHelp(t *testing.T) {
-	run := func(arguments ...string) string {
-		cmd := exec.Command("make", arguments...)
-		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
-		text, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", text)
-		return string(text)
-	}
-	targets := regexp.MustCompile(`(?m)^make (\w+)`).FindAllStringSubmatch(run("help"), -1)
+	targets := regexp.MustCompile(`(?m)^make (\w+)`).FindAllStringSubmatch(runMake(t, ".", "help"), -1)
 	require.NotEmpty(t, targets)
 	for _, target := range targets {
-		planned := run("--dry-run", target[1])
+		planned := runMake(t, ".", "--dry-run", target[1])
 		assert.NotContains(t, planned, "is up to date")
 		assert.NotContains(t, planned, "Nothing to be done")
 	}
@@ -471,11 +464,8 @@ func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	require.NoError(t, err)
 	var pinned struct{ DevDependencies map[string]string }
 	require.NoError(t, json.Unmarshal(text, &pinned))
-	cmd := exec.Command("make", "--no-print-directory", "--silent", "--eval", "print-node: ; node --version", "print-node")
-	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
-	version, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", version)
-	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(string(version)))
+	version := runMake(t, ".", "--silent", "--eval", "print-node: ; node --version", "print-node")
+	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(version))
 }
 
 // The first python3 need not be the one that has the packages of the tests, and a machine may have no package index.
