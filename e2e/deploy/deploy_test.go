@@ -41,7 +41,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 }
 
 func TestDemo_FindsTheCause(t *testing.T) {
-	output := run(t, moto.Root(), nil, "go", "run", "./demo")
+	settings := []string{"AWS_PROFILE=unknown", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "HTTP_PROXY=http://127.0.0.1:9", "http_proxy=http://127.0.0.1:9"}
+	output := run(t, moto.Root(), settings, "go", "run", "./demo")
 	for _, want := range []string{
 		"The model is SCRIPTED", "round ended 2 (3 tool calls)", "Subject: [HIGH] order-service-errors: cause confirmed",
 		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report is stored at s3://",
