@@ -43,11 +43,14 @@ help: ## list the targets
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons ## install the tools that the other targets need
 	@echo "The tools are installed in .build and node_modules."
 
-$(VENV)/.done: requirements-dev.txt scripts/python.sh
+# An interpreter that was upgraded or removed leaves a link to nothing.
+$(VENV)/.done: requirements-dev.txt scripts/python.sh $(shell [ -e $(VENV)/bin/python ] || echo missing-python)
 	@mkdir -p $(BUILD)
 	python="$(PYTHON)"; python=$${python:-$$(bash scripts/python.sh requirements-dev.txt)} && "$$python" -m venv --clear --system-site-packages $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+missing-python: ;
 
 node_modules/.done: package.json package-lock.json
 	PATH="$(MACHINE_PATH)" npm ci --include=dev --no-audit --no-fund --loglevel=error
