@@ -35,7 +35,7 @@ var wordsWithPass = setOf("bypass", "compass", "encompass", "trespass", "surpass
 // unsureWords are the last words of names whose values are sometimes secrets.
 var unsureWords = setOf("auth", "authorization", "cookie", "sid", "sess", "session", "sessid", "phpsessid", "jsessionid", "csrf",
 	"xsrf", "jwt", "dsn", "license", "licence", "hmac", "otp", "code", "assertion", "webhook", "login", "signature", "sig", "salt",
-	"psk", "bearer", "pem", "keystore", "authentication", "sasl", "cred", "creds")
+	"bearer", "pem", "keystore", "authentication", "sasl", "cred", "creds")
 
 // cachesWithAuth and servicesWithAuth are words before "auth" in names of passwords: REDIS_AUTH. The value can also be a state and, of the
 // others, a kind of login.
@@ -126,7 +126,7 @@ func classifyWords(words []string) sensitivity {
 		return certain
 	case last == "tokens", last == "secrets", last == "keys":
 		return unsure
-	case last == "pass":
+	case last == "pass", last == "psk":
 		return likely
 	case strings.HasSuffix(last, "token"):
 		return classifyToken(strings.TrimSuffix(last, "token"), before)
@@ -281,7 +281,7 @@ var harmlessValue = lazy.Regexp(`^(?:` +
 	`(?i:|true|false|none|null|nil|undefined|yes|no|on|off|~|-+|-?\d{1,5}|` +
 	`\*+|x{3,}|\.{3,}|(?:second|minute|hour|day)s|` +
 	`not[ _-](?:found|set|valid|present|available|configured|provided|required|supported|allowed|applicable)|` +
-	`\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\([A-Za-z .,'*…-]*\)?|\(\d{1,5}\)|\([\w .,'-]* [\w .,'-]*\)?|\([^()]* [^()]*\)|` +
+	`\[?(?:hidden|hidden_due_to_security_reasons|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\([A-Za-z .,'*…-]*\)?|\(\d{1,5}\)|\([\w .,'-]* [\w .,'-]*\)?|\([^()]* [^()]*\)|` +
 	`[$#]\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|` +
 	`(?:sha[0-9]+|md5)[:-].*|arn:aws.*|alias/.*|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?:/.*)?)|` +
 	`\$[A-Z_][A-Z0-9_]*|` +
@@ -318,8 +318,19 @@ func looksRandom(value string) bool {
 	if strings.Contains(strings.TrimRight(value, "="), "=") || isCompound(value) || isPhrase(value) || filePath().MatchString(value) { // a name and a value, as in a header of cookies
 		return false
 	}
-	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
+	return (hexLook().MatchString(value) || !nameLook().MatchString(value) || isKeyWithHyphens(value)) && entropy(value) > 3
 }
+
+// isKeyWithHyphens reports whether a value is a key in base64 of URLs, which can have hyphens as names do. Names have words, and those that
+// CloudFormation generates end with a hash and a random part.
+func isKeyWithHyphens(value string) bool {
+	return isMixed(value) && hyphenated().MatchString(value) && !wordOrGenerated().MatchString(value)
+}
+
+var (
+	hyphenated      = lazy.Regexp(`^[A-Za-z0-9-]+$`)
+	wordOrGenerated = lazy.Regexp(`[a-z]{5}|[0-9A-F]{8}-[A-Za-z0-9]{12,13}$`)
+)
 
 // filePath matches the path of a file, as in the keys of a bucket. Base64 has no dots.
 var filePath = lazy.Regexp(`^[\w./=-]*/[\w.-]*\.[a-z][a-z0-9]{1,6}$`)

@@ -95,7 +95,7 @@ func TestClassify_JudgesNamesByTheirLastWords(t *testing.T) {
 			"requirepass", "password2", "old_password", "passwordOld", "MasterUserPassword", "ssl.key.password", "Passwort", "passwords"},
 		likely: {"token", "API_TOKEN", "deviceToken", "csrftoken", "HECToken", "JoinToken", "clientSecret", "secret_key_base", "SecretString",
 			"secretAccessKey", "apiKey", "X-Api-Key", "apikey", "masterKey", "accessKey", "authKey", "AppKey", "NwkSKey", "streamKey", "privateKey",
-			"aws_credentials", "basicAuthCredentials", "connectionString", "AccountKey", "spring.encryption.key", "pass"},
+			"aws_credentials", "basicAuthCredentials", "connectionString", "AccountKey", "spring.encryption.key", "pass", "psk"},
 		operation: {"SMTP_AUTH", "DB_AUTH", "GetSecretValue"},
 		ambiguous: {"REDIS_AUTH", "redisAuth", "redis.auth", "VALKEY_AUTH", "MEMCACHED_AUTH", "ELASTICACHE_AUTH", "secret", "SECRET", "credentials"},
 		unsure:    {"auth", "x_auth", "requiresAuth", "oauth", "jwt", "Authorization", "Set-Cookie", "sessionid_session", "sid", "PHPSESSID", "dsn", "webhook", "customerKey", "routingKey", "otp"},
@@ -123,6 +123,7 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 		"time_key=2024-05-01T10:05:00.123Z", "session=2024-05-01T10:05:00.123Z-batch", "redis key=session:user:12345:cart:v2",
 		`{"S3Bucket": "in", "S3Key": "exports/2026/11/orders-017.csv"}`, "s3_key=incoming/8231/file17.json", "S3 key: exports/2026/11/part-00017-8f5f7b1e-6d53-4c3e-a1a5-7a6a8a1e6c1d-c000.parquet",
 		"failed to get s3Key=incoming/2026-11-26/file17.json from bucket in", "'S3ObjectKey': 'incoming/8231/file17.json'",
+		"key=AppDev-Fn3DAA1DC1-7MqyEJcSuBvT", "session=Shop-Lb0A1B2C3D-1A2bC3dE4fG5h", "code=Orders-Api2V3-Failed", "auth=ELBSecurityPolicy-TLS13-1-2-2021-06",
 		`{"Keys":{"pk":{"S":"ORDER#8f3a2b1c9d0e4f5a"},"sk":{"S":"ITEM"}}}`, `ExclusiveStartKey: {'pk': {'S': 'USER#a1b2c3d4e5f6a7b8'}}`,
 		"Could not load file or assembly 'System.Data.SqlClient, Version=4.6.1.1, PublicKeyToken=b03f5f7f11d50a3a'", "[password] => [user] => ana", "[tokens] => Array\n(\n",
 	} {
@@ -143,7 +144,7 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 			t.Errorf("%q", clean)
 		}
 	}
-	for _, secret := range []string{"k3jd92mslq0vx71a", "aB3xK9mQ_2vL7pR4t", "aBxKmQpvLzpRt7NyWcHd", "JBSWYDPEHPKQPXPA7GEZ", "c2Vzc2lvbg.dG9rZW4x.9vB2xQ", "a94a8fe5ccb19ba61c4c0873d391e987"} {
+	for _, secret := range []string{"k3jd92mslq0vx71a", "aB3xK9mQ_2vL7pR4t", "aBxKmQpvLzpRt7NyWcHd", "JBSWYDPEHPKQPXPA7GEZ", "c2Vzc2lvbg.dG9rZW4x.9vB2xQ", "aOkzi4f-GhpFz-2SWSPUPw", "CUS-Xdx7WWBNzxmUJB5b1w", "Bcvhq5dN8fJNvFO0JLvgfu-jkYo79J2mbL69WcG6", "a94a8fe5ccb19ba61c4c0873d391e987"} {
 		if clean, _ := r.Text("session=" + secret); strings.Contains(clean, secret) {
 			t.Errorf("%q", clean)
 		}

@@ -296,7 +296,7 @@ var linkedAddress = lazy.Regexp(`^https?://`)
 // couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
 func couldBeSecret(name string) bool {
 	switch name[len(name)-1] | 0x20 {
-	case 'a', 'b', 'd', 'e', 'g', 'h', 'l', 'm', 'n', 'o', 'p', 's', 't', 'v', 'w', 'y':
+	case 'a', 'b', 'd', 'e', 'g', 'h', 'k', 'l', 'm', 'n', 'o', 'p', 's', 't', 'v', 'w', 'y':
 		return true
 	}
 	return isDigit(name[len(name)-1])
