@@ -40,6 +40,10 @@ func TestRules_FindTokensOfManyServices(t *testing.T) {
 		{"vault-service-token", "hvs." + mixed + mixed + mixed + mixed, mixed},
 		{"short-lived API key of Bedrock", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t" + "Lz9BY3Rpb249Q2Fs" + mixed + "+" + mixed + "/" + mixed + "==", mixed},
 		{"token of EKS", "k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtZWFzdC0xLmFt" + mixed + "_" + mixed, mixed},
+		{"webhook of Stripe", "whsec_" + mixed + mixed, mixed}, {"Docker Hub", "dckr_pat_" + mixed + "-_x", mixed}, {"Atlassian", "ATATT3xFfGF0" + mixed + mixed + "=0A1B2C3D", mixed},
+		{"New Relic", "NRAK-" + "7QWERTYZX3VBNMASDFGHJKL9PO4", "7QWERTYZX3VBN"}, {"Google", "ya29.a0" + mixed + "-" + mixed, mixed}, {"HubSpot", "pat-na1-3f9a1c07-be54-4286-a0ab-c3d4e5f67182", "be54-4286"},
+		{"Notion", "ntn_" + mixed + mixed, mixed}, {"Figma", "figd_" + mixed + mixed, mixed}, {"Supabase", "sbp_" + hex + hex[:8], hex}, {"Atlas", "mdb_sa_sk_" + mixed + "_" + mixed, mixed},
+		{"Buildkite", "bkua_" + hex + hex[:8], hex}, {"CircleCI", "CCIPAT_" + mixed[:22] + "_" + hex + hex[:8], hex}, {"Mapbox", "sk.eyJ1" + mixed + "." + mixed, mixed}, {"Groq", "gsk_" + mixed + mixed + mixed[:4], mixed},
 		{"gcp-api-key", "key AIza" + mixed + mixed[:11], mixed},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
