@@ -34,6 +34,12 @@ func isMessage(value string) bool {
 // message, and another message can follow in a list.
 func (s *scanner) quotedName(start, end int) {
 	text := s.text
+	if part := formPart().FindStringSubmatchIndex(text[end+1 : min(len(text), end+1+maxBare)]); part != nil && strings.HasSuffix(text[:start-1], " name=") {
+		if from, to := end+1+part[2], end+1+part[3]; s.kind(text[start:end]).matches(text[from:to]) {
+			s.replace(from, to, "secret")
+		}
+		return
+	}
 	at := skipBlanks(text, end+1)
 	if at < len(text) && (text[at] == '|' || strings.HasPrefix(text[at:], "│")) { // a table of Markdown
 		s.word(text[end:end], end+1)
@@ -59,6 +65,9 @@ func (s *scanner) quotedName(start, end int) {
 	s.sentence(end + 1)
 }
 
+// formPart matches what follows the name of a part of multipart/form-data, with the value.
+var formPart = lazy.Regexp(`^\r?\n\r?\n([^\s]+)\r?(?:\n|$)`)
+
 // isPunctuatedLiteral reports whether a text in quotes is a password with signs that looksPassword does not accept.
 func isPunctuatedLiteral(value string) bool {
 	return strings.ContainsAny(value, `/\():,;<>[]{}`) && !strings.ContainsAny(value, " \t\"'") && !placeLook().MatchString(value) && likely.looksPunctuated(value, true)
@@ -67,14 +76,15 @@ func isPunctuatedLiteral(value string) bool {
 // maxSentence is the length in bytes of the words between a name and its value: password for user bob: …
 const maxSentence = 48
 
-// sentence looks at a value that a short sentence about a name ends with.
-func (s *scanner) sentence(at int) {
+// sentence looks at a value that a short sentence about a name ends with. It reports whether there is such a sentence.
+func (s *scanner) sentence(at int) (found bool) {
 	text := s.text[at:min(len(s.text), at+maxSentence)]
-	found := endOfSentence().FindStringIndex(text)
+	end := endOfSentence().FindStringIndex(text)
 	s.ahead -= len(text)
-	if found != nil {
-		s.wrapped(at + found[1])
+	if end != nil {
+		s.wrapped(at + end[1])
 	}
+	return end != nil
 }
 
 var endOfSentence = lazy.Regexp(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| (?:was )?(?:re)?(?:set|changed) to| was| value)[:=]? `)
@@ -837,11 +847,14 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 		}
 		closer = head + 1
 	}
-	if from, to, ok := s.content(end + closer); ok {
-		if value := strings.TrimSpace(text[from:to]); kind.matches(value) {
-			from += strings.Index(text[from:], value)
-			s.replace(from, from+len(value), "secret")
-		}
+	from, to, ok := s.content(end + closer)
+	value := strings.TrimSpace(text[from:max(from, to)])
+	switch {
+	case value == "": // <adminPassword><Value>value</Value>
+		s.elementWithin(kind, end+closer)
+	case ok && kind.matches(value):
+		from += strings.Index(text[from:], value)
+		s.replace(from, from+len(value), "secret")
 	}
 }
 
@@ -962,9 +975,26 @@ func (s *scanner) word(name string, end int) {
 	case !isTable && s.kind(name) == certain && isPunctuatedWord(verb, s.text[from:s.endOfWord(from, to)]):
 		s.replace(from, s.endOfWord(from, to), "secret")
 	case !isTable && !isAmbiguous:
-		s.sentence(end)
+		if !s.sentence(end) && s.kind(name) == certain && !strings.HasSuffix(name, "s") && text[end-1] != '.' {
+			s.nextLine(end)
+		}
 	}
 }
+
+// nextLine looks at a value alone on the line after a sentence about a password: Use this password for the installation:⏎value.
+func (s *scanner) nextLine(at int) {
+	text := s.text[at:min(len(s.text), at+maxTag)]
+	found := lineAfterSentence().FindStringSubmatchIndex(text)
+	s.ahead -= len(text)
+	if found == nil || found[1] == len(text) && at+len(text) < len(s.text) { // the value can be longer
+		return
+	}
+	if value := text[found[2]:found[3]]; looksPassword(value) && !isUUID(value) && !isHarmlessValue(value) {
+		s.replace(at+found[2], at+found[3], "secret")
+	}
+}
+
+var lineAfterSentence = lazy.Regexp(`^(?:[^\n:.]|\.\S){1,120}:[ \t\r]*\n(?:[ \t\r]*\n)?[ \t]*([^\s]+)[ \t\r]*(?:\n|$)`)
 
 // endOfWord returns the end of a word in prose that is a secret, at least to a position.
 func (s *scanner) endOfWord(from, to int) int {

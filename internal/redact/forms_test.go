@@ -40,6 +40,15 @@ var forms = map[string][]string{
 	"sentences with the name of a user": {
 		"The password for user bob was ¤", "The password of bob was set to ¤.", "password for user bob has been set to '¤'", "password for user bob changed to ¤", "The token of bob was reset to ¤",
 	},
+	"lines after a sentence and a part of a form": {
+		"Use the following password to log in for the first time:\n\n¤\n\nIt is also in /x", "Password for the user app (reset it with `app-reset-password -u app`):\n  ¤\n", "Initial password of v1.2:\r\n¤",
+		"Content-Disposition: form-data; name=\"password\"\r\n\r\n¤\r\n--b", "form-data; name=\"client_secret\"\n\n¤",
+	},
+	"traces and terms of PHP and Erlang": {
+		"#0 Db.php(12): PDO->__construct('mysql:host=db...', 'app', '¤', Array)", "#1 PDOConnection->__construct('mysql:x', 'app', '¤', Array)", "mysqli_connect('db', 'app', '¤', 'x')", `{"t":"#0 x: mysqli->__construct('db', 'app', '¤')\n#1 {main}"}`,
+		`getConnection("jdbc:mysql://db/x", "app", "¤")`, `a:1:{s:8:"password";s:16:"¤";}`, `{"s":"s:11:\"db_password\";s:16:\"¤\";"}`,
+		`[{user,"app"},{password,"¤"}]`, `{db_password,<<"¤">>}`, `[{<<"api_token">>,<<"¤">>},{<<"secret">>, <<"~">>}]`,
+	},
 	"changes of values": {
 		"  + master_password = \"¤\" -> \"~\" # forces replacement", `+ "DB_PASSWORD" = "" -> "¤"`, `password: "¤" => "~"`,
 	},
@@ -47,6 +56,7 @@ var forms = map[string][]string{
 		"<key>password</key><string>¤</string>", "<dict>\n  <key>apiToken</key>\n  <string>¤</string>\n</dict>", "<key>db_password</key>\n\t<data>¤</data>",
 		`{"plist":"<key>password</key><string>¤</string>"}`,
 		"<name>password</name><type>String</type><value>¤</value>", "<m>\n  <Name>api_token</Name>\n  <Type>String</Type>\n  <Version>3</Version>\n  <Value>¤</Value>\n</m>",
+		`<AdminPassword><Value>¤</Value><PlainText>true</PlainText></AdminPassword>`, "<ns:password>\n  <Value>¤</Value>\n</ns:password>",
 		`<password value="¤"/>`, `<db.password encrypted="no" value='¤' />`, `{"x":"<password value=\"¤\"/>"}`,
 	},
 	"objects in JSON": {
@@ -282,6 +292,11 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"**Password:** must have 12 characters", "**Password**: required", "`password`: string, at least 8 characters", "- `token`: the token of the caller", "*token:* expired", "SCAN 0 MATCH token:* COUNT 1000", "KEYS session-token:* orders-v2.1x",
 		"**Tokens:** 4312", "**Token:** next(reader)", "`password`: `${DB_PASSWORD}`", "**API key:** see [the vault](https://x/y1)", "f(*password: str, **token: int)", "__pass__: `x`", "**Password:**\n\nOrders_v2x failed",
 		"password:\n  minLength: 8\n  pattern: [A-Z0-9]{8,}x1\n  arn: arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf", "passwords:\n  orders: required\n  version: v2.1-Kq8vN3", "tokens:\n  orders: Kq8v expires 12:00",
+		"The following password policy applies:\n\nminimum 12 characters", "password rejected by:\n  MinimumLength2", "wrong password for the user in:\ns3://orders/Kq8vN3xB6w/x", "Wrong password. Request:\n7517b3396b2ee99fc951b0e0a1997f22",
+		"passwords of:\n  Orders2xB7", "password reset, id:\n3f7d0b9c-6b7a-4f3e-9c46-2f4b1a2e8d11", "form-data; name=\"description\"\n\nOrders_v2x", "form-data; name=\"code\"\n\nOrders_v2x",
+		"PDO->__construct('sqlite:/x', NULL, NULL)", "PDO->__construct('mysql:x', 'app', Object(SensitiveParameterValue))", "getConnection(url, user, password2)", `{token,<<"expired">>}`, `{secret,"prod/orders2"}`, `s:4:"user";s:8:"app4711x";`,
+		"<PasswordPolicy><Value>strict-v2Ab</Value></PasswordPolicy>", "<password><next>Orders2xB7</next></password>", "<password></password><value>Orders2xB7</value>", "auth=psk psk: enabled key_mgmt=WPA-PSK",
+		`{"credentials":{"sessionToken":"HIDDEN_DUE_TO_SECURITY_REASONS"}}`,
 		`<password value="required"/>`, `<token ref="Orders2x"/>`,
 		"REDIS_AUTH=required", "redis_auth=disabled host=db", "REDIS_AUTH: enabled since 2026-11-28T01:02:03Z", "redis_auth=rbac-v2 mode", "REDIS_AUTH=iam", "SMTP_AUTH=login", "DB_AUTH=postgres", "db_auth=iam_user2", "redis_auth=${REDIS_PASSWORD}", "VALKEY_AUTH: failed for orders",
 		"<b>Password:</b> must have 12 characters", "<label>Password:</label> <input type=\"password\">", "<code>token</code>: the token of version v2.1x", "Password:<br>is too short", "| Password: | required |",
