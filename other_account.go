@@ -63,9 +63,18 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 			add(prop, key, func() *string { return nil }, actions...)
 		}
 	}
-	key("ReportsEncryptionKey", p.ReportsEncryptionKey, reportsKeyActions...)
-	key("TableEncryptionKey", p.TableEncryptionKey, tableKeyActions...)
+	key(keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"), t.reportsKey, reportsKeyActions...)
+	key(keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"), firstKey(p.TableEncryptionKey, t.table.EncryptionKey()), tableKeyActions...)
 	key("TopicEncryptionKey", p.TopicEncryptionKey, topicKeyActions...)
+	if !isNil(p.OnFailureQueue) {
+		key("the key of OnFailureQueue", p.OnFailureQueue.EncryptionMasterKey(), topicKeyActions...)
+	}
+	if p.InstructionsObject != nil {
+		key("the key of InstructionsObject", p.InstructionsObject.Bucket.EncryptionKey(), "kms:Decrypt")
+	}
+	if p.Runbooks != nil {
+		key("the key of Runbooks", p.Runbooks.Bucket.EncryptionKey(), "kms:Decrypt")
+	}
 	return list
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
@@ -41,6 +42,34 @@ func TestOtherAccount_WarnsOfResourcesWhosePolicyIsNotKnown(t *testing.T) {
 			assert.Equal(t, 1, strings.Count(got, "other-account:"), got)
 		}
 	}
+}
+
+// CDK knows the key of an imported resource if the import names it.
+func TestOtherAccount_WarnsOfKeysOfImportedResources(t *testing.T) {
+	stack := newStackIn("eu-west-1")
+	const arn = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	key := awskms.Key_FromKeyArn(stack, jsii.String("Given"), jsii.String(arn))
+	bucket := func(name string) awss3.IBucket {
+		return awss3.Bucket_FromBucketAttributes(stack, jsii.String(name), &awss3.BucketAttributes{BucketName: jsii.String("my-" + strings.ToLower(name)), EncryptionKey: key})
+	}
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ReportsBucket = bucket("Reports")
+		p.InvestigationsTable = awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Table"), &awsdynamodb.TableAttributes{TableName: jsii.String("t"), EncryptionKey: key})
+		p.OnFailureQueue = awssqs.Queue_FromQueueAttributes(stack, jsii.String("Queue"), &awssqs.QueueAttributes{
+			QueueArn: jsii.String("arn:aws:sqs:eu-west-1:111122223333:failed"), KeyArn: jsii.String(arn)})
+		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket("Instructions"), Key: jsii.String("a.md")}
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket("Runbooks")}
+	})
+	got := strings.Join(messagesOf(stack), "\n")
+	for use, of := range map[string]string{
+		"kms:GenerateDataKey and kms:Decrypt": "ReportsBucket Test/Given", "kms:GenerateDataKey* and kms:Decrypt": "OnFailureQueue Test/Queue/Key",
+		"kms:Decrypt and kms:Encrypt and kms:ReEncrypt* and kms:GenerateDataKey*": "InvestigationsTable Test/Given", "kms:Decrypt, AWS": "InstructionsObject Test/Given",
+	} {
+		assert.Contains(t, got, "alarmtriage: the key of "+of+" is in account 444455556666, and its policy is not known here", of)
+		assert.Contains(t, got, "to call "+use, of)
+	}
+	assert.Contains(t, got, "the key of Runbooks Test/Given")
+	assert.Equal(t, 5, strings.Count(got, "other-account:"), got)
 }
 
 // CDK adds the statements to the policies of resources that the app defines.
