@@ -5,7 +5,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 
@@ -137,7 +140,7 @@ func (l *problems) place(g given, here, there alarmjs.Place) {
 	case g.must != sameRegion && elsewhere(here.Account, there.Account):
 		l.add("%s must be in the stack's account %s, got %s in %s: use one of that account", g.prop, here.Account, there.Path, there.Account)
 	case !there.Referable:
-		l.add("%s is %s, to which stack %s can't refer: %s", g.prop, there.Path, here.Stack, remedyOfReference(here, there))
+		l.add("%s is %s, to which stack %s can't refer: %s", g.prop, there.Path, here.Stack, remedyOfReference(here, there, g.resource))
 	}
 }
 
@@ -145,9 +148,13 @@ func (l *problems) place(g given, here, there alarmjs.Place) {
 func elsewhere(here, there string) bool { return here != there && here != "" && there != "" }
 
 // remedyOfReference returns what to do about a resource to which CDK can't refer.
-func remedyOfReference(here, there alarmjs.Place) string {
+func remedyOfReference(here, there alarmjs.Place, resource constructs.IConstruct) string {
 	if remedy := remedyOfUnknown(there, here); remedy != "" {
 		return remedy
+	}
+	switch resource.(type) {
+	case awskms.IKey, awsec2.IVpc, awsec2.ISecurityGroup, awslambda.ILayerVersion: // without a name in their ARN or ID
+		return "import it by its ARN or ID, because its stack has another account or Region"
 	}
 	return "give the resource a physical name, because its stack has another account or Region"
 }
@@ -188,7 +195,7 @@ func (t *AlarmTriage) warnOfPlace(topic awssns.ITopic) {
 	switch {
 	case !there.Referable:
 		panic(fmt.Sprintf("alarmtriage: AttachTopic got topic %s, to which stack %s can't refer: %s, or send the alarms' events to a bus in the "+
-			"account and Region of stack %s, and use AttachEventRule", there.Path, here.Stack, remedyOfReference(here, there), here.Stack))
+			"account and Region of stack %s, and use AttachEventRule", there.Path, here.Stack, remedyOfReference(here, there, topic), here.Stack))
 	case elsewhere(here.Region, there.Region) || elsewhere(here.Account, there.Account):
 		t.warn("topic-elsewhere", "AttachTopic got topic %s in account %s and Region %s, and AlarmTriage is in account %s and Region %s: CloudWatch "+
 			"does not confirm messages about alarms there. Send the alarms' events to a bus here, and use AttachEventRule", there.Path,

@@ -122,6 +122,25 @@ func TestValidate_ResourcesOfAnotherPlace(t *testing.T) {
 	}
 }
 
+// A key, a VPC, and the like can't have a physical name.
+func TestValidate_ResourcesWithoutNamesOfStacksThatCannotBeReferredTo(t *testing.T) {
+	for prop, give := range map[string]func(other awscdk.Stack, p *alarmtriage.AlarmTriageProps){
+		"LogsEncryptionKey": func(other awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.LogsEncryptionKey = awskms.NewKey(other, jsii.String("Given"), nil)
+		},
+		"Vpc": func(other awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(other, jsii.String("Given"), &awsec2.VpcProps{MaxAzs: jsii.Number(1)})
+		},
+	} {
+		app := newTestApp()
+		other := stackOf(app, "Other", "444455556666", "eu-west-1")
+		got := panicOf(t, func() {
+			newTriage(stackIn(app, "Home", "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) { give(other, p) })
+		})
+		assert.Equal(t, "alarmtriage: "+prop+" is Other/Given, to which stack Home can't refer: import it by its ARN or ID, because its stack has another account or Region", got)
+	}
+}
+
 // The resources are defined in other stacks of the app.
 func TestValidate_ResourcesOfStacksThatCannotBeReferredTo(t *testing.T) {
 	const unknown = "alarmtriage: NotificationTopic is Other/Topic, to which stack Home can't refer: the account and Region of stack Other are not known at synth: pass the same Env to both stacks"
