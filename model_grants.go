@@ -33,7 +33,9 @@ func (t *AlarmTriage) allowModels(p *AlarmTriageProps) {
 		t.allowSubscriptions()
 	}
 	if g := p.Guardrail; g != nil {
-		t.allow("ApplyGuardrail", []*string{guardrailARN(here, g.GuardrailId)}, "bedrock:ApplyGuardrail")
+		guardrail := guardrailARN(here, g.GuardrailId)
+		t.allow("ApplyGuardrail", []*string{guardrail}, "bedrock:ApplyGuardrail")
+		t.allow("ApplyGuardrailProfiles", []*string{guardrailProfiles(here, *guardrail)}, "bedrock:ApplyGuardrail")
 	}
 }
 
@@ -220,6 +222,18 @@ func guardrailARN(here stackEnvironment, name *string) *string {
 		name = awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(separator), jsii.String(*name+separator+*name), nil))
 	}
 	return here.stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
+}
+
+// guardrailProfiles returns the ARN of the guardrail profiles of a guardrail's account, which a guardrail with cross-Region inference uses
+// in several Regions (Bedrock User Guide, "Permissions for using cross-Region inference with Amazon Bedrock Guardrails"). The synth does not
+// know the guardrail's profile.
+func guardrailProfiles(here stackEnvironment, guardrail string) *string {
+	const account, parts = 4, 6
+	owner := here.account
+	if fields := strings.Split(guardrail, ":"); len(fields) == parts {
+		owner = fields[account]
+	}
+	return jsii.Sprintf("arn:%s:bedrock:*:%s:guardrail-profile/*", here.partition, owner)
 }
 
 // foundationARNs returns the ARNs of the foundation models behind the given models in the Region of the

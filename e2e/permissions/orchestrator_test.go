@@ -99,6 +99,8 @@ func TestOrchestratorRole_EachPropAddsOnlyItsOwnPermissions(t *testing.T) {
 		"arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0": {"bedrock:GetFoundationModel", "bedrock:InvokeModel"},
 		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/abc":             {"bedrock:ApplyGuardrail"},
 		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/other":           nil,
+		"arn:aws:bedrock:eu-west-3:111122223333:guardrail-profile/eu.g":    {"bedrock:ApplyGuardrail"},
+		"arn:aws:bedrock:eu-west-1:444455556666:guardrail-profile/eu.g":    nil,
 		arn("Bus", "AWS::Events::EventBus"):                                {"events:PutEvents"},
 		arn("Chat", "AWS::SNS::Topic"):                                     {"sns:GetTopicAttributes", "sns:Publish"},
 		arn("TopicKey", kms):                                               dataKeys,
