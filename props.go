@@ -236,8 +236,8 @@ type AlarmTriageProps struct {
 	// Security groups of both functions in Vpc. Default: a new one for each function.
 	SecurityGroups *[]awsec2.ISecurityGroup
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet. New interface endpoints
-	// only admit the functions. With existing ones that the app did not define before, the deployment fails. Default:
-	// false.
+	// only admit the functions' security groups. With existing ones that the app did not define before, the deployment
+	// fails. Default: false.
 	CreateVpcEndpoints *bool
 	// More services for CreateVpcEndpoints. Default: none.
 	VpcEndpointServices *[]awsec2.InterfaceVpcEndpointAwsService
