@@ -981,20 +981,29 @@ func (s *scanner) word(name string, end int) {
 	}
 }
 
-// nextLine looks at a value alone on the line after a sentence about a password: Use this password for the installation:⏎value.
+// nextLine looks at a value alone on the line after a sentence about a password, or on the one after a blank line: Use this password for the
+// installation:⏎value.
 func (s *scanner) nextLine(at int) {
-	text := s.text[at:min(len(s.text), at+maxTag)]
-	found := lineAfterSentence().FindStringSubmatchIndex(text)
-	s.ahead -= len(text)
-	if found == nil || found[1] == len(text) && at+len(text) < len(s.text) { // the value can be longer
+	text := s.text
+	line, _, isLine := strings.Cut(text[at:min(len(text), at+maxTag)], "\n")
+	s.ahead -= len(line)
+	sentence, isSentence := strings.CutSuffix(strings.TrimRight(line, " \t\r"), ":")
+	if !isLine || !isSentence || sentence == "" || strings.Contains(sentence, ":") || strings.Contains(sentence, ". ") {
 		return
 	}
-	if value := text[found[2]:found[3]]; looksPassword(value) && !isUUID(value) && !isHarmlessValue(value) {
-		s.replace(at+found[2], at+found[3], "secret")
+	end := at + len(line)
+	from := skipSpace(text, end)
+	to := from
+	for to < len(text) && to-from < maxTag && !isSpace[text[to]] {
+		to++
+	}
+	s.ahead -= to - end
+	value, rest := text[from:to], skipBlanks(text, to)
+	isNext := strings.Count(text[end:from], "\n") <= 2 && (rest == len(text) || text[rest] == '\n' || text[rest] == '\r')
+	if isNext && looksPassword(value) && !isUUID(value) && !isHarmlessValue(value) {
+		s.replace(from, to, "secret")
 	}
 }
-
-var lineAfterSentence = lazy.Regexp(`^(?:[^\n:.]|\.\S){1,120}:[ \t\r]*\n(?:[ \t\r]*\n)?[ \t]*([^\s]+)[ \t\r]*(?:\n|$)`)
 
 // endOfWord returns the end of a word in prose that is a secret, at least to a position.
 func (s *scanner) endOfWord(from, to int) int {
