@@ -99,7 +99,7 @@ var contexts = []struct {
 		"/user:", "/USER:"), looksPassword},
 	{newContext("secret", `(\{(?:<<")?[\w.-]*(?:password|passwd|passphrase|secret|token)(?:">>)?\s*,\s*(?:<<)?")([^\s"]{4,})`, // of Erlang
 		"password,", `password">>`, "passwd,", `passwd">>`, "passphrase,", `passphrase">>`, "secret,", `secret">>`, "token,", `token">>`), looksPassword},
-	{newContext("password", `(\b(?:PDO\w*->__construct|mysqli(?:->__construct|->real_connect|_(?:real_)?connect)|createPdoConnection|getConnection)\(\\*["'][^"'\n]*["'], ?\\*["'][^"'\n]*["'], ?\\*["'])([^\s"'\\]{4,})`,
+	{newContext("password", `(\b(?:(?:PDO\w*->__construct|mysqli(?:->__construct|->real_connect|_(?:real_)?connect)|createPdoConnection)\(\\*["']|getConnection\(\\*["']jdbc:)[^"'\n]*["'], ?\\*["'][^"'\n]*["'], ?\\*["'])([^\s"'\\]{4,})`,
 		"->__construct(", "_connect(", "createPdoConnection(", "getConnection("), nil}, // the third argument, in a stack trace
 	{newContext("password", `(s:[0-9]+:\\*"[\w.-]*(?:password|passwd)\\*";s:[0-9]+:\\*")([^"\\]{4,})`, // serialized by PHP
 		`";s:`), nil},

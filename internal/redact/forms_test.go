@@ -294,7 +294,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"password:\n  minLength: 8\n  pattern: [A-Z0-9]{8,}x1\n  arn: arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf", "passwords:\n  orders: required\n  version: v2.1-Kq8vN3", "tokens:\n  orders: Kq8v expires 12:00",
 		"The following password policy applies:\n\nminimum 12 characters", "password rejected by:\n  MinimumLength2", "wrong password for the user in:\ns3://orders/Kq8vN3xB6w/x", "Wrong password. Request:\n7517b3396b2ee99fc951b0e0a1997f22",
 		"passwords of:\n  Orders2xB7", "password reset, id:\n3f7d0b9c-6b7a-4f3e-9c46-2f4b1a2e8d11", "form-data; name=\"description\"\n\nOrders_v2x", "form-data; name=\"code\"\n\nOrders_v2x",
-		"PDO->__construct('sqlite:/x', NULL, NULL)", "PDO->__construct('mysql:x', 'app', Object(SensitiveParameterValue))", "getConnection(url, user, password2)", `{token,<<"expired">>}`, `{secret,"prod/orders2"}`, `s:4:"user";s:8:"app4711x";`,
+		"PDO->__construct('sqlite:/x', NULL, NULL)", "PDO->__construct('mysql:x', 'app', Object(SensitiveParameterValue))", "getConnection(url, user, password2)", `getConnection("pool", "orders", "Readonly2")`, `{token,<<"expired">>}`, `{secret,"prod/orders2"}`, `s:4:"user";s:8:"app4711x";`,
 		"<PasswordPolicy><Value>strict-v2Ab</Value></PasswordPolicy>", "<password><next>Orders2xB7</next></password>", "<password></password><value>Orders2xB7</value>", "auth=psk psk: enabled key_mgmt=WPA-PSK",
 		`{"credentials":{"sessionToken":"HIDDEN_DUE_TO_SECURITY_REASONS"}}`,
 		`<password value="required"/>`, `<token ref="Orders2x"/>`,
