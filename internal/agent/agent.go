@@ -408,9 +408,8 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 		round.Note = "the answer had no usable content (" + round.StopReason + ")"
 		if r.state.Strikes >= maxStrikes && r.nextModel(investigation.CauseUnavailable, r.explainEmpty(reason)) {
 			r.state.Strikes = 0
-			return false
 		}
-		r.state.Talk.Say(r.task.retryPrompt(reason))
+		r.state.Talk.Say(r.task.retryPrompt(reason)) // an answer with thoughts only is in the conversation, which must not end with it
 		return false
 	}
 	why := explainWithheld(r.modelID(), reason)
