@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -66,7 +67,7 @@ func parseAnswer(input json.RawMessage) (answer investigation.Report, problems [
 	}
 	withoutThinking(fields) // in place
 	answer = investigation.Report{
-		RootCause:  clean(stringOf(fields["answer"]), maxText),
+		RootCause:  statement(fields["answer"], isLetterOrDigit),
 		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
 		NotSeen:    sentences(fields["not_seen"]),
 	}
@@ -86,6 +87,9 @@ func parseAnswer(input json.RawMessage) (answer investigation.Report, problems [
 	}
 	return answer, problems
 }
+
+// isLetterOrDigit reports whether a character can be an answer, such as a number.
+func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // answering returns the task to answer a question.
 func answering(question string, earlier []investigation.Answer) *task {

@@ -34,8 +34,8 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 	}
 	withoutThinking(fields) // in place
 	report = investigation.Report{
-		Summary:    clean(stringOf(fields["summary"]), maxText),
-		RootCause:  clean(stringOf(fields["root_cause"]), maxText),
+		Summary:    statement(fields["summary"], unicode.IsLetter),
+		RootCause:  statement(fields["root_cause"], unicode.IsLetter),
 		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
 		Severity:   investigation.ParseSeverity(stringOf(fields["severity"])),
 		Impact:     clean(stringOf(fields["impact"]), maxText),
@@ -75,6 +75,15 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 		}
 	}
 	return report, problems
+}
+
+// statement returns a text of a report, or "" if none of its characters says anything: in place of a summary, models write {} or 0.
+func statement(value any, says func(rune) bool) string {
+	text := clean(stringOf(value), maxText)
+	if !strings.ContainsFunc(text, says) {
+		return ""
+	}
+	return text
 }
 
 func parseFinding(entry any) (investigation.Finding, bool) {
