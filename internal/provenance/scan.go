@@ -244,6 +244,8 @@ var listElements = map[string]bool{
 type element struct {
 	name string
 	last string // name of the last element in it
+	// isOfMap: it has a name and a value of a map.
+	isOfMap bool
 }
 
 // isListOf reports whether a list has the plural of the name of its entries, such as DBInstances.
@@ -296,12 +298,20 @@ func scanXML(text string, v visitor) {
 				name = local
 			}
 			isEntry := listElements[name]
+			if key, length := keyOfEntry(name, text[i:]); length > 0 {
+				v.name(key)
+				v.enter(false)
+				open = append(open, element{name: name, isOfMap: true})
+				i += length
+				continue
+			}
+			isValue := name == "value" && len(open) > 0 && open[len(open)-1].isOfMap
 			if n := len(open); n > 0 {
 				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name) ||
 					isRepeated(text[i:], name, &budget)
 				open[n-1].last = name
 			}
-			if !isEntry {
+			if !isEntry && !isValue {
 				v.name(name)
 			}
 			if isEmpty {
@@ -318,6 +328,19 @@ func scanXML(text string, v visitor) {
 	for range open {
 		v.leave()
 	}
+}
+
+// keyOfEntry returns the name in an entry of a map, and the length of the element that has it: <entry><key>name</key><value>….
+func keyOfEntry(element, content string) (key string, length int) {
+	if element != "entry" {
+		return "", 0
+	}
+	rest, isKey := strings.CutPrefix(strings.TrimLeft(content, " \t\r\n"), "<key>")
+	key, after, isClosed := strings.Cut(rest, "</key>")
+	if !isKey || !isClosed || strings.ContainsRune(key, '<') {
+		return "", 0
+	}
+	return key, len(content) - len(after)
 }
 
 // isRepeated reports whether the element whose content begins a text is followed by another one of its name.
