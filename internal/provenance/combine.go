@@ -180,6 +180,9 @@ func (m *matcher) fieldsOf(keys []int32) map[field]bool {
 	for _, key := range keys {
 		if name := m.labelsOf(m.keys[key].name); len(name.labels) > 0 {
 			fields[field{name.folded, m.keys[key].parent}] = true
+			if m.keys[key].isPair { // it is beside the names of the other pairs
+				fields[field{name.folded, m.keys[m.keys[key].parent].parent}] = true
+			}
 		}
 	}
 	return fields

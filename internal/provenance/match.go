@@ -140,6 +140,7 @@ type key struct {
 	name   string
 	parent int32
 	isTime bool // whether its numbers can be times
+	isPair bool // whether it is the name in an object of a name and a value
 	isSent bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
 }
 

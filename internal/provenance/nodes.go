@@ -9,8 +9,8 @@ import (
 // values are combined with those around the list, but not with those of the other objects in it. The first node of a
 // record is the record.
 //
-// An object of one value counts as a value of what is around the list, unless another object in the list has several. So does an
-// object of a name and a value, such as a tag, with its name as the name of the value.
+// An object of one value counts as a value of what is around the list, and so does an object of a name and a value, such as a tag,
+// with its name as the name of the value, unless another object in the list has more.
 type node struct {
 	parent   int32
 	list     int     // position of the list that has it
@@ -125,6 +125,7 @@ func (m *matcher) leaveNode() {
 				m.nodes[pair].name = m.addKey(m.keyOfPair(name, key))
 			}
 		}
+		m.endAt(closed) // the name of one pair is not beside the value of the next one
 	default:
 		m.lists[n.list].isMixed = true
 		m.endAt(closed)
@@ -132,7 +133,7 @@ func (m *matcher) leaveNode() {
 }
 
 func (m *matcher) keyOfPair(name string, parent int32) key {
-	return key{name: name, parent: parent, isTime: m.isTimeField(name)}
+	return key{name: name, parent: parent, isTime: m.isTimeField(name), isPair: true}
 }
 
 // groupSeed distinguishes groups of equal words that belong to different records, or to different parts of a record.
@@ -158,7 +159,7 @@ func (m *matcher) endRecord() {
 	}
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		n.isMerged = n.isMerged && !m.lists[n.list].isMixed
+		n.isMerged, n.isPair = n.isMerged && !m.lists[n.list].isMixed, n.isPair && !m.lists[n.list].isMixed
 		if n.parent < 0 || !n.isMerged && !n.isPair {
 			continue
 		}
