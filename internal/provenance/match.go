@@ -88,6 +88,7 @@ type matcher struct {
 	group       []token // of the current record, or since the last one
 	before      int     // tokens at the start of group that belong to the group before it
 	shared      []piece
+	sharedKeys  []int32        // of shared, with those around them
 	outer       map[field]bool // fields outside of records
 	waiting     []outerGroup
 
@@ -243,7 +244,7 @@ func (m *matcher) clear() {
 // compare compares the output with an answer.
 func (m *matcher) compare(e exchange) {
 	m.containers, m.keys, m.named, m.inRecord, m.groupKey = m.containers[:0], m.keys[:0], -1, 0, 0
-	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
+	m.group, m.before, m.shared, m.sharedKeys = m.group[:0], 0, m.shared[:0], m.sharedKeys[:0]
 	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
 	m.addresses, m.outer = nil, map[field]bool{}
 	m.hasIDs, m.requestIDs, m.isLabeled = e.hasIDs, m.asked.ids[e.request], m.asked.labeled[e.request]

@@ -23,12 +23,13 @@ func (m *matcher) endGroup(isShared bool) {
 		} else {
 			group := outerGroup{append(slices.Clone(m.values), m.shared...), m.keysFrom(m.groupKey)}
 			if len(m.waiting) < maxWaiting {
+				group.keys = append(group.keys, m.sharedKeys...)
 				m.waiting = append(m.waiting, group)
 			} else {
 				m.combine(group.values, group.keys)
 			}
 			if room := maxShared - len(m.shared); isShared && room > 0 {
-				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
+				m.share(m.values[:min(room, len(m.values))])
 			}
 		}
 	}
@@ -38,6 +39,16 @@ func (m *matcher) endGroup(isShared bool) {
 	if fresh {
 		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
 		m.group = m.group[:m.before]
+	}
+}
+
+// share keeps values outside of records, and their names.
+func (m *matcher) share(values []piece) {
+	m.shared = append(m.shared, values...)
+	for _, p := range values {
+		for key := p.key; key >= 0 && !slices.Contains(m.sharedKeys, key); key = m.keys[key].parent {
+			m.sharedKeys = append(m.sharedKeys, key)
+		}
 	}
 }
 
