@@ -188,10 +188,10 @@ func (m *matcher) fieldsOf(keys []int32) map[field]bool {
 	return fields
 }
 
-// isNameAround reports whether a field beside a key, or around it, has this name. In a record that has both, Status does not stand
-// for LastUpdateStatus.
+// isNameAround reports whether a field in a key, beside it, or around it, has this name. In a record that has both, Status does not
+// stand for LastUpdateStatus.
 func (m *matcher) isNameAround(folded string, key int32, own map[field]bool) bool {
-	for at := m.keys[key].parent; ; at = m.keys[at].parent {
+	for at := key; ; at = m.keys[at].parent {
 		if f := (field{folded, at}); own[f] || m.outer[f] {
 			return true
 		}
