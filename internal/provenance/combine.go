@@ -110,7 +110,7 @@ func (m *matcher) joinNext(p *piece, others []piece) {
 			return
 		}
 		m.spend(1)
-		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) || p.swaps(next) {
+		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) || p.swaps(next) || m.misnames(p, next) {
 			continue
 		}
 		p.hasValue, p.whole = true, max(p.whole, next.whole)
@@ -120,6 +120,12 @@ func (m *matcher) joinNext(p *piece, others []piece) {
 			p.best = max(p.best, next.whole)
 		}
 	}
+}
+
+// misnames reports whether a piece is the name in an object of a name and a value, and the next one is another value, as in
+// "owner: failed" of a tag and a status.
+func (m *matcher) misnames(p, next *piece) bool {
+	return p.isPairName && !next.isKey && !m.belongs(next.key, p.pairValue)
 }
 
 // swaps reports whether the end of a value comes before its beginning, or the value: "succeeded 57 failed 0" of "57 failed 0 succeeded".

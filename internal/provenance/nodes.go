@@ -195,6 +195,11 @@ func (m *matcher) combineNode(n *node) {
 	}
 	near := m.windowsOf(n.pieces)
 	values, keys := slices.Clone(n.pieces), slices.Clone(n.keys)
+	for i := range values {
+		if p := &values[i]; n.isPair && p.key == n.pairKey {
+			p.isPairName, p.pairValue = true, m.keys[n.name].parent
+		}
+	}
 	add := func(list []piece) {
 		m.spend(len(list) / 16)
 		for _, p := range list {
