@@ -313,7 +313,8 @@ const (
 func timeWord(seconds int64) string { return timePrefix + strconv.FormatInt(seconds, 10) }
 
 // timeName matches the name of a field whose numbers can be times.
-var timeName = lazy.Regexp(`(?i:time|date|stamp|created|modified|expir|seen|start(ed)?$|end(ed)?$|stopped$|^ts$)|(A|_a)t$`)
+var timeName = lazy.Regexp(`(?i:time|date|stamp|created|modified|expir|seen|start(ed)?$|end(ed)?$|stopped$|^ts$|accessed$|completed$|published$|triggered$)|` +
+	`(A|_a)t$|(On|Since|Until|After|Before|Change|ValidTo)$`)
 
 // millisOf returns the milliseconds since 1970 for which a number can stand, and whether it can be a time.
 func millisOf(number string) (int64, bool) {
