@@ -75,6 +75,7 @@ func TestFallback_PermanentErrorIsNotRetried(t *testing.T) {
 func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 	empty, unknown := model.Step{StopReason: "end_turn"}, model.Step{Tools: []model.ToolUse{{Name: "launch", Input: map[string]any{}}}}
 	cut := model.Step{Text: "The disk", StopReason: "max_tokens"}
+	thoughts := model.Step{Text: "<think>The disk may be full.</think>", StopReason: "end_turn"}
 	filtered := model.Step{StopReason: "content_filtered", Text: "Blocked."}
 	found := []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}
 	const unavailable, refused = investigation.CauseUnavailable, investigation.CauseRefused
@@ -94,6 +95,8 @@ func TestFallback_EmptyAnswersAreNoAnswer(t *testing.T) {
 		{"after a tool that does not exist", append([]model.Step{unknown, empty, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
 			unavailable, empties},
 		{"after incomplete answers", append([]model.Step{cut, cut, empty}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
+			unavailable, empties},
+		{"thoughts only", append([]model.Step{thoughts, thoughts, thoughts}, found...), []string{sonnet, sonnet, sonnet, novaLite, novaLite},
 			unavailable, empties},
 		{"withheld", append([]model.Step{filtered, filtered}, found...), []string{sonnet, sonnet, novaLite, novaLite}, refused, withheld},
 		{"withheld after a call", []model.Step{found[0], filtered, filtered, found[1]}, []string{sonnet, sonnet, sonnet, novaLite}, refused, withheld},

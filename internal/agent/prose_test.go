@@ -253,6 +253,8 @@ func TestSubmit_PartsOfAReportDoNotReplaceTheReturnedOne(t *testing.T) {
 		{"summary": "corrected", "root_cause": "", "findings": again["findings"], "confidence": "likely"},
 		{"summary": "corrected", "root_cause": "", "findings": again["findings"], "confidence": ""},
 		{"summary": "corrected", "findings": again["findings"], "confidence": "very high"},
+		{"summary": map[string]any{}, "root_cause": "-", "findings": again["findings"]},
+		{"summary": 0, "root_cause": []any{}, "findings": again["findings"]},
 	} {
 		rec := record("{}")
 		part := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: parts}}}

@@ -274,6 +274,14 @@ func TestAsk_ShowsTheLastEarlierAnswers(t *testing.T) {
 	assert.Contains(t, opening, "answer 4")
 }
 
+func TestAsk_ANumberIsAnAnswerAndAnEmptyObjectIsNone(t *testing.T) {
+	step := func(text any) model.Step {
+		return model.Step{Tools: []model.ToolUse{{Name: "submit_answer", Input: map[string]any{"answer": text, "confidence": "unknown"}}}}
+	}
+	answer, _ := ask(t, forever(step(map[string]any{}), step(0)), &fakeTool{}, finished(), nil, nil)
+	assert.Equal(t, "0", answer.Text)
+}
+
 func TestAsk_ProseAfterAReturnedAnswerDoesNotReplaceIt(t *testing.T) {
 	end := model.Step{Text: "The answer was submitted above."}
 	answer, _ := ask(t, model.Script{Steps: []model.Step{

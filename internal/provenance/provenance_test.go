@@ -89,6 +89,8 @@ func TestJudge_UsualOutputOfCode(t *testing.T) {
 	insights := `{"results":[[{"field":"bin(5m)","value":"2026-11-25 12:25:00.000"},{"field":"errors","value":"57"},{"field":"@ptr","value":"abc"}],[{"field":"bin(5m)","value":"2026-11-25 12:30:00.000"},{"field":"errors","value":"3"}]],"statistics":{"recordsMatched":60.0,"recordsScanned":1200.0,"bytesScanned":54321.0},"status":"Complete"}`
 	trail := `{"Events":[{"EventId":"1","EventName":"PutRolePolicy","EventTime":1.795609755E9,"Username":"sam","Resources":[{"ResourceType":"AWS::IAM::Role","ResourceName":"orders-role"}],"CloudTrailEvent":"{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"IAMUser\",\"userName\":\"sam\"},\"errorCode\":\"AccessDenied\",\"requestParameters\":{\"roleName\":\"orders-role\",\"policyName\":\"orders\"}}"},{"EventId":"2","EventName":"DeleteTable","EventTime":1.795609765E9,"Username":"eve","Resources":[{"ResourceType":"AWS::DynamoDB::Table","ResourceName":"users"}]}]}`
 	xml := `<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceIdentifier>orders-db</DBInstanceIdentifier><DBInstanceStatus>storage-full</DBInstanceStatus><AllocatedStorage>20</AllocatedStorage><Endpoint><Address>orders-db.abc.us-east-1.rds.amazonaws.com</Address><Port>5432</Port></Endpoint><MultiAZ>false</MultiAZ></DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>`
+	table := `{"Table":{"CreationDateTime":1.795609755E9,"ItemCount":57,"TableName":"orders","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"TableStatus":"UPDATING"}}`
+	topic := `<R><GetTopicAttributesResult><Attributes><entry><key>SubscriptionsPending</key><value>3</value></entry><entry><key>TopicArn</key><value>arn:aws:sns:us-east-1:123456789012:orders</value></entry><entry> <key>SubscriptionsDeleted</key> <value>5701</value></entry></Attributes></GetTopicAttributesResult></R>`
 	for _, test := range []struct {
 		output, answer string
 		want           []string // nil: the whole output
@@ -110,6 +112,11 @@ func TestJudge_UsualOutputOfCode(t *testing.T) {
 		{`orders-db storage-full 20 False`, xml, nil},
 		{`DBInstanceIdentifier orders-db Status: storage-full`, xml, nil},
 		{`Endpoint': {'Address': 'orders-db.abc.us-east-1.rds.amazonaws.com', 'Port': 5432}, 'MultiAZ': False`, xml, nil},
+		{`TableStatus': 'UPDATING', 'ItemCount': 57, 'CreationDateTime': '2026-11-25 12:29:15+00:00`, table, nil},
+		{`TableName: orders, TableStatus: UPDATING`, table, nil},
+		{`TableName: UPDATING`, table, []string{"TableName", "UPDATING"}},
+		{`SubscriptionsDeleted': '5701', 'TopicArn': 'arn:aws:sns:us-east-1:123456789012:orders', 'SubscriptionsPending': '3`, topic, nil},
+		{`SubscriptionsPending: 5701`, topic, []string{"SubscriptionsPending"}},
 		{`orders-db storage-full MultiAZ True`, xml, []string{"orders-db storage-full", "MultiAZ"}},
 	} {
 		want := test.want
@@ -165,6 +172,11 @@ func TestJudge_RecognizesTimes(t *testing.T) {
 	} {
 		assert.Equal(t, []string{at + " pool exhausted"}, parts(at+" pool exhausted", answer), at)
 	}
+	for _, name := range []string{"NotAfter", "CompletedOn", "lastStatusChange", "UnhealthySince", "lastAccessed", "ValidTo"} {
+		shown := name + ": 2026-11-25 12:29:15+00:00"
+		assert.Equal(t, []string{shown}, parts(shown, `{"`+name+`":1795609755}`), name)
+	}
+	assert.NotContains(t, parts("Region: 2026-11-25 12:29:15+00:00", `{"Region":1795609755}`), "Region: 2026-11-25 12:29:15+00:00")
 	for _, at := range []string{"2026-10-56T12:29:15Z", "datetime.datetime(2026, 10, 56, 12, 29, 15)", "2026-11-25T12:29:16Z", "2026-11-25T12:29:15+01:00", "12:29:16", "2026-11-24 12:29", "1795609756"} {
 		assert.Equal(t, []string{"pool exhausted"}, parts(at+": pool exhausted", answer), at)
 	}
@@ -304,6 +316,7 @@ func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) 
 		{function, "orders update status: Unsuccessful", "status=Unsuccessful"},
 		{`{"LastUpdateStatus":"Unsuccessful","Layers":[{"Arn":"arn:1"}],"Status":"Active"}`, "Status: Active", "Status: Unsuccessful"},
 		{function, "orders mode: STANDARD", "orders mode: Unsuccessful"}, // the other Mode is of the encryption
+		{`{"s":[{"InstanceStatus":{"Status":"impaired","Reason":"reachability"}}]}`, "InstanceStatus Reason: reachability", "Status: reachability"},
 	} {
 		assert.True(t, quoted(t, tt.honest, exchange(`{}`, tt.answer)), tt.honest)
 		assert.False(t, quoted(t, tt.forged, exchange(`{}`, tt.answer)), tt.forged)

@@ -30,6 +30,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const two = `{"s":[{"name":"orders","deployments":[{"id":"ecs-1","status":"PRIMARY"},{"id":"ecs-2","status":"ACTIVE"}],"events":[{"message":"was unable to place"},{"message":"has reached a steady state","id":"ev-9"}]}]}`
 	const tags = `{"instances":[{"id":"task-1","Tags":[{"Key":"env","Value":"production"},{"Key":"owner","Value":"eve-team"}],"state":"RUNNING"}]}`
 	const tagsReversed = `{"instances":[{"id":"task-1","Tags":[{"Value":"production","Key":"env"},{"Value":"eve-team","Key":"owner"}],"state":"RUNNING"}]}`
+	const tagAndState = `{"instances":[{"id":"task-1","Tags":[{"Key":"owner","Value":"eve-team"},{"Key":"owner-before","Value":"sam-team"}],"state":"RUNNING"}]}`
+	const filters = `{"groups":[{"name":"web-group","filters":[{"Type":"KEY_ONLY","Value":"eve-team"},{"Key":"stage","Value":"production"}]}]}`
 	const rows = `{"data":[{"metric":"requests","rows":[["task-1","STOPPED"],["task-2","RUNNING"]]}]}`
 	const actions = `{"stageStates":[{"stageName":"release","actionStates":[{"actionName":"Source"},{"actionName":"Deploy","latestExecution":{"status":"Failed"}},{"actionName":"Verify"},` +
 		`{"actionName":"Notify","errors":[{"code":"E1","text":"no topic"}]}]}]}`
@@ -63,6 +65,11 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"the key of another tag", tags, "env eve-team"},
 		{"the key of another tag, with names", tags, "Key: env, Value: eve-team"},
 		{"a reversed tag", tagsReversed, "env eve-team"},
+		{"a reversed tag, with names", tagsReversed, "Key: env, Value: eve-team"},
+		{"a tag, reversed", tags, "Value: production, Key: owner"},
+		{"a tag and a field", tagAndState, "owner: RUNNING"},
+		{"a tag whose name has the name of another one", tagAndState, "task-1 owner: sam-team"},
+		{"a pair beside an object that is none", filters, "Value: production, Type: KEY_ONLY"},
 		{"rows", rows, "task-1 RUNNING"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,6 +94,9 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"task-1 owner=eve-team env=production", tags},
 		{"task-1 owner=eve-team env=production", tagsReversed},
 		{"task-1 production eve-team", tags},
+		{"'Tags': [{'Value': 'production', 'Key': 'env'}, {'Value': 'eve-team', 'Key': 'owner'}], 'state': 'RUNNING'", tagsReversed},
+		{"RUNNING owner: eve-team, owner before: sam-team", tagAndState},
+		{"web-group stage: production", filters},
 		{"'Key': 'owner', 'Value': 'eve-team'", tags},
 		{"'Key': 'env', 'Value': 'production'}, {'Key': 'owner', 'Value': 'eve-team'}], 'state': 'RUNNING'", tags},
 		{"task-2 RUNNING requests", rows},
