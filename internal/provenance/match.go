@@ -147,18 +147,17 @@ type key struct {
 
 // piece is a part of the output that matches a value or the name of a field.
 type piece struct {
-	from, to int32
-	key      int32
-	isKey    bool
-	isHead   bool // begins where the value begins
-	isTail   bool // ends where the value ends
-	isOfPair bool // the value of a name and a value, outside of it
-	// isPairName: the name in an object of a name and a value. pairValue is the key of the value.
-	isPairName bool
-	pairValue  int32
+	from, to   int32
+	key        int32
+	isKey      bool
+	isHead     bool  // begins where the value begins
+	isTail     bool  // ends where the value ends
+	isOfPair   bool  // the value of a name and a value, outside of it
+	isPairName bool  // the name in an object of a name and a value
+	hasValue   bool  // it, or what is joined with it, has a value
+	pairValue  int32 // the key of the value of that object
 	best       int32 // where the longest sequence of pieces that begins here ends
 	whole      int32 // the same, if its last piece ends where its value ends; 0: none does
-	hasValue   bool
 }
 
 // run is a sequence of words that output and answer share: it ends with word at of the output.
