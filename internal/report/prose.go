@@ -39,6 +39,8 @@ type span struct {
 var (
 	headingLine = regexp.MustCompile(`^#{1,6}\s+(.*?)(?:\s+#+)?\s*$`)
 	itemLine    = regexp.MustCompile(`^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.*)$`)
+	fenceLine   = regexp.MustCompile("^\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})\\s*(.*?)\\s*$") // a list item can begin with one
+	lateFence   = regexp.MustCompile("^([^`]*[^`\\s])\\s*(`{3,})[\\w+-]*\\s*$")
 	ruleLine    = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
 
 	// Code, strong text, and links. Strong text begins and ends as words do, and a link's text consists of words, because
@@ -52,31 +54,44 @@ var (
 func blocksOf(text string) []block {
 	var blocks []block
 	var code []string
-	fenced := false
+	open := "" // the fence of a block of code that has not ended
 	endCode := func() {
 		if len(code) > 0 {
 			blocks = append(blocks, block{Kind: codeBlock, Code: strings.Join(code, "\n")})
 		}
-		code, fenced = nil, false
+		code, open = nil, ""
 	}
-	for _, line := range strings.Split(strings.TrimSpace(lines(text)), "\n") {
-		fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
-		fence = strings.TrimSpace(strings.TrimLeft(fence, "`"))
+	all := strings.Split(strings.TrimSpace(lines(text)), "\n")
+	lastFence := 0
+	for i, line := range all {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			lastFence = i
+		}
+	}
+	for i, line := range all {
+		trimmed := strings.TrimSpace(line)
+		fence, late := fenceLine.FindStringSubmatch(line), lateFence.FindStringSubmatch(line)
 		switch {
-		case isFence && (fenced || !strings.Contains(fence, "`")): // else it is code within the line
-			wasFenced := fenced
+		case open != "" && strings.HasPrefix(trimmed, open):
+			rest := strings.TrimSpace(strings.TrimLeft(trimmed, open[:1]))
 			endCode()
-			fenced = !wasFenced
-			switch {
-			case !strings.ContainsAny(fence, " `"): // nothing, or the name of a language
-			case fenced:
-				code = append(code, fence)
-			default:
-				blocks = append(blocks, proseLine(fence))
+			if strings.ContainsAny(rest, " `") { // else it is nothing, or the name of a language
+				blocks = append(blocks, proseLine(rest))
 			}
-		case fenced:
+		case open != "" && strings.HasSuffix(trimmed, open):
+			code = append(code, strings.TrimRight(line, " \t"+open[:1]))
+			endCode()
+		case open != "":
 			code = append(code, line)
-		case strings.TrimSpace(line) == "", ruleLine.MatchString(line):
+		case fence != nil && !strings.Contains(fence[2], "`"): // else it is code within the line
+			open = fence[1]
+			if strings.Contains(fence[2], " ") { // else it is nothing, or the name of a language
+				code = append(code, fence[2])
+			}
+		case late != nil && i < lastFence: // else nothing ends the code
+			blocks = append(blocks, proseLine(late[1]))
+			open = late[2]
+		case trimmed == "", ruleLine.MatchString(line):
 		default:
 			blocks = append(blocks, proseLine(line))
 		}

@@ -92,6 +92,12 @@ func TestProse_NothingOfALineWithBackticksIsLost(t *testing.T) {
 		"```\naws sts get-caller-identity\n``` and then wait":   "aws sts get-caller-identity and then wait",
 		"```sh\naws sts get-caller-identity\n```\nThen wait.":   "not run. aws sts get-caller-identity Then wait.",
 		"````\naws sts get-caller-identity\n````":               "not run. aws sts get-caller-identity",
+
+		"- ```sh\naws sts get-caller-identity\n```\nThen wait.":    "not run. aws sts get-caller-identity Then wait.",
+		" 1. ```\naws sts get-caller-identity\n```\nThen wait.":    "not run. aws sts get-caller-identity Then wait.",
+		"Run: ```sh\naws sts get-caller-identity\n```\nThen wait.": "Run: ▲ Reads AWS. Written by the model, not checked, not run. aws sts get-caller-identity Then wait.",
+		"```sh\naws sts get-caller-identity```\nThen wait.":        "not run. aws sts get-caller-identity Then wait.",
+		"~~~sh\naws sts get-caller-identity\n~~~\nThen wait.":      "not run. aws sts get-caller-identity Then wait.",
 	} {
 		rec := sample(t)
 		rec.Report.Summary = text
