@@ -167,6 +167,8 @@ func cutChat(text string, max int) string {
 		return short[:bold] + truncate.Ellipsis
 	case code == len(short)-1:
 		return short[:code] + truncate.Ellipsis
+	case code >= 0 && strings.HasSuffix(strings.TrimSpace(short[:code]), "]*"): // half a command would mislead: only its warning stays
+		return short[:code] + truncate.Ellipsis
 	case code >= 0:
 		return short + truncate.Ellipsis + "`"
 	}

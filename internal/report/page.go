@@ -162,7 +162,11 @@ func (p prose) view(*pageForm) (string, any) {
 		return "", nil
 	}
 	var views []blockView
-	for _, b := range blocksOf(truncate.Runes(p.body, maxProse)) {
+	blocks := blocksOf(truncate.Runes(p.body, maxProse))
+	if last := len(blocks) - 1; last >= 0 && blocks[last].Kind == codeBlock && utf8.RuneCountInString(p.body) > maxProse {
+		blocks[last] = proseLine(truncate.Ellipsis) // half a command would mislead
+	}
+	for _, b := range blocks {
 		view := blockView{block: b}
 		if b.Kind == codeBlock {
 			view.Label, view.Warn = codeLabel(b.Code)
