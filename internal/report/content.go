@@ -243,7 +243,7 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	u := rec.Usage
 	about := []fact{{"Investigation", rec.ID}, {"Report as text", rec.ReportURI}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", askedModel(rec)}}
 	for _, f := range rec.Fallbacks {
-		about = append(about, fact{"Model not used", f.Why})
+		about = append(about, fact{"Failed model", f.Why})
 	}
 	about = append(about,
 		fact{"Calls", plural.Of(u.ModelCalls, "model call") + ", " + plural.Of(u.ToolCalls, "tool call")},
@@ -264,9 +264,10 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	return facts{facts: about}
 }
 
-// isAsked reports whether a model was asked. Records of older versions do not have NoModelAsked.
+// isAsked reports whether a model was asked. Records of older versions do not have NoModelAsked. An earlier invocation can have
+// asked one before a limit or the kill switch stopped the investigation, and its checkpoint can be lost.
 func isAsked(rec *investigation.Record) bool {
-	return !rec.EvidenceOnly && !rec.NoModelAsked && !strings.HasPrefix(rec.OutcomeWhy, "No model was asked: ")
+	return rec.Usage.ModelCalls > 0 || !rec.EvidenceOnly && !rec.NoModelAsked && !strings.HasPrefix(rec.OutcomeWhy, "No model was asked: ")
 }
 
 // askedModel returns the model that was asked last, or "" if none was asked: the record has the first one then.

@@ -215,17 +215,22 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 		usage investigation.Usage
 		why   string
 		none  bool // no model was asked
+		lost  bool // the checkpoint was lost, and no model was asked again
 		want  string
 	}{
-		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", false, "Cost: about $0.0192"},
-		{"a model without a price", investigation.Usage{ModelCalls: 3}, "", false, "Cost: unknown (no price for this model)"},
-		{"no answer", investigation.Usage{}, "AccessDeniedException: no access to the model.", false, "Cost: unknown (the model never answered)"},
-		{"no request", investigation.Usage{}, "", true, "Cost: no model was asked"},
-		{"no request, in a record of an older version", investigation.Usage{}, "No model was asked: the budget does not allow one request.", false, "Cost: no model was asked"},
+		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", false, false, "Cost: about $0.0192"},
+		{"of an earlier invocation", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "", false, true, "Cost: about $0.0192"},
+		{"a model without a price", investigation.Usage{ModelCalls: 3}, "", false, false, "Cost: unknown (no price for this model)"},
+		{"no answer", investigation.Usage{}, "AccessDeniedException: no access to the model.", false, false, "Cost: unknown (the model never answered)"},
+		{"no request", investigation.Usage{}, "", true, false, "Cost: no model was asked"},
+		{"no request, in a record of an older version", investigation.Usage{}, "No model was asked: the budget does not allow one request.", false, false, "Cost: no model was asked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)
-			rec.Usage, rec.OutcomeWhy, rec.NoModelAsked = c.usage, c.why, c.none
+			rec.Usage, rec.OutcomeWhy, rec.NoModelAsked, rec.EvidenceOnly = c.usage, c.why, c.none, c.lost
+			if c.lost {
+				rec.Lost = &c.usage
+			}
 			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n  "+c.want+"\n")
 		})
 	}
