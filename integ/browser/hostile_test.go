@@ -368,7 +368,7 @@ func without(counts map[string]int, name string) map[string]int {
 // endOfLine lists fields at the end of a line, where long text is truncated.
 var endOfLine = []string{
 	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
-	".Alarm.Metrics.Expression", ".Alarm.Tags", ".Alarm.Contributor.Attributes", ".Evidence.Seen.Text",
+	".Alarm.Metrics.Expression", ".Alarm.Metrics.Account", ".Alarm.Children", ".Alarm.Tags", ".Alarm.Contributor.Attributes", ".Evidence.Seen.Text",
 }
 
 // betweenQuotes lists fields that the page shows between double quotes. Their own double quotes are apostrophes there.

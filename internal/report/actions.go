@@ -101,7 +101,7 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 	for _, metric := range rec.Alarm.Metrics {
 		if function := metric.Dimensions["FunctionName"]; function != "" {
 			actions = append(actions, investigation.Action{
-				Text: "Read the function's errors since the hour before the alarm.",
+				Text: "Read the function's errors" + elsewhere(metric, &rec.Alarm) + " since the hour before the alarm.",
 				Command: "aws logs tail " + shellQuote("/aws/lambda/"+function) + " " + region +
 					sinceHourBefore(rec.Alarm.Time) + " --filter-pattern ERROR",
 			})
@@ -115,7 +115,7 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 		})
 	}
 	return append(actions, investigation.Action{
-		Text: "Check the health of the resource that the alarm's metric measures, and of its dependencies.",
+		Text: "Check the health of the resources that the alarm watches, and of their dependencies.",
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -23,13 +24,13 @@ func alarmFacts(rec *investigation.Record) []fact {
 	a := &rec.Alarm
 	var list []fact
 	for _, metric := range a.Metrics[:min(len(a.Metrics), maxMeasured)] {
-		list = append(list, fact{"Measures", measured(metric)})
+		list = append(list, fact{"Measures", measured(metric) + elsewhere(metric, a)})
 	}
 	if left := len(a.Metrics) - maxMeasured; left > 0 {
 		list = append(list, fact{"Measures", more(left)})
 	}
 	list = append(list, queryFacts(rec)...)
-	list = append(list, fact{"Rule", a.Rule}, fact{"Tags", pairs(a.Tags)})
+	list = append(list, fact{"Rule", a.Rule}, fact{"Triggered by", children(a)}, fact{"Tags", pairs(a.Tags)})
 	for i := range list {
 		list[i].Value = truncate.Runes(plain(list[i].Value), maxMeasuredText)
 	}
@@ -105,6 +106,26 @@ func measured(m alarmevent.Metric) string {
 		text += ", " + how
 	}
 	return text
+}
+
+// elsewhere returns a clause with the account of a metric that is not in the account of its alarm, or "".
+func elsewhere(m alarmevent.Metric, a *alarmevent.Alarm) string {
+	if m.Account == "" || m.Account == a.Account {
+		return ""
+	}
+	return " in account " + m.Account
+}
+
+// children names the alarms that triggered a composite alarm.
+func children(a *alarmevent.Alarm) string {
+	var names []string
+	for _, arn := range a.Children {
+		names = append(names, investigation.Related{Name: alarmevent.NameInARN(arn), ARN: arn}.NameBeside(a))
+	}
+	if a.MoreChildren > 0 {
+		names = append(names, "and perhaps "+plural.Of(a.MoreChildren, "other alarm"))
+	}
+	return strings.Join(names, ", ")
 }
 
 // contributor names the time series that triggered an alarm with several of them. Anybody who writes a log line or a label may choose

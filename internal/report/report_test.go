@@ -189,6 +189,7 @@ func TestNotification_FallbackHasManualSteps(t *testing.T) {
 	assert.Contains(t, text, "NOTE: AccessDeniedException: no access to the model.")
 	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --alarm-types MetricAlarm CompositeAlarm --max-records 20`,
 		"CloudWatch returns a composite alarm's history only on request")
+	assert.Contains(t, text, "Check the health of the resources that the alarm watches", "also those of a composite or log alarm")
 	rec.Alarm.Name = "--profile=evil"
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
 	const logs = "aws logs tail /aws/lambda/order-service --region us-east-1 --since "
@@ -969,6 +970,21 @@ func TestLinksFor_OpenTheAccountByTheTemplate(t *testing.T) {
 	recovered := report.Recovery{Alarm: &rec.Alarm, Home: home, Investigation: "a", ReportURI: "s3://b/reports/a.txt"}
 	assert.Contains(t, recovered.Text(), start+"123456789012")
 	assert.Contains(t, recovered.Text(), start+"444455556666")
+}
+
+func TestForms_NameWhatTriggeredTheAlarmAndTheAccountOfItsMetric(t *testing.T) {
+	rec := records(t)["fallback"]
+	rec.Alarm.Metrics[0].Account, rec.Alarm.MoreChildren = "444455556666", 2
+	rec.Alarm.Children = []string{"arn:aws:cloudwatch:us-east-1:" + rec.Alarm.Account + ":alarm:child", "arn:aws:cloudwatch:us-east-1:444455556666:alarm:other"}
+	page, err := report.HTML(rec, report.Links{})
+	require.NoError(t, err)
+	for form, text := range map[string]string{
+		"text": report.Text(rec, report.Links{}), "notification": report.Notification(rec, report.Links{}, 1<<20), "page": html.UnescapeString(string(page)),
+	} {
+		assert.Regexp(t, `Triggered by(: |</dt><dd>)child, other \(account 444455556666, us-east-1\), and perhaps 2 other alarms`, text, form)
+		assert.Regexp(t, `Measures.* in account 444455556666`, text, form)
+		assert.Contains(t, text, "Read the function's errors in account 444455556666 since", form)
+	}
 }
 
 func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
