@@ -44,7 +44,7 @@ type section struct {
 // titles, or their order. A notification that is too long loses its last sections first.
 var outline = []section{
 	{
-		title: "", contents: "[the first lines](#the-first-lines)",
+		title: "", contents: "[the first lines](#the-first-lines); on the page and the card, who wrote it is at the end",
 		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
 	},
 	{
@@ -74,7 +74,7 @@ var outline = []section{
 		forms: written | inCard, required: true, content: linksOf, noHeading: true,
 	},
 	{
-		title: "The alarm", contents: "what the alarm measures, its rule or query, its reason, and its tags",
+		title: "The alarm", contents: "what the alarm measures, its rule or query, what triggered it, its reason, and its tags",
 		forms: written, required: true, content: alarmOf,
 	},
 	{
@@ -87,7 +87,7 @@ var outline = []section{
 	},
 	{
 		title:    "First looks",
-		contents: "what was seen at the alarm's resources before a model was asked",
+		contents: "only with a conclusion: what was seen at the alarm's resources before a model was asked",
 		forms:    inText | inPage, content: firstLooksOf,
 	},
 	{
