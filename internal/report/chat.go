@@ -150,6 +150,7 @@ func cutChat(text string, max int) string {
 		short = short[:at]
 	}
 	code, bold := -1, -1 // where an open code span or warning begins
+	warned := -1         // where the last warning ends
 	for i := range len(short) {
 		switch {
 		case short[i] == '`' && code < 0:
@@ -159,6 +160,9 @@ func cutChat(text string, max int) string {
 		case short[i] == '*' && code < 0 && bold < 0:
 			bold = i
 		case short[i] == '*' && code < 0:
+			if short[i-1] == ']' {
+				warned = i + 1
+			}
 			bold = -1
 		}
 	}
@@ -167,12 +171,17 @@ func cutChat(text string, max int) string {
 		return short[:bold] + truncate.Ellipsis
 	case code == len(short)-1:
 		return short[:code] + truncate.Ellipsis
-	case code >= 0 && strings.HasSuffix(strings.TrimSpace(short[:code]), "]*"): // half a command would mislead: only its warning stays
-		return short[:code] + truncate.Ellipsis
+	case warned >= 0 && !isWholeCommand(strings.TrimSpace(short[warned:])): // half a command would mislead: only its warning stays
+		return short[:warned] + " " + truncate.Ellipsis
 	case code >= 0:
 		return short + truncate.Ellipsis + "`"
 	}
 	return short + truncate.Ellipsis
+}
+
+// isWholeCommand reports whether the command at the beginning of a text in chat ends in it: with its code span, or with a sentence.
+func isWholeCommand(text string) bool {
+	return strings.HasPrefix(text, "`") && strings.Contains(text[1:], "`") || strings.Contains(text, ". ")
 }
 
 func escapeChat(text string) string {
