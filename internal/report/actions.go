@@ -100,8 +100,12 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 	}
 	for _, metric := range rec.Alarm.Metrics {
 		if function := metric.Dimensions["FunctionName"]; function != "" {
+			where := ""
+			if elsewhere(metric, &rec.Alarm) != "" {
+				where = " in the account of the metric"
+			}
 			actions = append(actions, investigation.Action{
-				Text: "Read the function's errors" + elsewhere(metric, &rec.Alarm) + " since the hour before the alarm.",
+				Text: "Read the function's errors" + where + " since the hour before the alarm.",
 				Command: "aws logs tail " + shellQuote("/aws/lambda/"+function) + " " + region +
 					sinceHourBefore(rec.Alarm.Time) + " --filter-pattern ERROR",
 			})

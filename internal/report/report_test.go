@@ -983,7 +983,7 @@ func TestForms_NameWhatTriggeredTheAlarmAndTheAccountOfItsMetric(t *testing.T) {
 	} {
 		assert.Regexp(t, `Triggered by(: |</dt><dd>)child, other \(account 444455556666, us-east-1\), and perhaps 2 other alarms`, text, form)
 		assert.Regexp(t, `Measures.* in account 444455556666`, text, form)
-		assert.Contains(t, text, "Read the function's errors in account 444455556666 since", form)
+		assert.Contains(t, text, "Read the function's errors in the account of the metric since", form)
 	}
 }
 
