@@ -24,7 +24,7 @@ func alarmFacts(rec *investigation.Record) []fact {
 	a := &rec.Alarm
 	var list []fact
 	for _, metric := range a.Metrics[:min(len(a.Metrics), maxMeasured)] {
-		list = append(list, fact{"Measures", measured(metric) + elsewhere(metric, a)})
+		list = append(list, fact{"Measures", measured(metric)}, fact{"Measured in", elsewhere(metric, a)})
 	}
 	if left := len(a.Metrics) - maxMeasured; left > 0 {
 		list = append(list, fact{"Measures", more(left)})
@@ -108,12 +108,12 @@ func measured(m alarmevent.Metric) string {
 	return text
 }
 
-// elsewhere returns a clause with the account of a metric that is not in the account of its alarm, or "".
+// elsewhere names the account of a metric that is not in the account of its alarm, or returns "".
 func elsewhere(m alarmevent.Metric, a *alarmevent.Alarm) string {
 	if m.Account == "" || m.Account == a.Account {
 		return ""
 	}
-	return " in account " + m.Account
+	return "account " + m.Account
 }
 
 // children names the alarms that triggered a composite alarm.

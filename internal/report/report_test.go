@@ -982,7 +982,7 @@ func TestForms_NameWhatTriggeredTheAlarmAndTheAccountOfItsMetric(t *testing.T) {
 		"text": report.Text(rec, report.Links{}), "notification": report.Notification(rec, report.Links{}, 1<<20), "page": html.UnescapeString(string(page)),
 	} {
 		assert.Regexp(t, `Triggered by(: |</dt><dd>)child, other \(account 444455556666, us-east-1\), and perhaps 2 other alarms`, text, form)
-		assert.Regexp(t, `Measures.* in account 444455556666`, text, form)
+		assert.Regexp(t, `Measured in(: |</dt><dd>)account 444455556666`, text, form)
 		assert.Contains(t, text, "Read the function's errors in the account of the metric since", form)
 	}
 }
