@@ -41,7 +41,7 @@ from botocore.model import Shape
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The verbs that internal/command/aws.go takes for reads.
-READS = ("describe-", "list-", "get-", "batch-get-", "batch-describe-", "search-", "query", "count-", "scan", "lookup-",
+READS = ("describe-", "list-", "get-", "batch-get-", "batch-describe-", "search", "query", "count-", "scan", "lookup-",
          "check-", "select-", "simulate-", "preview-", "head-", "filter-", "estimate-", "view-", "download-", "admin-get-", "admin-list-")
 
 

@@ -51,13 +51,13 @@ func parseOperations(table string) map[string]byte {
 }
 
 var (
-	deleting = regexp.MustCompile(`^(?:(?:delete|batch-delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
-		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$|unsubscribe$|` +
+	deleting = regexp.MustCompile(`^(?:batch-|admin-)?(?:(?:delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
+		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend|unsubscribe|dispose)(?:-|$)|rm$|rb$|rmdir$|` +
 		`(?:close|deauthorize|deprecate|deprovision|discard|disconnect|dissociate|drain|evict|expire|flush|forget|invalidate|leave|pause|retire|shutdown|` +
 		`undeploy|unlink|unmonitor|unpeer|unregister|unshare|withdraw)-)`)
-	changing = regexp.MustCompile(`^(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
+	changing = regexp.MustCompile(`^(?:batch-)?(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
-		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +
+		`activate|deactivate|upload|write|transact-write|provision|request|accept|reject|resume|change|increase|` +
 		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)`)
 	revealing = regexp.MustCompile(`^(?:get|create|download|export|generate|issue|reset)-(?:.*-)?(?:secret-value|password|credentials?|token|api-key|access-key)$|` +
 		`^(?:create|download|export|generate|issue|reset)-.*(?:key|key-pair|secret|certificate|user-pool-client)$|` +
@@ -119,6 +119,15 @@ func awsEffect(args []word) Effect {
 		return effect | NotUnderstood
 	}
 	return effect | fileEffect(names[0], names[1], args) | mathEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
+}
+
+// ofAccess matches operations that change who has access, by AWS's authorization data or because they create credentials.
+var ofAccess = regexp.MustCompile(`access-key|login-profile|public-access-block|ownership-controls`)
+
+// setsAccess reports whether an option of S3 grants access to an object or a bucket: --acl public-read
+func setsAccess(w word) bool {
+	name, _, _ := strings.Cut(w.text, "=")
+	return begins(name, "--acl") || begins(name, "--grants") || strings.HasPrefix(name, "--grant-")
 }
 
 // asking are commands of the AWS CLI that have no operation.
@@ -329,10 +338,16 @@ func valueEffect(option, value string) Effect {
 func operationEffect(service, operation string, args []word) Effect {
 	effect := secretsOf(service, operation)
 	kind := reads()[service+" "+operation]
+	if (service == "s3" || service == "s3api") && slices.ContainsFunc(args, setsAccess) {
+		effect |= ChangesPermissions
+	}
 	switch {
 	case service == "s3":
 		return effect | s3Effect(operation, args)
 	case readsConfiguration[service+" "+operation]:
+		if operation == "get" && (len(args) == 0 || args[0].constant && plainSetting.MatchString(args[0].text)) {
+			return ReadsAWS
+		}
 		return effect | ReadsAWS
 	case service == "configure", service == "sso", service == "login", service == "logout":
 		return effect | MayChangeState | WritesFile
@@ -348,7 +363,7 @@ func operationEffect(service, operation string, args []word) Effect {
 		return effect | ReadsAWS
 	}
 	if identities[service] && !strings.HasPrefix(operation, "generate-") || // a report, also about the use of permissions
-		strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {
+		ofAccess.MatchString(operation) {
 		effect |= ChangesPermissions
 	}
 	switch {
@@ -368,8 +383,11 @@ func operationEffect(service, operation string, args []word) Effect {
 // readsConfiguration are operations of the AWS CLI itself that print settings, and readsLogs those that only read logs.
 var (
 	readsConfiguration = set("configure list", "configure list-profiles", "configure get", "configure export-credentials")
-	readsLogs          = set("logs tail", "logs start-query")
+	readsLogs          = set("logs tail", "logs start-query", "logs start-live-tail")
 )
+
+// plainSetting matches settings that are no secrets, which aws configure get prints.
+var plainSetting = regexp.MustCompile(`^(?:profile\.[\w-]+\.)?(?:region|output)$`)
 
 // canChange are reads, by AWS's authorization data, that a parameter or the first call makes a change: a query with UNLOAD writes to
 // a bucket, the token of a new user creates an identity, and --wake-up sends a key to the instance.
@@ -381,7 +399,7 @@ func secretsOf(service, operation string) Effect {
 	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
 	isLink := service == "cloudfront" && operation == "sign"
 	switch {
-	case kind == 'S', kind == 'C', isSecret, isLink, service == "configure" && !strings.HasPrefix(operation, "list"):
+	case kind == 'S', kind == 'C', isSecret, isLink, service == "configure" && (operation == "get" || operation == "export-credentials"):
 		return ShowsSecrets
 	case kind == 'M':
 		return MayShowSecrets

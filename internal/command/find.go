@@ -313,11 +313,19 @@ func effectInSentence(program, text string) Effect {
 	if strings.EqualFold(bare(words[0]), program) {
 		words[0] = program
 	}
+	for i := 1; i < min(len(words), 5); i++ { // the comma after a command in a list: aws s3 ls, and
+		if name, hasComma := strings.CutSuffix(words[i], ","); hasComma && anOperation.MatchString(name) {
+			words[i] = name
+		}
+	}
 	effect, isUnderstood := Effect(0), false
 	obscure, foreign := 0, 0 // words of the longest command that is not understood, and of the longest one that is not only AWS's
 	for _, n := range endsIn(words) {
 		if n > maxWords && !isUnderstood { // no more words make it understood
 			break
+		}
+		if n == 2 && len(words) > n && readsConfiguration[words[1]+" "+bare(words[2])] { // aws configure alone asks for settings
+			continue
 		}
 		one := effectOfWords(words[:n])
 		if one.has(NotUnderstood) {
