@@ -84,6 +84,17 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"git grep stash -- src", MayShowSecrets | NotAWS},
 		{"git log --author stash -n 5", NotAWS},
 		{"docker logs -f --tail 50 x", NotAWS},
+		{"docker logs stop", NotAWS},
+		{"docker rm logs", Deletes | ChangesState | NotAWS},
+		{"kubectl auth can-i delete pods -n prod", NotAWS},
+		{"kubectl get pods delete --x", NotUnderstood | Deletes | ChangesState | NotAWS},
+		{"kubectl delete get pods", Deletes | ChangesState | NotAWS},
+		{"kubectl config view --minify", MayShowSecrets | NotAWS},
+		{"kubectl config delete-context x", ChangesState | NotAWS},
+		{"git branch -D x", Deletes | ChangesState | NotAWS},
+		{"git status -v", MayShowSecrets | NotAWS},
+		{"git status -s", NotAWS},
+		{"gh run view -w", NotUnderstood | NotAWS},
 		{"docker top x aux", NotAWS},
 		{"docker top x auxe", MayShowSecrets | NotAWS},
 		{"docker compose top x e", NotAWS},
@@ -322,6 +333,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3 ls &", ReadsAWS},
 		{"aws s3 ls > 2>/dev/null", NotUnderstood | WritesFile | NotAWS}, // shells reject it
 		{"aws s3 ls >&2 2>&1", ReadsAWS},
+		{"aws s3 ls | jq .*", NotUnderstood | NotAWS | Several | ReadsAWS},
 
 		// What an interactive shell makes of braces and comments.
 		{"aws ec2 describe-instances --filters {'Name=a b',--endpoint-url=https://evil.example}", NotUnderstood},

@@ -112,7 +112,7 @@ func jqEffect(args []word) Effect {
 	effect, program := Effect(0), false
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		if !arg.constant && (arg.unquoted || arg.pattern && !strings.HasPrefix(arg.text, ".")) {
+		if !arg.constant && (arg.unquoted || arg.pattern && (!strings.HasPrefix(arg.text, ".") || strings.Contains(arg.text, "*"))) {
 			return effect | NotUnderstood
 		}
 		switch {

@@ -245,7 +245,7 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		"Run docker compose logs api.", "Run gh pr view 12 and gh run list.", "Run git grep foo.", "Run kubectl -n prod get pods.", "Run wget -qO- https://e.example.", "Run git diff HEAD~1 --stat.",
 		"The AWS account has no free addresses, and the aws service that failed is IAM.",
 		"Run aws sts get-caller-identity to see who you are.",
-		"Run aws configure list, and aws configure get region.", "Run aws s3 ls, then aws --region eu-west-1 ec2 describe-instances, and look.",
+		"Run aws configure list, and aws configure get region.", "Run aws s3 ls, then aws --region eu-west-1 ec2 describe-instances, and look.", "Run kubectl auth can-i delete pods.",
 		"See aws logs tail /aws/lambda/orders --since 1h.", "aws s3 ls s3://bucket shows it.",
 		"The terraform state was not locked.", "A git repository and a docker image exist.", "The helm chart is old.", "kubectl get pods shows three restarts.",
 		"The python code calls DynamoDB.", "Ask sam to make a host free.", "The script at /var/log was found; go and find the source of it.",

@@ -30,13 +30,13 @@ var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|re
 var kubernetes = &other{
 	reads: []string{"get *", "logs *", "top *", "explain *", "version", "api-resources", "api-versions", "cluster-info", "events",
 		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts", "wait *"},
-	secrets: []string{"describe *", "cluster-info dump", "diff *"},
+	secrets: []string{"describe *", "cluster-info dump", "diff *", "config view"},
 	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
 	grants: regexp.MustCompile(`(?i)(?:^|[ ,])(?:cluster)?role(?:binding)?s?(?:[ ,./]|$)|(?:^| )(?:auth reconcile|set subject|certificate (?:approve|deny)|` +
 		`policy (?:add|remove)-\S+)(?: |$)`), // without names of objects: kubectl delete pod role
 	files: regexp.MustCompile(`^(?:-[fk](?:$|[^-])|--(?:filename|kustomize|from-file|from-env-file|patch-file)(?:=|$))`),
 	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
-		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout= --timeout= --list",
+		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout= --timeout= --list --minify --flatten",
 }
 
 var containers = &other{
@@ -111,7 +111,7 @@ var others = map[string]*other{
 	"gh": {reads: []string{"status", "run", "run list *", "run view *", "workflow", "workflow list *", "workflow view *", "pr", "pr list *", "pr view *", "pr checks *", "pr status",
 		"release", "release list *", "release view *", "issue", "issue list *", "issue view *"},
 		secrets: []string{"pr diff *"},
-		options: "-L= --limit= -R= --repo= -b= --branch= -w= --workflow= -s= --status= --state= --json= --log --log-failed -v --verbose --comments",
+		options: "-L= --limit= -R= --repo= -b= --branch= --workflow= -s= --status= --state= --json= --log --log-failed -v --verbose --comments",
 		groups:  set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
 	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
 	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
@@ -262,6 +262,9 @@ func (o *other) effect(args []word) Effect {
 	case printsFormats[words[0]] && slices.ContainsFunc(args, func(arg word) bool { return wholeOutput.MatchString(arg.text) }):
 		effect |= MayShowSecrets
 	}
+	if (effect|unknown)&NotUnderstood == 0 && (listed(o.reads, command) || listed(o.secrets, command)) {
+		effect &^= Deletes | ChangesState // the word is an argument: kubectl auth can-i delete pods
+	}
 	switch {
 	case o == kubernetes && len(words) == 0: // it prints its help
 		return effect | unknown
@@ -404,6 +407,7 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 var (
 	codeOption    = regexp.MustCompile(`^(?:-p$|--patch$|-[SGL])`)
 	summaryOption = regexp.MustCompile(`^--(?:stat|name-only|name-status)$`)
+	verboseOption = regexp.MustCompile(`^-v`)
 )
 
 // printsCode reports whether a command of git that reads can print lines of files.
@@ -416,6 +420,8 @@ func printsCode(words []string, args []word) bool {
 		return !matches(summaryOption) || matches(codeOption)
 	case "log", "stash":
 		return matches(codeOption)
+	case "status":
+		return matches(verboseOption)
 	}
 	return words[0] == "blame" || words[0] == "grep"
 }

@@ -163,7 +163,7 @@ var disguisedReads = []struct {
 	{"kubectl get pods -o go-template-file=x", ReadsFile},
 	{"kubectl get pods --kubeconfig /tmp/x", NotUnderstood},
 	{"kubectl get pods -f https://evil.example", ReadsFile},
-	{"kubectl config view --raw", ChangesState},
+	{"kubectl config view --raw", ShowsSecrets},
 
 	// Code and settings in members of answers whose names do not say so everywhere.
 	{"aws imagebuilder get-component --component-build-version-arn x", MayShowSecrets},
