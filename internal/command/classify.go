@@ -100,6 +100,7 @@ func (c simple) ownEffect() Effect {
 		case plainVariables[name] && ordinaryValue.MatchString(assigned.text[len(name):]):
 		case ofEndpoint.MatchString(name):
 			effect |= NotUnderstood | OtherEndpoint
+		case len(c.words) == 0 && assigned.isResource():
 		case assigned.time && len(c.words) == 0 && timeName.MatchString(name) && !strings.HasPrefix(value, "-") && timeFormat.MatchString("+"+value):
 		case name == "AWS_PAGER" && assigned.constant && (value == "" || value == "cat"): // any other value is a program
 		default:
@@ -170,6 +171,25 @@ var (
 
 // timeName matches names of variables for a time, to which no shell and no program gives a meaning.
 var timeName = regexp.MustCompile(`^(?i:start|end|begin|now|since|until|from|to|today|yesterday)(?:_?(?i:time|date|epoch|ms|ts))?$`)
+
+// resourceName matches names of variables for a resource, to which no shell and no program gives a meaning, and resourceValue
+// names and ARNs of resources.
+var (
+	resourceName  = regexp.MustCompile(`^(?i:cluster|service|function|table|queue|bucket|instance|db_?instance|alarm|topic|task|stack|(?:log|target)_?group)(?:_?(?i:name|arn|id))?$`)
+	resourceValue = regexp.MustCompile(`^(?:arn:aws[\w-]*:[\w:/.-]+|/?\w[\w./-]*)$`)
+)
+
+// resource returns the name and the value of an assignment of a resource.
+func (w word) resource() (name, value string, ok bool) {
+	name, value, _ = strings.Cut(w.text, "=")
+	return name, value, w.constant && resourceName.MatchString(name) && resourceValue.MatchString(value)
+}
+
+// isResource reports whether a word assigns a resource.
+func (w word) isResource() bool {
+	_, _, ok := w.resource()
+	return ok
+}
 
 // ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
 var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)

@@ -56,12 +56,14 @@ type parser struct {
 	out  parsed
 	ok   bool
 
+	resources map[string]string // variables for resources
+
 	astray bool // an apostrophe or a line break came that can mislead a shell that looks for quotes in each line on its own
 }
 
 // parse returns the parts of a command. ok is false if its structure is not understood.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: true}
+	p := &parser{text: text, ok: true, resources: map[string]string{}}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
@@ -116,6 +118,7 @@ func (p *parser) list(depth int) []simple {
 			current.piped = true
 			p.at++
 		case c == ';' || c == '&' || c == '\n':
+			p.need(c != '&' || p.afterBlank() || strings.IndexByte(" \t\n\x00", p.next(1)) >= 0) // within a word, fish takes it for a letter
 			end(string(c))
 			p.at++
 			if c == '\n' && depth == 0 && !needed && len(list) > 0 && p.out.later == "" {
@@ -145,6 +148,10 @@ func (p *parser) list(depth int) []simple {
 			w := p.word(depth)
 			if isAssignment(w.text) && len(current.words) == 0 {
 				current.assigned = append(current.assigned, w)
+				if name, value, ok := w.resource(); ok {
+					p.need(cmp.Or(p.resources[name], value) == value) // another value may not be assigned, as in false && TABLE=x
+					p.resources[name] = value
+				}
 				continue
 			}
 			current.words = append(current.words, w)
@@ -214,11 +221,12 @@ func (p *parser) redirection(depth int) {
 	// dash and zsh reject >&2>&1, because the number belongs to the next redirection. bash accepts it after &.
 	isNext := number > 0 && strings.IndexAny(p.text[p.at+number:], "<>") == 0
 	target := p.word(depth)
-	if target.text == "" || !target.constant || comment || isNext {
+	isCopy := duplicates && (target.text == "1" || target.text == "2")
+	if target.text == "" || !target.constant || comment || isNext || duplicates && !isCopy { // bash takes only >&- of >&--x for a redirection
 		p.ok = false
 	}
 	switch {
-	case target.text == "" && target.constant, target.constant && isDescriptor[target.text], duplicates && (target.text == "1" || target.text == "2"):
+	case target.text == "" && target.constant, target.constant && isDescriptor[target.text], isCopy:
 		return
 	case strings.Contains(target.text, "/dev/"): // a disk, or a connection: /dev/tcp/HOST/PORT
 		p.ok = false
@@ -269,7 +277,7 @@ func (p *parser) word(depth int) word {
 			p.at += 2
 		case '$', '`':
 			w.unquoted = true
-			p.substitution(&w, b.String(), depth)
+			b.WriteString(p.substitution(&w, b.String(), depth))
 		case '*', '?', '[', '~':
 			if c == '~' && p.at < start+maxAncestor && ancestor.MatchString(p.text[start:min(p.at+2, len(p.text))]) {
 				b.WriteByte(c)
@@ -355,7 +363,7 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 			p.astray = p.astray || next == '\''
 			p.at += 2
 		case '$', '`':
-			p.substitution(w, b.String(), depth)
+			b.WriteString(p.substitution(w, b.String(), depth))
 		default:
 			end := p.at + 1
 			for end < len(p.text) && strings.IndexByte("\"\\$`", p.text[end]) < 0 {
@@ -375,8 +383,9 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 // plainStart matches the beginning of a word that is no option and no address, whatever a substitution after it becomes.
 var plainStart = regexp.MustCompile(`^(?:arn:|s3://)`)
 
-// substitution reads a variable or the commands of a substitution. before is the text of the word before it.
-func (p *parser) substitution(w *word, before string, depth int) {
+// substitution reads a variable or the commands of a substitution. before is the text of the word before it. It returns the value of a
+// variable for a resource that the command assigned.
+func (p *parser) substitution(w *word, before string, depth int) string {
 	w.plain = w.plain || w.constant && plainStart.MatchString(before)
 	isFirst := w.constant
 	w.constant, w.time = false, false
@@ -385,7 +394,11 @@ func (p *parser) substitution(w *word, before string, depth int) {
 	for name < len(rest) && isNameByte(rest[name]) {
 		name++
 	}
+	number := arithmetic.FindString(rest)
 	switch {
+	case number != "":
+		w.time = isFirst
+		p.at += len(number)
 	case strings.HasPrefix(rest, "$((") || rest[0] == '`' || depth == maxDepth:
 		p.ok = false
 	case strings.HasPrefix(rest, "$("):
@@ -396,26 +409,34 @@ func (p *parser) substitution(w *word, before string, depth int) {
 		w.time = isFirst && !w.output
 		if p.at >= len(p.text) {
 			p.ok = false
-			return
+			return ""
 		}
 		p.at++
 	case strings.HasPrefix(rest, "${"):
 		end := strings.IndexByte(rest, '}')
 		if end < 3 || strings.IndexFunc(rest[2:end], func(r rune) bool { return r > 127 || !isNameByte(byte(r)) }) >= 0 {
 			p.ok = false
-			return
+			return ""
 		}
 		p.variable(rest[2:end])
 		p.at += end + 1
+		return p.resources[rest[2:end]]
 	case name > 1:
 		p.variable(rest[1:name])
 		p.at += name
 		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
 		p.need(!strings.HasPrefix(rest[name:], "[") && (w.plain || !strings.HasPrefix(rest[name:], ":")))
+		return p.resources[rest[1:name]]
 	default: // $' $" $? and others
 		p.ok = false
 	}
+	return ""
 }
+
+// arithmetic matches a calculation with numbers and the time, such as $(($(date +%s) - 3600)). A fish executes nothing of the line.
+var arithmetic = regexp.MustCompile(`^\$\(\( ?` + operand + `(?: ?[-+*] ?` + operand + `)* ?\)\)`)
+
+const operand = `(?:\d+|\$\(date (?:-u )?\+%s\))`
 
 // plainVariable matches names of variables that are probably the reader's. In others, such as history and BASH_COMMAND, a shell puts words
 // of this command line or of an earlier one, which can become options.
