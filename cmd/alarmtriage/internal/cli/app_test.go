@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/doctor"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
 func TestApp_OnlyAClosedOutputIsNotShown(t *testing.T) {
@@ -34,4 +37,14 @@ func TestApp_OnlyAClosedOutputIsNotShown(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, app.isUnread(c.err), c.name)
 	}
+}
+
+func TestApp_OutputThatIsNotWrittenIsAnError(t *testing.T) {
+	_, full, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, full.Close())
+	app := &App{Out: full, Getenv: func(string) string { return "" }}
+	rec := &investigation.Record{}
+	assert.ErrorIs(t, app.printReplay(rec, rec, nil), os.ErrClosed)
+	assert.ErrorIs(t, app.printDoctor(doctor.Report{}), os.ErrClosed)
 }

@@ -128,7 +128,7 @@ func (a *App) printDoctor(report doctor.Report) error {
 			out.line("→ %s", check.Remedy) // not wrapped: it may be a command to copy
 		}
 	}
-	return nil
+	return out.failed
 }
 
 // printJSON prints a value as an indented JSON document.
@@ -158,7 +158,7 @@ func (s *screen) marked(style, mark, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	fmt.Fprintln(s.out, s.styled(style, mark)+oneLine(text))
+	s.print(s.styled(style, mark) + oneLine(text))
 	s.draw()
 }
 
@@ -174,7 +174,7 @@ func (s *screen) text(prefix, text string) {
 		if i == 1 {
 			prefix = strings.Repeat(" ", len([]rune(prefix)))
 		}
-		fmt.Fprintln(s.out, prefix+line)
+		s.print(prefix + line)
 	}
 	s.draw()
 }

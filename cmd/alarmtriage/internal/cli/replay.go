@@ -215,7 +215,7 @@ func (a *App) printReplay(recorded, replayed *investigation.Record, missed []str
 	if same && len(missed) == 0 {
 		out.line("Nothing differs.")
 	}
-	return nil
+	return out.failed
 }
 
 func orNothing(text string) string {

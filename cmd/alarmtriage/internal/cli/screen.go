@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ type screen struct {
 
 	mu     sync.Mutex
 	status string // what is on the last line; empty: nothing
+	failed error  // of the first line that was not written
 }
 
 // defaultWidth is the width of a terminal that does not report one.
@@ -94,8 +96,13 @@ func (s *screen) write(style, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	fmt.Fprintln(s.out, s.styled(style, oneLine(text)))
+	s.print(s.styled(style, oneLine(text)))
 	s.draw()
+}
+
+func (s *screen) print(line string) {
+	_, err := fmt.Fprintln(s.out, line)
+	s.failed = cmp.Or(s.failed, err)
 }
 
 // show replaces the status. Without a terminal, there is none.

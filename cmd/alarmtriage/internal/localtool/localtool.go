@@ -97,6 +97,9 @@ func Open(ctx context.Context, o Options) (*Tool, error) {
 		if tool != nil || err != nil {
 			return tool, err
 		}
+		if ctx.Err() != nil { // Ctrl-C is no reason for another place
+			return nil, ctx.Err()
+		}
 		reasons = append(reasons, reason)
 	}
 	tool, reason, err := openContainers(ctx, o)

@@ -67,6 +67,14 @@ func TestContainers_NeedSeccomp(t *testing.T) {
 	}
 }
 
+func TestOpen_AfterAnInterruptionTriesNoOtherPlace(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	tool, err := Open(ctx, Options{Getenv: os.Getenv, Cache: t.TempDir(), Say: func(text string) { t.Error(text) }})
+	assert.Nil(t, tool)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
 // shellPool returns a pool whose processes are shell scripts.
 func shellPool(t *testing.T, script string) *pool {
 	t.Helper()
