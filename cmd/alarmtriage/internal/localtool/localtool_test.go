@@ -48,13 +48,9 @@ func TestContainers_NeedSeccomp(t *testing.T) {
 		{"active", "refused: function not implemented", ""},
 		{"refused: invalid argument", "active", "does not allow seccomp"},
 	} {
-		engines := t.TempDir()
 		answer := fmt.Sprintf(`{"answer": {"status": {"layers": {"seccomp": %q, "landlock": %q}}}}`, tt.seccomp, tt.landlock)
 		script := "#!/bin/sh\ntest \"$1\" = image && exit\nread call; echo '" + answer + "'; " + settled + "read call"
-		require.NoError(t, os.WriteFile(filepath.Join(engines, "docker"), []byte(script), 0o700))
-		t.Setenv("PATH", engines)
-		program := filepath.Join(engines, "program")
-		require.NoError(t, os.WriteFile(program, nil, 0o600))
+		program := withDocker(t, script)
 		tool, reason, err := openContainers(t.Context(), Options{
 			AWS: aws.Config{Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "token")}, Program: program, Version: "v0.1.0", Cache: t.TempDir(),
 		})
@@ -67,10 +63,22 @@ func TestContainers_NeedSeccomp(t *testing.T) {
 	}
 }
 
+// withDocker makes a script the only container engine, and returns a program for its image.
+func withDocker(t *testing.T, script string) (program string) {
+	t.Helper()
+	engines := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(engines, "docker"), []byte(script), 0o700))
+	t.Setenv("PATH", engines)
+	program = filepath.Join(engines, "program")
+	require.NoError(t, os.WriteFile(program, nil, 0o600))
+	return program
+}
+
 func TestOpen_AfterAnInterruptionTriesNoOtherPlace(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	tool, err := Open(ctx, Options{Getenv: os.Getenv, Cache: t.TempDir(), Say: func(text string) { t.Error(text) }})
+	program := withDocker(t, "#!/bin/sh\nexit 1")
+	tool, err := Open(ctx, Options{Getenv: os.Getenv, Program: program, Version: "v0.1.0", Cache: t.TempDir(), Say: func(text string) { t.Error(text) }})
 	assert.Nil(t, tool)
 	assert.ErrorIs(t, err, context.Canceled)
 }
