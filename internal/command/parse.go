@@ -221,8 +221,9 @@ func (p *parser) redirection(depth int) {
 	// dash and zsh reject >&2>&1, because the number belongs to the next redirection. bash accepts it after &.
 	isNext := number > 0 && strings.IndexAny(p.text[p.at+number:], "<>") == 0
 	target := p.word(depth)
-	isCopy := duplicates && (target.text == "1" || target.text == "2")
-	if target.text == "" || !target.constant || comment || isNext || duplicates && !isCopy { // bash takes only >&- of >&--x for a redirection
+	isCopy := duplicates && (target.text == "1" || target.text == "2" || target.text == "-")
+	p.need(!duplicates || isCopy) // bash takes only >&- of >&--x for a redirection
+	if target.text == "" || !target.constant || comment || isNext {
 		p.ok = false
 	}
 	switch {
