@@ -9,7 +9,7 @@ import (
 )
 
 func TestClassify_OptionOfInspectingProgramMayNameFile(t *testing.T) {
-	for _, text := range []string{"dig -f .pgpass @192.0.2.1", "dig @192.0.2.1 -f .pgpass", "dig -k Kexample.key example.com", "dig -fnames.txt", "dig -b 192.0.2.1 example.com"} {
+	for _, text := range []string{"dig -f .pgpass @192.0.2.1", "dig @192.0.2.1 -f .pgpass", "dig -k Kexample.key example.com", "dig -fnames.txt", "dig -b 192.0.2.1 example.com", "ss -K dst 192.0.2.1", "ss -D x", "dmesg -c", "netstat -c", "ps aux e"} {
 		assert.NotZero(t, command.Classify(text)&command.NotUnderstood, text)
 	}
 	for _, text := range []string{"dig example.com", "dig -x 192.0.2.1", "dig -4 -t MX example.com @192.0.2.1 +short"} {

@@ -119,7 +119,7 @@ var others = map[string]*other{
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {grants: anything, options: "-R -v -f -c -h"}, "chown": {grants: anything, options: "-R -v -f -c -h"}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "printf": nil, "journalctl": {},
-	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
+	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {}, "ss": {}, "netstat": {}, "dmesg": {},
 }
 
 // inspecting programs read and print, if each option matches.
@@ -130,12 +130,15 @@ var inspecting = map[string]*regexp.Regexp{
 	"ping":       regexp.MustCompile(`^(?:-[46cWi]|-c\d+|[\w.:]+[\w.:-]*)$`),
 	"traceroute": regexp.MustCompile(`^(?:-[46nmqw]|[\w.:]+[\w.:-]*)$`),
 	"ls":         regexp.MustCompile(`^(?:-[aAlhrRtS1dF]+|[^-].*)$`),
-	"ps":         regexp.MustCompile(`^(?:-?aux|-e?f|-e|-ef|-p|\d+)$`),
+	"ps":         regexp.MustCompile(`^(?:-?aux|-e?f|-e|-ef|-p|\d+|--sort=[-+]?[%\w]+)$`),
 	"df":         regexp.MustCompile(`^(?:-[hkTi]+|/.*)$`),
 	"du":         regexp.MustCompile(`^(?:-[shkdc0-9]+|[^-].*)$`),
 	"free":       regexp.MustCompile(`^-[hmgkb]$`),
 	"journalctl": regexp.MustCompile(`^(?:-[abefgklnoprtuxSU0-9]+|--(?:boot|dmesg|follow|grep|identifier|lines|no-pager|output|priority|reverse|since|unit|until|utc)(?:=.*)?|[^-].*)$`),
 	"uptime":     regexp.MustCompile(`^$`),
+	"ss":         regexp.MustCompile(`^-[tulnpas46H]+$`),
+	"netstat":    regexp.MustCompile(`^-[tulnpars46]+$`),
+	"dmesg":      regexp.MustCompile(`^-[Tx]+$`),
 	"whoami":     regexp.MustCompile(`^$`),
 }
 

@@ -442,7 +442,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"curl -sS -o /dev/null -w '%{http_code}' https://e.example/health", "curl -fsSL -m 5 https://e.example", "curl -X GET -H 'accept: */*' http://10.0.0.1:8080/",
 		"curl -sD - https://e.example", "kubectl get pods -n shop -o wide", "kubectl logs -f deploy/x --tail=100", "kubectl auth can-i list pods",
 		"kubectl -n shop rollout status deploy/x", "git log --oneline -5", "git branch -a", "git remote -v", "terraform state list", "helm history x -n shop",
-		"docker logs x", "journalctl -u nginx --since '1 hour ago' -n 100 --no-pager", "systemctl list-units --failed", "systemctl is-enabled nginx", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
+		"docker logs x", "journalctl -u nginx --since '1 hour ago' -n 100 --no-pager", "systemctl list-units --failed", "systemctl is-enabled nginx", "dig +short e.example", "ps aux", "ps aux --sort=-%mem", "ss -tlnp", "netstat -an", "dmesg -T", "ls -la", "sleep 5",
 		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
 		"kubectl logs deploy/secret-service", "kubectl get pods -l app=secret-service", "kubectl get deploy secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
 		"kubectl auth can-i --list", "kubectl wait --for=condition=Ready pod/x --timeout=60s", "docker compose logs --tail=50 api", "docker port x", "git log HEAD~2..HEAD", "git log HEAD~12..HEAD~2", "git diff HEAD~1 --stat", "git stash list",
