@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -358,23 +360,48 @@ func (s *Session) send(request *http.Request, c *charge) (*http.Response, error)
 	case c.operation == startLogQuery:
 		return s.queries.start(request, c)
 	}
-	return s.broker.unkept().RoundTrip(request)
+	return s.broker.sendOnce(request)
+}
+
+// sendOnce sends a request on a new connection, which the transport does not repeat.
+func (b *Broker) sendOnce(request *http.Request) (*http.Response, error) {
+	return connecting(b.unkept(), request)
 }
 
 // roundTrip sends a request, and again if AWS had closed the connection that was kept for it. The transport repeats requests with
 // this header, which is not sent without a value.
 func (b *Broker) roundTrip(request *http.Request) (*http.Response, error) {
 	request.Header["Idempotency-Key"] = nil
-	return b.transport.RoundTrip(request)
+	return connecting(b.transport, request)
 }
+
+// connecting sends a request. Its error is a noConnectionError if no connection was open, so that AWS did not receive the request.
+func connecting(transport http.RoundTripper, request *http.Request) (*http.Response, error) {
+	var asked, connected atomic.Bool
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}
+	response, err := transport.RoundTrip(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	if err != nil && asked.Load() && !connected.Load() {
+		err = noConnectionError{err}
+	}
+	return response, err
+}
+
+// noConnectionError is why no connection to AWS was open, such as a failed handshake.
+type noConnectionError struct{ error }
+
+func (e noConnectionError) Unwrap() error { return e.error }
 
 const startLogQuery = "logs:StartQuery"
 
 // tracesProcessed matches the number of traces in an answer of GetTraceSummaries.
 var tracesProcessed = lazy.Regexp(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
 
-// isDialError reports whether there was no connection, so that AWS did not receive the request.
-func isDialError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+// isUnsent reports whether there was no connection, so that AWS did not receive the request.
+func isUnsent(err error) bool {
+	_, unsent := errors.AsType[noConnectionError](err)
+	dial, ok := errors.AsType[*net.OpError](err)
+	return unsent || ok && dial.Op == "dial"
 }

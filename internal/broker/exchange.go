@@ -184,7 +184,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	s.logSent(ctx, call, prepared.request.URL.Host)
 	response, err := s.send(prepared.request, prepared.charge)
 	if err != nil {
-		s.failed(prepared.charge, isDialError(err))
+		s.failed(prepared.charge, isUnsent(err))
 		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 		call.ErrorCode = string(kindOf(err))
 		if ctx.Err() != nil { // AWS may have received the request
@@ -233,7 +233,7 @@ const codeCallEnded = "CallEnded"
 
 func kindOf(err error) failureKind {
 	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() && !isDialError(err) {
+	if errors.As(err, &timeout) && timeout.Timeout() && !isUnsent(err) {
 		return kindTimeout
 	}
 	return kindConnect

@@ -163,7 +163,7 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	defer cancel()
 	stop := context.AfterFunc(request.Context(), func() { time.AfterFunc(logQueryFinish, cancel) })
 	defer stop()
-	response, err := q.session.broker.unkept().RoundTrip(request.WithContext(ctx))
+	response, err := q.session.broker.sendOnce(request.WithContext(ctx))
 	if err != nil {
 		q.lost(c, notAnswered, err)
 		return nil, err
@@ -190,7 +190,7 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 // lost records that a request to start a query has no answer, or an error of the server. AWS may have started the query, which
 // nobody can watch without its ID. why is a value of blind.
 func (q *logQueries) lost(c *charge, why string, err error) {
-	if isDialError(err) {
+	if isUnsent(err) {
 		return // AWS did not receive the request
 	}
 	q.mu.Lock()
