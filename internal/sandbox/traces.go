@@ -49,20 +49,20 @@ const limitKinds = 16
 type condition struct {
 	limits     [limitKinds]unix.Rlimit
 	scheduling scheduling
+	group      string // name and niceness of the group of tasks of the process's session
 }
 
 // scheduling is the part of a condition that each thread has.
 type scheduling struct {
-	policy, priority uint32
-	nice             int32
-	least, most      uint32 // utilization that the thread claims
-	io               uintptr
-	processors       unix.CPUSet
+	attributes unix.SchedAttr
+	io         uintptr
+	processors unix.CPUSet
 }
 
 // conditionOf returns the condition of a process. What the kernel does not report remains zero.
 func conditionOf(pid int) condition {
-	c := condition{scheduling: schedulingOf(pid)}
+	group, _ := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid))
+	c := condition{scheduling: schedulingOf(pid), group: string(group)}
 	for kind := range c.limits {
 		_ = unix.Prlimit(pid, kind, nil, &c.limits[kind])
 	}
@@ -74,8 +74,8 @@ const ioWhoProcess = 1
 
 func schedulingOf(thread int) scheduling {
 	var s scheduling
-	if attr, err := unix.SchedGetAttr(thread, 0); err == nil {
-		s.policy, s.priority, s.nice, s.least, s.most = attr.Policy, attr.Priority, attr.Nice, attr.Util_min, attr.Util_max
+	if attributes, err := unix.SchedGetAttr(thread, 0); err == nil {
+		s.attributes = *attributes
 	}
 	s.io, _, _ = unix.RawSyscall(unix.SYS_IOPRIO_GET, ioWhoProcess, uintptr(thread), 0)
 	_ = unix.SchedGetaffinity(thread, &s.processors)
@@ -89,6 +89,9 @@ func (c condition) compare(name string, pid int) *SpentError {
 		if now.limits[kind] != limit {
 			return &SpentError{traceLimit, fmt.Sprintf("resource limit %d of the %s", kind, name)}
 		}
+	}
+	if now.group != c.group {
+		return &SpentError{traceScheduling, "the group of the " + name}
 	}
 	for _, thread := range names(fmt.Sprintf("/proc/%d/task", pid)) {
 		id, err := strconv.Atoi(thread)
