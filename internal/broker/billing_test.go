@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -502,6 +503,25 @@ func TestBilling_AMissingAnswerEndsTheQueriesOfACall(t *testing.T) {
 			assert.Contains(t, answer.Error, fmt.Sprintf("AWS answered with status %d to the start of an earlier query of this tool call, so", aws.status))
 		}
 	}
+}
+
+// A firewall, or a proxy whose certificate is not trusted, ends the handshake.
+func TestBilling_ARequestWithoutAConnectionCostsNothing(t *testing.T) {
+	m := &meteredAWS{}
+	server := httptest.NewUnstartedServer(m)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	m.URL = server.URL
+	connection, session := dial(t, m.URL)
+	metrics := meteredRequest(m, "monitoring", "GraniteServiceVersion20100801.GetMetricData")
+	for _, head := range []requestHead{startQuery(m), startQuery(m), metrics} {
+		answer, _ := ask(t, connection, head, aQuery)
+		assert.Equal(t, kindConnect, answer.Kind, answer.Error)
+	}
+	queries, _ := session.Billed()
+	assert.Empty(t, queries)
+	assert.Zero(t, session.QueriesNotStopped())
 }
 
 // AWS does not answer what the query scanned before the time at the end of the call is over.
