@@ -258,7 +258,7 @@ func (w *worker) startProcess(python stagedPython, role string, encoded []byte) 
 	}
 	w.cmd.Dir = w.scratch
 	w.cmd.Stderr = testLog{t}
-	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if os.Getuid() == 0 {
 		w.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.uid)}
 	}
