@@ -38,13 +38,11 @@ type AlarmFilter struct {
 // AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, alarms that watch this one, and alarms that only scale
 // something, which have no actions but scaling policies. The prefixes of filter are compared with the alarm's name, or with its
-// beginning up to the first token, or with the construct's id if nothing of the name is known at synth. The CDK CLI prints one
-// line with the number of attached and excluded alarms, or a warning that no alarm is investigated. Alarms whose events an
-// AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms that no AlarmTriage of the app
-// investigates: those of another account or Region, those whose actions are an intrinsic function instead of a list, and those
-// that are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
-// contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which
-// AlarmTriage's stack depends. AttachAll panics if scope is nil or in another app, or if filter is invalid.
+// beginning up to the first token, or with the construct's id if nothing of the name is known at synth. A warning lists alarms that
+// no AlarmTriage of the app investigates: those of another account or Region, those whose actions are an intrinsic function instead
+// of a list, and those that are a generic CfnResource. Another one lists the Stages in scope that contain alarms: CDK does not apply
+// aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack depends. AttachAll panics if
+// scope is nil or in another app, or if filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	if isNil(scope) {
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")

@@ -13,11 +13,9 @@
 //
 // # Configuring
 //
-// [AlarmTriageProps] has one required prop, NotificationTopic, and groups the others: models, instructions
-// and runbooks ([Runbooks], [InstructionsObject]), limits, functions, names and tags, storage, logs,
-// encryption, network, permissions ([ToolPermissions]), notifications, and monitoring. If props have
-// mistakes, [NewAlarmTriage] panics once and lists all of them. Possible problems in the environment, such as
-// a model that retires soon, become CDK annotations.
+// [AlarmTriageProps] has one required prop, NotificationTopic. If props have mistakes, [NewAlarmTriage] panics
+// once and lists all of them. Possible problems in the environment, such as a model that retires soon, become
+// CDK annotations.
 //
 // # Attaching alarms
 //
@@ -46,8 +44,6 @@
 //
 // # Monitoring
 //
-// The props Dashboard and SelfAlarmTopic add a dashboard and alarms ([AlarmTriage.Dashboard],
-// [AlarmTriage.SelfAlarms]). The Metric… methods, such as [AlarmTriage.MetricInvestigations] and
-// [AlarmTriage.MetricCost], return the metrics for your alarms and dashboards. A self-check runs
-// weekly unless the prop SelfCheck is false.
+// The props Dashboard and SelfAlarmTopic add a dashboard and alarms. The Metric… methods return the metrics for
+// your alarms and dashboards. A self-check runs weekly unless the prop SelfCheck is false.
 package alarmtriage

@@ -112,8 +112,7 @@ type central struct {
 //
 // The role has the same reads and the same denies as the tool's role. Only the tool's role may assume it, and only with the
 // external ID. Its trust policy names the AlarmTriage's account as principal, and the role in a condition on
-// aws:PrincipalArn. If the principal were the role itself, IAM would reject the trust policy while the role does not exist,
-// and store the role's unique ID, so that the trust would be lost if the role were replaced.
+// aws:PrincipalArn.
 func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTriageMemberProps) *AlarmTriageMember {
 	panicOn(append(validateScope("NewAlarmTriageMember", scope, id), validateMember(scope, props)...))
 	p := props.tool()
@@ -210,7 +209,9 @@ func (t *AlarmTriage) central() central {
 	}
 }
 
-// newRole returns the role that the tool's broker assumes, without permissions.
+// newRole returns the role that the tool's broker assumes, without permissions. If the principal of its trust policy were the tool's
+// role itself, IAM would reject the policy while that role does not exist, and store the role's unique ID, so that the trust would be
+// lost if the role were replaced.
 func (m *AlarmTriageMember) newRole(p *AlarmTriageProps) awsiam.Role {
 	toolRole := fmt.Sprintf("arn:%s:iam::%s:role/%s", *awscdk.Stack_Of(m).Partition(), m.central.account, m.central.toolRole)
 	return awsiam.NewRole(m, jsii.String("Role"), &awsiam.RoleProps{
