@@ -200,7 +200,8 @@ type AlarmTriageProps struct {
 	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report one to three
 	// days later. A whole number of days, 1 or more. Default: indefinitely.
 	ReportsRetention awscdk.Duration
-	// Removal policy of table and bucket. Not SNAPSHOT. Default: RETAIN.
+	// Removal policy of table and bucket. Not SNAPSHOT. Default: RETAIN_ON_UPDATE_OR_DELETE, which keeps them, except
+	// those that a failed deployment created.
 	RemovalPolicy awscdk.RemovalPolicy
 
 	// Logs and traces
@@ -361,7 +362,7 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 		p.ToolPermissions = ToolPermissions_READ_ONLY_ACCESS
 	}
 	if p.RemovalPolicy == "" {
-		p.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+		p.RemovalPolicy = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}
 	return &p
 }

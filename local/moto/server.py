@@ -10,7 +10,7 @@ Other files add more: accounts.py accounts and the roles that they assume, appco
 queries and filter patterns of logs, and world.py staged answers.
 
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
-a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
+a role that has policies, CloudFormation deletes what RetainExceptOnCreate keeps, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
 returns zero subscriptions, an update of a function does not change its LastModified, an update of a table does not
 record when its capacity changed, ListMetrics repeats metrics, a rule cannot refer to the event bus of its stack, and
 TestEventPattern has no result.
@@ -79,6 +79,7 @@ _layers_data = LambdaFunction._get_layers_data
 _update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
 _clean_json = parsing.clean_json
+_delete_resources = parsing.ResourceMap.delete
 
 
 def _names(parameters: Any) -> list[str]:
@@ -346,6 +347,14 @@ def clean_json(value: Any, resources: Any) -> Any:
     return [result for element, result in resolved if not (result is None and isinstance(element, dict) and "Fn::If" in element)]
 
 
+def delete_resources(self: parsing.ResourceMap) -> None:
+    """Deletes a stack's resources, except those that the stack keeps."""
+    for resource in self._resource_json_map.values():
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+            resource["DeletionPolicy"] = "Retain"
+    _delete_resources(self)
+
+
 def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
     """Keeps the times at which the capacity of a table was raised and lowered."""
     before = dict(self.get_table(name).throughput or {})
@@ -382,6 +391,7 @@ LambdaFunction.update_configuration = modified(LambdaFunction.update_configurati
 LambdaFunction.update_function_code = modified(LambdaFunction.update_function_code)  # type: ignore[method-assign]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 parsing.clean_json = clean_json
+parsing.ResourceMap.delete = delete_resources  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
