@@ -514,6 +514,11 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.NewBucket(stack, jsii.String("Texts"), nil), Key: jsii.String(key)}
 		})
 	}
+	selfCheckAt := func(schedule string) func(awscdk.App) {
+		return props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String(schedule))
+		})
+	}
 	triageWithTopic := func(stack awscdk.Stack, topic awssns.ITopic) *alarmtriage.AlarmTriage {
 		return alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{NotificationTopic: topic})
 	}
@@ -826,18 +831,17 @@ alarmtriage: the key of Runbooks must be one resource, got the ARN "arn:aws:kms:
 		{"a key with a variable of IAM", instructionsAt("${aws:PrincipalTag/team}.md"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key with a token and a wildcard", instructionsAt(*awscdk.Aws_REGION() + "/*"), `alarmtriage: InstructionsObject.Key must not contain *, ?, and ${, which IAM does not take literally`},
 		{"a key that is empty", instructionsAt(""), `alarmtriage: InstructionsObject must have Bucket and Key`},
-		{"a schedule that EventBridge does not know", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
-			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("every monday"))
-		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "every monday"`},
-		{"a schedule of EventBridge Scheduler", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
-			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("at(2027-01-01T06:00:00)"))
-		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "at(2027-01-01T06:00:00)"`},
-		{"a rate whose unit does not agree with its number", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
-			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("rate(1 days)"))
-		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "rate(1 days)"`},
-		{"a schedule with the days of a month and of a week", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
-			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String("cron(0 6 * * MON *)"))
-		}), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "cron(0 6 * * MON *)"`},
+		{"a schedule that EventBridge does not know", selfCheckAt("every monday"), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "every monday"`},
+		{"a schedule of EventBridge Scheduler", selfCheckAt("at(2027-01-01T06:00:00)"), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "at(2027-01-01T06:00:00)"`},
+		{"a rate whose unit does not agree with its number", selfCheckAt("rate(1 days)"), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "rate(1 days)"`},
+		{"a schedule with the days of a month and of a week", selfCheckAt("cron(0 6 * * MON *)"), `alarmtriage: SelfCheckSchedule must be an expression such as "rate(7 days)" or "cron(0 6 ? * MON *)", got "cron(0 6 * * MON *)"`},
+		{"a minute that no hour has", selfCheckAt("cron(60 6 ? * MON *)"), `got "cron(60 6 ? * MON *)"`},
+		{"a minute that is no number", selfCheckAt("cron(% 6 ? * MON *)"), `got "cron(% 6 ? * MON *)"`},
+		{"an hour that no day has", selfCheckAt("cron(0 8-24 ? * MON *)"), `got "cron(0 8-24 ? * MON *)"`},
+		{"a day that no month has", selfCheckAt("cron(0 6 1,32 * ? *)"), `got "cron(0 6 1,32 * ? *)"`},
+		{"a month that no year has", selfCheckAt("cron(0 6 1 FOO ? *)"), `got "cron(0 6 1 FOO ? *)"`},
+		{"a weekday as crontab numbers it", selfCheckAt("cron(0 6 ? * 0 *)"), `got "cron(0 6 ? * 0 *)"`},
+		{"a year that EventBridge does not have", selfCheckAt("cron(0 6 ? * MON 26)"), `got "cron(0 6 ? * MON 26)"`},
 		{"durations that are tokens of another unit", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			value := awscdk.NewCfnParameter(stack, jsii.String("P"), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
 			p.InvestigationWindow, p.ToolTimeout, p.ReportsRetention = awscdk.Duration_Hours(value), awscdk.Duration_Minutes(value), awscdk.Duration_Hours(value)

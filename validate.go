@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -126,8 +127,38 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 // and the third or the fifth field of a cron expression, which select days, is a question mark.
 var (
 	ratePattern = regexp.MustCompile(`^rate\((?:1 (?:minute|hour|day)|(?:[2-9]|[1-9][0-9]+) (?:minute|hour|day)s)\)$`)
-	cronPattern = regexp.MustCompile(`^cron\([^ ()]+ [^ ()]+ (?:\? [^ ()]+ [^ ()]+|[^ ()]+ [^ ()]+ \?) [^ ()]+\)$`)
+	cronPattern = regexp.MustCompile(strings.ReplaceAll(`^cron\(F F (?:\? F F|F F \?) F\)$`, "F", `[0-9A-Za-z,*/?#-]+`))
 )
+
+// cronFields are the fields of a cron expression: the bounds of their numbers, and the names and letters that they may have.
+var cronFields = []struct {
+	low, high int
+	words     string
+}{
+	{0, 59, ""}, {0, 23, ""}, {1, 31, "L W LW"}, {1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"},
+	{1, 7, "L SUN MON TUE WED THU FRI SAT"}, {1970, 2199, ""},
+}
+
+// cronPart matches a number or a word in a field of a cron expression, with the slash of an increment, or the # of a weekday's occurrence.
+var cronPart = regexp.MustCompile(`([/#]?)([0-9]+|[A-Za-z]+)`)
+
+// isCron reports whether a cron expression of the right form has possible numbers and names in each field.
+func isCron(expression string) bool {
+	fields := strings.Fields(strings.Trim(strings.TrimPrefix(expression, "cron"), "()"))
+	for i, field := range fields {
+		allowed := cronFields[i]
+		for _, part := range cronPart.FindAllStringSubmatch(field, -1) {
+			if part[1] != "" {
+				continue
+			}
+			n, err := strconv.Atoi(part[2])
+			if err == nil && (n < allowed.low || n > allowed.high) || err != nil && !slices.Contains(strings.Fields(allowed.words), strings.ToUpper(part[2])) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // convertible checks that CDK can convert a duration whose value is a token to a unit.
 func (l *problems) convertible(prop, unit string, convert func()) {
@@ -1098,7 +1129,8 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
 	}
 	if p.SelfCheckSchedule != nil {
-		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !ratePattern.MatchString(expression) && !cronPattern.MatchString(expression) {
+		if expression := *p.SelfCheckSchedule.ExpressionString(); !unresolved(expression) && !ratePattern.MatchString(expression) &&
+			!(cronPattern.MatchString(expression) && isCron(expression)) {
 			l.add("SelfCheckSchedule must be an expression such as \"rate(7 days)\" or \"cron(0 6 ? * MON *)\", got %q", expression)
 		}
 	}

@@ -99,11 +99,21 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 			p.NotificationTopic = awssns.Topic_FromTopicArn(p.NotificationTopic.Stack(), jsii.String("Imported"), jsii.String(arn))
 		}
 	}
+	selfCheckAt := func(schedule string) func(p *alarmtriage.AlarmTriageProps) {
+		return func(p *alarmtriage.AlarmTriageProps) {
+			p.SelfCheckSchedule = awsevents.Schedule_Expression(jsii.String(schedule))
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		change func(p *alarmtriage.AlarmTriageProps)
 		want   string // empty: valid
 	}{
+		{"a schedule with increments", selfCheckAt("cron(*/5 8-17/2 ? JAN,feb-12 MON-FRI 2026-2030)"), ""},
+		{"a schedule on the last Friday", selfCheckAt("cron(0/70 6 ? * 6L *)"), ""},
+		{"a schedule on the second Monday", selfCheckAt("cron(59 23 ? 12 MON#2 2199)"), ""},
+		{"a schedule on the last weekday of the month", selfCheckAt("cron(0 0 LW * ? *)"), ""},
+		{"a schedule on the weekday nearest to the 31st", selfCheckAt("cron(0 0 31W 1/3 ? *)"), ""},
 		{"a base of the permissions that is a token", func(p *alarmtriage.AlarmTriageProps) {
 			p.ToolPermissions = alarmtriage.ToolPermissions(*awscdk.Aws_REGION())
 		},
