@@ -307,6 +307,10 @@ func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 		"BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN")
 	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("anthropic.claude-*") }),
 		`BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "anthropic.claude-*"`)
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {
+		p.FallbackModelIds = jsii.Strings("eu.anthropic.claude-sonnet-5-5")
+	}),
+		`FallbackModelIds must name another model than "eu.anthropic.claude-sonnet-5-5", the default of BedrockModelId, which is asked first`)
 	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
 		"FallbackModelIds must contain at most 4 models, got 5")
 	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {

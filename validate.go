@@ -317,8 +317,24 @@ func (l *problems) modelNames(p *AlarmTriageProps, region string) (ids []string)
 		for _, id := range *list {
 			check("FallbackModelIds", id)
 		}
+		if first := defaultModel(p, region); first != "" && len(*list) == 1 && deref((*list)[0]) == first {
+			l.add("FallbackModelIds must name another model than %q, the default of BedrockModelId, which is asked first: an empty list means no other "+
+				"model", first)
+		}
 	}
 	return ids
+}
+
+// defaultModel returns the model that is asked first if it is a default and the Region is known, or an empty string.
+func defaultModel(p *AlarmTriageProps, region string) string {
+	if p.BedrockModelId != nil || region == "" {
+		return ""
+	}
+	defaults, _ := models.Defaults(region)
+	if len(defaults) == 0 {
+		return ""
+	}
+	return defaults[0]
 }
 
 // idOfName returns the ID of a model of the catalog that somebody named as its provider does, such as "Claude Sonnet 4.5"; else
