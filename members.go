@@ -204,7 +204,7 @@ func (l *problems) organization(m *Members) {
 }
 
 func (l *problems) roleName(prop string, name *string) {
-	if name != nil && !unresolved(name) && !roleNamePattern.MatchString(*name) {
+	if name != nil && !mayBeToken(*name) && !roleNamePattern.MatchString(*name) {
 		l.add("%s must be the name of a role, without a path, of 1 to 64 letters, digits, and characters of +=,.@_-, got %q", prop, *name)
 	}
 }

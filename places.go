@@ -118,7 +118,7 @@ func (l *problems) bedrockPlaces(scope constructs.Construct, p *AlarmTriageProps
 	for _, g := range named {
 		const region = 3
 		parts := strings.Split(g.arn, ":")
-		if !bedrockARN.MatchString(g.arn) || unresolved(parts[region]) {
+		if !bedrockARN.MatchString(g.arn) || isDynamicReference(g.arn) || unresolved(parts[region]) {
 			continue
 		}
 		if here == "" {

@@ -193,15 +193,17 @@ func (l *problems) oneOf(prop, value string, allowed ...string) {
 	}
 }
 
+// unresolved reports whether a value is not known at synth: it contains tokens or, if it is a text, dynamic references of
+// CloudFormation.
 func unresolved(value any) bool {
 	switch v := value.(type) {
 	case *string:
-		if v != nil && !mayBeToken(*v) {
-			return false
+		if v != nil {
+			return unresolved(*v)
 		}
 	case string:
-		if !mayBeToken(v) {
-			return false
+		if isDynamicReference(v) || !mayBeToken(v) {
+			return isDynamicReference(v)
 		}
 	case *[]*string:
 		if v != nil && !slices.ContainsFunc(*v, func(text *string) bool { return text != nil && mayBeToken(*text) }) {
@@ -218,6 +220,9 @@ func unresolved(value any) bool {
 	}
 	return *awscdk.Token_IsUnresolved(value)
 }
+
+// isDynamicReference reports whether a text contains a dynamic reference, such as {{resolve:ssm:/name}}, which CloudFormation replaces.
+func isDynamicReference(text string) bool { return strings.Contains(text, "{{resolve:") }
 
 // mayBeToken reports whether a text may contain a token, which CDK writes as `${Token[…]}`, and `#{Token[…]}` in a list. Each
 // question to CDK is a message to its Node process.
@@ -507,7 +512,7 @@ var (
 // isUnknown reports whether a part of a text is not known at synth: it may contain tokens, dynamic references of CloudFormation, or a
 // parameter that CDK has not looked up yet.
 func isUnknown(text string) bool {
-	return mayBeToken(text) || strings.Contains(text, "{{resolve:") || strings.Contains(text, lookupPlaceholder)
+	return mayBeToken(text) || isDynamicReference(text) || strings.Contains(text, lookupPlaceholder)
 }
 
 // arnOf checks the form of a resource's ARN, and its partition, if they are known at synth. region is the stack's; the check of
@@ -698,7 +703,8 @@ func (l *problems) layers(layers *[]awslambda.ILayerVersion) {
 func (l *problems) namesAndTags(p *AlarmTriageProps) {
 	prefix, suffix := p.ResourcePrefix, p.ResourceSuffix
 	for prop, value := range map[string]*string{"ResourcePrefix": prefix, "ResourceSuffix": suffix} {
-		if value != nil && !unresolved(value) && (len(*value) > maxPrefixLength || !affixPattern.MatchString(*value)) {
+		// A dynamic reference is no name: CDK checks the whole names.
+		if value != nil && !mayBeToken(*value) && (len(*value) > maxPrefixLength || !affixPattern.MatchString(*value)) {
 			l.add("%s must be 1 to %d letters, digits, and inner hyphens, got %q", prop, maxPrefixLength, *value)
 		}
 	}
@@ -959,11 +965,11 @@ func (l *problems) actions(prop string, list *[]*string) {
 	}
 	for _, action := range *list {
 		switch {
-		case action != nil && strings.Contains(*action, "?") && !unresolved(action):
+		case action != nil && strings.Contains(*action, "?") && !mayBeToken(*action):
 			l.add("%s must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got %q", prop, *action)
-		case action == nil || !unresolved(action) && !actionPattern.MatchString(strings.ToLower(*action)):
+		case action == nil || !mayBeToken(*action) && !actionPattern.MatchString(strings.ToLower(*action)):
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
-		case !unresolved(action) && !actionPattern.MatchString(*action):
+		case !mayBeToken(*action) && !actionPattern.MatchString(*action):
 			service, name, _ := strings.Cut(*action, ":")
 			l.add("%s must contain IAM actions whose service is in lower case, such as %q, got %q", prop, strings.ToLower(service)+":"+name, *action)
 		}

@@ -242,6 +242,23 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("{{resolve:ssm:/iam/boundary}}"))
 			importedTopic("arn:aws:sns:eu-west-1:111122223333:{{resolve:ssm:/oncall/topic}}")(p)
 		}, ""},
+		{"texts that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String("{{resolve:ssm:/model}}"), jsii.Strings("arn:aws:bedrock:{{resolve:ssm:/region}}:111122223333:imported-model/a")
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("{{resolve:ssm:/guardrail}}"), GuardrailVersion: jsii.String("{{resolve:ssm:/version}}")}
+			p.MaxCostUsd, p.TimeZone, p.ConsoleUrl = jsii.Number(1), jsii.String("{{resolve:ssm:/zone}}"), jsii.String("{{resolve:ssm:/console}}")
+			p.ToolAllowedAccounts, p.ToolDeniedResources = jsii.Strings("{{resolve:ssm:/account}}"), jsii.Strings("{{resolve:ssm:/secrets}}")
+			p.AccountNames = &map[string]*string{"{{resolve:ssm:/account}}": jsii.String("{{resolve:ssm:/name}}")}
+			p.Members = &alarmtriage.Members{OrganizationId: jsii.String("{{resolve:ssm:/organization}}"), ExternalId: jsii.String("{{resolve:ssm:/id}}")}
+		}, ""},
+		{"a guardrail of a Region that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:{{resolve:ssm:/region}}:111122223333:guardrail/a"), GuardrailVersion: jsii.String("1")}
+		}, ""},
+		{"actions that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedActions = jsii.Strings("{{resolve:ssm:/actions}}") },
+			`ToolDeniedActions must contain IAM actions such as "s3:GetBucketPolicy", got "{{resolve:ssm:/actions}}"`},
+		{"a prefix that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("{{resolve:ssm:/p}}") },
+			`ResourcePrefix must be 1 to 20 letters, digits, and inner hyphens, got "{{resolve:ssm:/p}}"`},
+		{"a pattern that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("{{resolve:ssm:/secret}}") },
+			"RedactPatterns must be known at synth"},
 		{"an architecture that Lambda does not have", func(p *alarmtriage.AlarmTriageProps) {
 			p.Architecture = awslambda.Architecture_Custom(jsii.String("riscv64"), nil)
 		}, `Architecture must be one of arm64, x86_64, got "riscv64"`},
