@@ -648,12 +648,13 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 }
 
 // reservedConcurrency returns the orchestrator's reserved concurrency. Lambda never starts a function whose reserved concurrency
-// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition.
+// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition. A parameter may also be 0.0.
 func (t *AlarmTriage) reservedConcurrency(most *float64) *float64 {
 	switch {
 	case unresolved(most):
 		reserves := awscdk.NewCfnCondition(t, jsii.String("ReservesConcurrency"), &awscdk.CfnConditionProps{
-			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionEquals(awscdk.Tokenization_StringifyNumber(most), jsii.String("0"))),
+			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionEquals(awscdk.Fn_Select(jsii.Number(0), awscdk.Fn_Split(jsii.String("."),
+				awscdk.Tokenization_StringifyNumber(most), nil)), jsii.String("0"))),
 		})
 		return awscdk.Token_AsNumber(awscdk.Fn_ConditionIf(reserves.LogicalId(), most, awscdk.Aws_NO_VALUE()))
 	case *most > 0:
