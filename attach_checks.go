@@ -188,6 +188,7 @@ func (s *synthCheck) Validate() *[]*string {
 	if !s.reported {
 		s.reported = true
 		t.warnOfIsolation()
+		t.warnOfPermissions()
 		t.reportAttached()
 		t.warnOfCheckpoints()
 		t.warnOfEgress()

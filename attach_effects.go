@@ -66,6 +66,19 @@ func permissionsOf(construct constructs.IConstruct) (paths []string) {
 	return paths
 }
 
+// manyPermissions is the number of permissions to invoke a function that its resource policy certainly has room for. The policy has at
+// most 20,480 bytes ("Lambda quotas"), and a permission has about 300 to 400.
+const manyPermissions = 50
+
+// warnOfPermissions adds a warning if the orchestrator's resource policy may be too long.
+func (t *AlarmTriage) warnOfPermissions() {
+	if n := len(permissionsOf(t)); n > manyPermissions {
+		t.warn("many-permissions", "%d topics, rules, and other sources may invoke the orchestrator, and Lambda rejects a resource policy of more than 20,480 bytes, "+
+			"which has room for about %d: call AttachTopic and AttachEventRule for fewer topics and rules, or attach the alarms themselves, which share one permission",
+			n, manyPermissions)
+	}
+}
+
 // warnOfDefaultBus adds a warning for each rule of the default bus that only selects alarms of other accounts, or of other Regions,
 // unless the app sends events to this bus, or lets others send them.
 func (t *AlarmTriage) warnOfDefaultBus() {

@@ -52,6 +52,14 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 			p.AccountNames, p.Members = &all, membersOf("444455556666")
 		}
 	}
+	rules := func(n int) func(awscdk.Stack) { // the alarms and the self-check have permissions, too
+		return func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			for i := range n {
+				triage.AttachEventRule(jsii.Sprintf("Rule%d", i), &alarmtriage.EventRuleProps{NamePrefixes: &[]*string{jsii.Sprintf("team-%d-", i)}})
+			}
+		}
+	}
 	denies := func(change func(p *alarmtriage.AlarmTriageProps)) func(awscdk.Stack) { return rule(nil, change) }
 	vpc := func(stack awscdk.Stack) awsec2.IVpc {
 		return awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(0), SubnetConfiguration: &[]*awsec2.SubnetConfiguration{
@@ -188,6 +196,9 @@ func TestSynth_WarnsOfWhatHasNoEffect(t *testing.T) {
 			}
 		}, []string{
 			"/Test/Triage alarmtriage:isolated-region: alarmtriage: the functions' subnets are isolated, and VPC endpoints only reach services in eu-west-1, so investigations of alarms of us-east-1 (rule Test/Triage/Rule, AlarmTriageMember Member-us-east-1/Member) can't read their metrics, logs, and CloudTrail events: use subnets with a route to a NAT gateway, or an AlarmTriage in each Region"}},
+		{"as many rules as the function's policy has room for", rules(48), nil},
+		{"more rules than the function's policy has room for", rules(49), []string{
+			"/Test/Triage alarmtriage:many-permissions: alarmtriage: 51 topics, rules, and other sources may invoke the orchestrator, and Lambda rejects a resource policy of more than 20,480 bytes, which has room for about 50: call AttachTopic and AttachEventRule for fewer topics and rules, or attach the alarms themselves, which share one permission"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			stack := stackIn(newTestApp(), "Test", "eu-west-1")
