@@ -81,9 +81,7 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 // unnamedRole returns the queues and keys of the app in other accounts whose policies can't name the orchestrator's role, because
 // CloudFormation generates its name. CDK's own error names neither of both.
 func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
-	if physicalName(p, orchestratorRoleName) != nil {
-		return nil
-	}
+	isNamed := physicalName(p, orchestratorRoleName) != nil
 	var names []string
 	var resources []constructs.IConstruct
 	add := func(name string, resource constructs.IConstruct) {
@@ -112,12 +110,26 @@ func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
 	}
 	here, places := alarmjs.Places(t, resources)
 	for i, there := range places {
-		if elsewhere(here.Account, there.Account) {
+		switch {
+		case isNamed:
+		case mayBeElsewhere(here, there):
+			problems = append(problems, unknownAccount(names[i], here, there)+", so its policy can't name the orchestrator's role: pass Env to both stacks")
+		case elsewhere(here.Account, there.Account):
 			problems = append(problems, fmt.Sprintf("%s %s is in account %s, and its policy must name the orchestrator's role, whose name CloudFormation "+
 				"generates: set ResourcePrefix or ResourceSuffix", names[i], there.Path, there.Account))
 		}
 	}
 	return problems
+}
+
+// mayBeElsewhere reports whether only one of two accounts is known at synth.
+func mayBeElsewhere(here, there alarmjs.Place) bool {
+	return (here.Account == "") != (there.Account == "")
+}
+
+// unknownAccount describes a resource whose account, or that of AlarmTriage, is not known at synth.
+func unknownAccount(prop string, here, there alarmjs.Place) string {
+	return fmt.Sprintf("%s %s is in stack %s, AlarmTriage is in stack %s, and only one of their accounts is known at synth", prop, there.Path, there.Stack, here.Stack)
 }
 
 // isOfApp reports whether the app defines a queue or a key, so that their policies can be completed.
@@ -129,8 +141,8 @@ func (t *AlarmTriage) isInOtherAccount(resource constructs.IConstruct) bool {
 	return elsewhere(here.Account, places[0].Account)
 }
 
-// allowFromHere completes the policies of resources in other accounts, if the app defines them. Otherwise, it adds a warning:
-// without the policy, no report arrives.
+// allowFromHere completes the policies of resources in other accounts, if the app defines them. Otherwise, or if only one of both
+// accounts is known, it adds a warning: without the policy, no report arrives.
 func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
 	list := t.sharedResources(p)
 	resources := make([]constructs.IConstruct, len(list))
@@ -141,6 +153,11 @@ func (t *AlarmTriage) allowFromHere(p *AlarmTriageProps) {
 	done := map[string]bool{}
 	for i, there := range places {
 		shared := list[i]
+		if mayBeElsewhere(here, there) && isOfApp(shared.resource) {
+			t.warn("other-account", "%s. If they differ, the policy of %s is wrong, and AWS denies %s. Pass Env to both stacks, or acknowledge this warning if the "+
+				"account is the same", unknownAccount(shared.prop, here, there), there.Path, strings.Join(shared.actions, " and "))
+			continue
+		}
 		if !elsewhere(here.Account, there.Account) {
 			continue
 		}

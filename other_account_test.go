@@ -247,3 +247,33 @@ func TestOtherAccount_RejectsQueuesAndKeysWithoutTheNameOfTheRole(t *testing.T) 
 		}
 	}
 }
+
+// If only one of two stacks has an account, CDK writes the account of the other stack into the policies.
+func TestOtherAccount_WarnsIfOnlyOneAccountIsKnown(t *testing.T) {
+	const one = " is in stack Central, AlarmTriage is in stack Home, and only one of their accounts is known at synth"
+	for _, tt := range []struct {
+		home, central string // accounts
+		want          bool
+	}{{"", "", false}, {"111122223333", "", true}, {"", "444455556666", true}, {"111122223333", "111122223333", false}} {
+		create := func(prefix *string) string {
+			app := newTestApp()
+			home, central := stackOf(app, "Home", tt.home, "eu-west-1"), stackOf(app, "Central", tt.central, "eu-west-1")
+			alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+				NotificationTopic: awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call")}),
+				OnFailureQueue:    awssqs.NewQueue(central, jsii.String("Queue"), &awssqs.QueueProps{QueueName: jsii.String("failed")}), ResourcePrefix: prefix,
+			}).AttachEventRule(jsii.String("All"), nil)
+			return strings.Join(messagesOf(home), "\n")
+		}
+		named := create(jsii.String("prod"))
+		if !tt.want {
+			assert.NotContains(t, named, "other-account")
+			assert.NotPanics(t, func() { create(nil) })
+			continue
+		}
+		assert.Contains(t, named, "alarmtriage:other-account: alarmtriage: NotificationTopic Central/Topic"+one+". If they differ, the policy of Central/Topic is wrong, and "+
+			"AWS denies sns:Publish and sns:GetTopicAttributes. Pass Env to both stacks, or acknowledge this warning if the account is the same")
+		assert.Contains(t, named, "alarmtriage:other-account: alarmtriage: OnFailureQueue Central/Queue"+one)
+		assert.Equal(t, "alarmtriage: OnFailureQueue Central/Queue"+one+", so its policy can't name the orchestrator's role: pass Env to both stacks",
+			panicOf(t, func() { create(nil) }))
+	}
+}
