@@ -178,7 +178,7 @@ type AlarmTriageProps struct {
 
 	// Prefix of the names of functions, roles, table, bucket, bus, and dashboard, followed by a hyphen. At most 20
 	// letters, digits, and hyphens. Each Region of an account needs another prefix or suffix. Default: none; without
-	// both, CloudFormation generates the names.
+	// both, CloudFormation generates the names, except those of the tool's role and the bus with Members.
 	ResourcePrefix *string
 	// Suffix of the same names, preceded by a hyphen; the account ID follows it in the bucket's. At most 20 letters,
 	// digits, and hyphens. Default: none.
