@@ -196,7 +196,7 @@ func triageParameters() []parameter {
 
 		{name: resourcePrefix, group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
-			description: "Prefix of the names of functions, roles, table, bucket, bus, and dashboard. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names, except those of the tool's role and the bus with MembersOrganizationId. A change replaces the resources, and existing reports stay in the old bucket.",
+			description: "Prefix of the names of functions, roles, table, bucket, bus, and dashboard. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names, except those of the tool's role and the bus with MembersOrganizationId. A change replaces the resources, existing reports stay in the old bucket, and members need the new names.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
 		{name: "ReportsRetentionDays", group: "Storage and logs", label: "Retention of reports in days", kind: "String", value: "0", optional: true,
 			pattern: wholePattern, hint: "a whole number without a decimal point",
