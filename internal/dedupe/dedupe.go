@@ -240,6 +240,8 @@ func (t *Table) claimOne(
 	} else if duplicate := before.investigated(transition, id); duplicate != nil && !before.isUnfinished(transition, id) {
 		duplicate.IsCopy = true
 		return nil, duplicate, nil
+	} else if before.hasReplaced(owner, id, transition) {
+		return nil, &Duplicate{ID: before.text(attrID), ReportURI: before.text(attrReport), IsCopy: true}, nil
 	}
 	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil, !onlyOwn && mayGiveWay(alarm))
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
@@ -277,6 +279,14 @@ func (t *Table) claimOne(
 		return nil, duplicateOf(current), nil
 	}
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
+}
+
+// hasReplaced reports whether owner was handed the investigation with this id, and that of a later transition dropped it and has ended.
+// Begun again, the old one would begin a window in which the alarm's next transition is a repeat of it.
+func (i item) hasReplaced(owner, id, transition string) bool {
+	of := i.text(attrTransition)
+	return strings.HasPrefix(owner, id+"/") && i.text(attrID) != id && i.text(attrState) == stateDone &&
+		isTransitionTime(transition) && isTransitionTime(of) && transition < of
 }
 
 // isUnfinished reports whether the item has the alarm's own investigation with this id, or of this transition, and it has not ended.

@@ -2,6 +2,7 @@ package triage_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -103,17 +104,20 @@ func TestEarlier_OnlyALaterTransitionDropsAnInvestigationThatWaits(t *testing.T)
 		"the same transition":   {0, true, 1},
 		"a later transition":    {2 * time.Hour, false, 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := newHarnessAtTransition(t)
-			waiting := b.handsOverFirst(t, "1", fires(0))
-			b.clock.advance(2 * time.Hour)
-			ended := b.mustInvestigate(t, "2", fires(tt.event))
-			assert.Equal(t, tt.goesOn, ended.ID == waiting.ID)
-			assert.Len(t, b.notifications(), tt.finished)
-			b.mustBeDuplicate(t, "the fresh invocation", string(b.Self.Events()[0].Payload))
-			b.clock.advance(2 * time.Hour)
-			b.mustInvestigate(t, "3", fires(4*time.Hour))
-		})
+		for _, wait := range []time.Duration{0, 2 * time.Hour} {
+			t.Run(fmt.Sprint(name, ", the fresh invocation begins ", wait, " later"), func(t *testing.T) {
+				b := newHarnessAtTransition(t)
+				waiting := b.handsOverFirst(t, "1", fires(0))
+				b.clock.advance(2 * time.Hour)
+				ended := b.mustInvestigate(t, "2", fires(tt.event))
+				assert.Equal(t, tt.goesOn, ended.ID == waiting.ID)
+				assert.Len(t, b.notifications(), tt.finished)
+				b.clock.advance(wait)
+				b.mustBeDuplicate(t, "the fresh invocation", string(b.Self.Events()[0].Payload))
+				b.clock.advance(2*time.Hour - wait)
+				b.mustInvestigate(t, "3", fires(4*time.Hour))
+			})
+		}
 	}
 }
 
