@@ -136,7 +136,7 @@ var cronFields = []struct {
 	words     string
 }{
 	{0, 59, ""}, {0, 23, ""}, {1, 31, "L W LW"}, {1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"},
-	{1, 7, "L SUN MON TUE WED THU FRI SAT"}, {1970, 2199, ""},
+	{1, 7, "L SUN MON TUE WED THU FRI SAT SUNL MONL TUEL WEDL THUL FRIL SATL"}, {1970, 2199, ""},
 }
 
 // cronPart matches a number or a word in a field of a cron expression, with the slash of an increment, or the # of a weekday's occurrence.

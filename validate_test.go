@@ -111,6 +111,7 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 	}{
 		{"a schedule with increments", selfCheckAt("cron(*/5 8-17/2 ? JAN,feb-12 MON-FRI 2026-2030)"), ""},
 		{"a schedule on the last Friday", selfCheckAt("cron(0/70 6 ? * 6L *)"), ""},
+		{"a schedule on the last Friday, by its name", selfCheckAt("cron(0 6 ? * FRIL *)"), ""},
 		{"a schedule on the second Monday", selfCheckAt("cron(59 23 ? 12 MON#2 2199)"), ""},
 		{"a schedule on the last weekday of the month", selfCheckAt("cron(0 0 LW * ? *)"), ""},
 		{"a schedule on the weekday nearest to the 31st", selfCheckAt("cron(0 0 31W 1/3 ? *)"), ""},
