@@ -50,8 +50,8 @@ func environmentOf(stack awscdk.Stack) stackEnvironment {
 }
 
 // bedrockARN matches the ARN of a Bedrock resource and captures its kind and id. Partition, Region, and
-// account may be tokens.
-var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
+// account may be tokens or dynamic references.
+var bedrockARN = regexp.MustCompile(strings.ReplaceAll(`^arn:F+:bedrock:F*:F*:([a-z-]+)/(.+)$`, "F", `(?:`+dynamicReference.String()+`|[^:])`))
 
 // modelGrant allows the invocation of one resource.
 type modelGrant struct {
@@ -230,7 +230,7 @@ func guardrailARN(here stackEnvironment, name *string) *string {
 func guardrailProfiles(here stackEnvironment, guardrail string) *string {
 	const account, parts = 4, 6
 	owner := here.account
-	if fields := strings.Split(guardrail, ":"); len(fields) == parts {
+	if fields := arnFields(guardrail); len(fields) == parts {
 		owner = fields[account]
 	}
 	return jsii.Sprintf("arn:%s:bedrock:*:%s:guardrail-profile/*", here.partition, owner)

@@ -117,8 +117,8 @@ func (l *problems) bedrockPlaces(scope constructs.Construct, p *AlarmTriageProps
 	here := ""
 	for _, g := range named {
 		const region = 3
-		parts := strings.Split(g.arn, ":")
-		if !bedrockARN.MatchString(g.arn) || isDynamicReference(g.arn) || unresolved(parts[region]) {
+		parts := arnFields(g.arn)
+		if !bedrockARN.MatchString(g.arn) || unresolved(parts[region]) {
 			continue
 		}
 		if here == "" {

@@ -232,6 +232,7 @@ func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 	guardrail := awsbedrock.NewCfnGuardrail(stack, jsii.String("Guardrail"), &awsbedrock.CfnGuardrailProps{
 		Name: jsii.String("triage"), BlockedInputMessaging: jsii.String("no"), BlockedOutputsMessaging: jsii.String("no")})
 	parameter := awscdk.NewCfnParameter(stack, jsii.String("Model"), nil)
+	const lookedUp = "arn:aws:bedrock:{{resolve:ssm:/region}}:"
 	tests := []struct {
 		name             string
 		model, guardrail *string
@@ -244,6 +245,8 @@ func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 			[]string{here + ":" + account + ":inference-profile/eu.amazon.nova-pro-v1:0", "arn:" + partition + ":bedrock:*::foundation-model/amazon.nova-pro-v1:0"}},
 		{"parameter", parameter.ValueAsString(), jsii.String("abc"), []string{here + ":" + account + ":inference-profile/${Model}",
 			"arn:" + partition + ":bedrock:*::foundation-model/*", here + "::foundation-model/${Model}"}},
+		{"dynamic references", jsii.String(lookedUp + "111122223333:imported-model/abc"), jsii.String(lookedUp + "444455556666:guardrail/abc"),
+			[]string{lookedUp + "111122223333:imported-model/abc"}},
 	}
 	for i, test := range tests {
 		alarmtriage.NewAlarmTriage(stack, jsii.Sprintf("Triage%d", i), &alarmtriage.AlarmTriageProps{
@@ -265,8 +268,12 @@ func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 			}
 		}
 		assert.ElementsMatch(t, test.want, models, test.name)
-		profiles := "arn:" + partition + ":bedrock:*:" + account + ":guardrail-profile/*" // for cross-Region inference
-		assert.ElementsMatch(t, []string{here + ":" + account + ":guardrail/abc", profiles}, guardrails, test.name)
+		want, owner := here+":"+account+":guardrail/abc", account
+		if strings.HasPrefix(*test.guardrail, lookedUp) {
+			want, owner = *test.guardrail, "444455556666"
+		}
+		profiles := "arn:" + partition + ":bedrock:*:" + owner + ":guardrail-profile/*" // for cross-Region inference
+		assert.ElementsMatch(t, []string{want, profiles}, guardrails, test.name)
 	}
 }
 

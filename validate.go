@@ -224,6 +224,18 @@ func unresolved(value any) bool {
 // isDynamicReference reports whether a text contains a dynamic reference, such as {{resolve:ssm:/name}}, which CloudFormation replaces.
 func isDynamicReference(text string) bool { return strings.Contains(text, "{{resolve:") }
 
+var dynamicReference = regexp.MustCompile(`\{\{resolve:[^{}]*\}\}`)
+
+// arnFields returns the fields of an ARN. The colons of a dynamic reference separate none.
+func arnFields(arn string) []string {
+	const colon = "\x00"
+	fields := strings.Split(dynamicReference.ReplaceAllStringFunc(arn, func(reference string) string { return strings.ReplaceAll(reference, ":", colon) }), ":")
+	for i, field := range fields {
+		fields[i] = strings.ReplaceAll(field, colon, ":")
+	}
+	return fields
+}
+
 // mayBeToken reports whether a text may contain a token, which CDK writes as `${Token[…]}`, and `#{Token[…]}` in a list. Each
 // question to CDK is a message to its Node process.
 func mayBeToken(text string) bool { return strings.Contains(text, "{Token[") }
@@ -299,7 +311,7 @@ func (l *problems) pricesFor(prop, instead string, prices *map[string]*ModelPric
 func (l *problems) modelNames(p *AlarmTriageProps, region string) (ids []string) {
 	check := func(prop string, id *string) {
 		switch {
-		case id == nil || !unresolved(id) && !isModelName(*id):
+		case id == nil || !mayBeToken(*id) && !isModelName(*id):
 			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q%s", prop, deref(id), idOfName(deref(id), region))
 		case slices.Contains(ids, *id):
 			l.add("%s must name each model once, got %q twice", prop, *id)

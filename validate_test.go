@@ -254,6 +254,10 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a guardrail of a Region that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) {
 			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:{{resolve:ssm:/region}}:111122223333:guardrail/a"), GuardrailVersion: jsii.String("1")}
 		}, ""},
+		{"models that CloudFormation looks up in part", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String("{{resolve:ssm:/model}}*"), jsii.Strings("arn:aws:bedrock:eu-west-1:111122223333:{{resolve:ssm:/model}}")
+		}, `alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "{{resolve:ssm:/model}}*": use an ID such as eu.anthropic.claude-sonnet-5-5 (docs/models.md)
+alarmtriage: FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got "arn:aws:bedrock:eu-west-1:111122223333:{{resolve:ssm:/model}}"`},
 		{"actions that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedActions = jsii.Strings("{{resolve:ssm:/actions}}") },
 			`ToolDeniedActions must contain IAM actions such as "s3:GetBucketPolicy", got "{{resolve:ssm:/actions}}"`},
 		{"a prefix that CloudFormation looks up", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("{{resolve:ssm:/p}}") },
