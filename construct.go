@@ -648,13 +648,15 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 }
 
 // reservedConcurrency returns the orchestrator's reserved concurrency. Lambda never starts a function whose reserved concurrency
-// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition. A parameter may also be 0.0.
+// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition. A condition compares texts, and a parameter
+// may also be 0.0, so it compares the text without zeros.
 func (t *AlarmTriage) reservedConcurrency(most *float64) *float64 {
 	switch {
 	case unresolved(most):
+		rest := awscdk.Fn_Join(jsii.String(""), awscdk.Fn_Split(jsii.String("0"), awscdk.Tokenization_StringifyNumber(most), nil))
 		reserves := awscdk.NewCfnCondition(t, jsii.String("ReservesConcurrency"), &awscdk.CfnConditionProps{
-			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionEquals(awscdk.Fn_Select(jsii.Number(0), awscdk.Fn_Split(jsii.String("."),
-				awscdk.Tokenization_StringifyNumber(most), nil)), jsii.String("0"))),
+			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionOr(awscdk.Fn_ConditionEquals(rest, jsii.String("")),
+				awscdk.Fn_ConditionEquals(rest, jsii.String(".")))),
 		})
 		return awscdk.Token_AsNumber(awscdk.Fn_ConditionIf(reserves.LogicalId(), most, awscdk.Aws_NO_VALUE()))
 	case *most > 0:
