@@ -201,7 +201,7 @@ type AlarmTriageProps struct {
 	// days later. A whole number of days, 1 or more. Default: indefinitely.
 	ReportsRetention awscdk.Duration
 	// Removal policy of table and bucket. Not SNAPSHOT. Default: RETAIN_ON_UPDATE_OR_DELETE, which keeps them, except
-	// those that a failed deployment created.
+	// if the deployment that created them is rolled back.
 	RemovalPolicy awscdk.RemovalPolicy
 
 	// Logs and traces

@@ -772,7 +772,7 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	l.oneOf("RemovalPolicy", string(p.RemovalPolicy), textsOf(awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY,
 		awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, awscdk.RemovalPolicy_SNAPSHOT)...)
 	if p.RemovalPolicy == awscdk.RemovalPolicy_SNAPSHOT {
-		l.add("RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
+		l.add("RemovalPolicy must be RETAIN_ON_UPDATE_OR_DELETE, RETAIN, or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
 	}
 	if d := p.ReportsRetention; d != nil && *d.IsUnresolved() {
 		l.convertible("ReportsRetention", "Duration_Days", func() { d.ToDays(nil) })

@@ -391,7 +391,7 @@ func TestRemovalPolicy_RejectsSnapshots(t *testing.T) {
 		return func() { newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.RemovalPolicy = policy }) }
 	}
 	assert.Contains(t, panicOf(t, withPolicy(awscdk.RemovalPolicy_SNAPSHOT)),
-		`alarmtriage: RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got "SNAPSHOT"`)
+		`alarmtriage: RemovalPolicy must be RETAIN_ON_UPDATE_OR_DELETE, RETAIN, or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got "SNAPSHOT"`)
 	for _, policy := range []awscdk.RemovalPolicy{
 		"", awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY, awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	} {
