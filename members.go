@@ -95,6 +95,10 @@ func (l *problems) memberRolesDenied(scope constructs.Construct, p *AlarmTriageP
 	if p.Members.RoleName != nil {
 		role = *p.Members.RoleName
 	}
+	named := fmt.Sprintf("the role %q of Members", role)
+	if mayBeToken(role) {
+		named = "the role of Members"
+	}
 	if p.Members.OrganizationId != nil {
 		accounts = []string{exampleAccount}
 	}
@@ -108,11 +112,10 @@ func (l *problems) memberRolesDenied(scope constructs.Construct, p *AlarmTriageP
 		switch {
 		case len(cut) == 0:
 		case p.Members.OrganizationId != nil:
-			l.add("ToolDeniedResources must not contain the role %q of Members, which the tool assumes to read a member account, got %q: name the "+
-				"other roles", role, arn)
+			l.add("ToolDeniedResources must not contain %s, which the tool assumes to read a member account, got %q: name the other roles", named, arn)
 		default:
-			l.add("ToolDeniedResources must not contain the role %q of Members, which the tool assumes to read a member account, got %q, which denies "+
-				"that of %s: name the other roles, or remove the account from Members", role, arn, listed(cut))
+			l.add("ToolDeniedResources must not contain %s, which the tool assumes to read a member account, got %q, which denies that of %s: "+
+				"name the other roles, or remove the account from Members", named, arn, listed(cut))
 		}
 	}
 }

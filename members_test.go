@@ -1034,6 +1034,8 @@ func TestMembers_RejectDenyOfTheirRole(t *testing.T) {
 		assert.Contains(t, panicOf(t, withDeny(membersOf("777788889999", memberAccount), "arn:aws:s3:::vault", arn)), fmt.Sprintf(why, "alarmtriage-member", arn)+", which denies that of ")
 	}
 	assert.Contains(t, panicOf(t, withDeny(organization(), "arn:aws:iam::*:role/read*")), fmt.Sprintf(why, "reader", "arn:aws:iam::*:role/read*")+": name the other roles")
+	token := &alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5"), RoleName: awscdk.Aws_STACK_NAME()}
+	assert.Contains(t, panicOf(t, withDeny(token, "arn:aws:iam::*:role/*")), "must not contain the role of Members, which the tool assumes")
 	assert.NotPanics(t, withDeny(membersOf(memberAccount), "arn:aws:iam::*:role/payments*", "arn:aws:iam::*:user/*", "arn:aws:iam::777788889999:role/*",
 		"arn:aws:iam::*:role/alarmtriage-member/x", "arn:aws:s3:::*"))
 	assert.NotPanics(t, withDeny(organization(), "arn:aws:iam::*:role/alarmtriage-member"))
