@@ -81,7 +81,9 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 // unnamedRole returns the queues and keys of the app in other accounts whose policies can't name the orchestrator's role, because
 // CloudFormation generates its name. CDK's own error names neither of both.
 func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
-	isNamed := physicalName(p, orchestratorRoleName) != nil
+	if physicalName(p, orchestratorRoleName) != nil {
+		return nil
+	}
 	var names []string
 	var resources []constructs.IConstruct
 	add := func(name string, resource constructs.IConstruct) {
@@ -111,7 +113,6 @@ func (t *AlarmTriage) unnamedRole(p *AlarmTriageProps) (problems []string) {
 	here, places := alarmjs.Places(t, resources)
 	for i, there := range places {
 		switch {
-		case isNamed:
 		case mayBeElsewhere(here, there):
 			problems = append(problems, unknownAccount(names[i], here, there)+", so its policy can't name the orchestrator's role: pass Env to both stacks")
 		case elsewhere(here.Account, there.Account):
