@@ -19,7 +19,7 @@ import (
 type scope struct{ key, region, service string }
 
 var credential = lazy.Regexp(`^AWS4-HMAC-SHA256 ` +
-	`Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request, ?` +
+	`Credential=([^/,\s]+)/\d{8}/([A-Za-z0-9._*-]+)/([A-Za-z0-9._-]+)/aws4_request, ?` +
 	`SignedHeaders=[^,\s]+, ?Signature=[0-9a-f]+$`)
 
 func parseScope(authorization string) (scope, bool) {

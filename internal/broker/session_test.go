@@ -367,7 +367,7 @@ func TestExchange_RefusesWhatIsNoRegion(t *testing.T) {
 	for region, refused := range map[string]bool{
 		"us-east-1": false, "us-gov-west-1": false, "cn-north-1": false, "eusc-de-east-1": false, "us-iso-east-1": false, "ap-southeast-5": false, "mx-central-1": false,
 		"orders-table-was-deleted-by-eve": true, "us-east-1-was-deleted-1": true, "deleted": true, "us-east": true, "us-east-1a": true, "eu--1": true,
-		"eu-9f86d081884c7d65-1": true, "eu-west-83947261508": true, "us-iso-deleted-1": true, "eu-midwest-1": true,
+		"eu-9f86d081884c7d65-1": true, "eu-west-83947261508": true, "us-iso-deleted-1": true, "eu-midwest-1": true, "*": true, "EU-WEST-1": true, "eu_west_1": true,
 	} {
 		answer, _ := ask(t, c, requestHead{Method: "POST", URL: server.URL + "/", Headers: [][2]string{
 			{"Authorization", strings.Replace(authorization(DummyAccessKey, "logs")[1], "us-east-1", region, 1)},
