@@ -51,7 +51,7 @@ type ReportsAccessLogs struct {
 
 // Guardrail is a Bedrock guardrail that is applied to every model call.
 type Guardrail struct {
-	// The ID or ARN of the guardrail. Required.
+	// The ID or ARN of the guardrail. A dynamic reference is treated as an ID. Required.
 	GuardrailId *string
 	// The version of the guardrail: a number, or DRAFT. Required.
 	GuardrailVersion *string
@@ -95,8 +95,8 @@ type AlarmTriageProps struct {
 
 	// The model that is asked first: the ID of a model (`openai.gpt-oss-120b-1:0`) or of an inference profile
 	// (`us.amazon.nova-2-lite-v1:0`), or the ARN of an inference profile or of a custom, imported, or provisioned
-	// model. A token is treated as an ID, except a Fn::GetAtt whose attribute ends in "Arn". Default: Claude Sonnet
-	// 5.5 (4.5 in GovCloud), through the inference profile that fits the Region.
+	// model. A token or a dynamic reference is treated as an ID, except a Fn::GetAtt whose attribute ends in "Arn".
+	// Default: Claude Sonnet 5.5 (4.5 in GovCloud), through the inference profile that fits the Region.
 	BedrockModelId *string
 	// The models that are asked, in this order, if the previous one can't be used. At most 4; an empty list means
 	// none. Default: one model that needs no subscription, Nova 2 Lite in most Regions; none if BedrockModelId has its
