@@ -648,15 +648,15 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 }
 
 // reservedConcurrency returns the orchestrator's reserved concurrency. Lambda never starts a function whose reserved concurrency
-// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition. A condition compares texts, and a parameter
-// may also be 0.0, so it compares the text without zeros.
+// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition, which compares texts. A parameter may also be
+// 0.0.
 func (t *AlarmTriage) reservedConcurrency(most *float64) *float64 {
 	switch {
 	case unresolved(most):
-		rest := awscdk.Fn_Join(jsii.String(""), awscdk.Fn_Split(jsii.String("0"), awscdk.Tokenization_StringifyNumber(most), nil))
+		value := awscdk.Tokenization_StringifyNumber(most)
 		reserves := awscdk.NewCfnCondition(t, jsii.String("ReservesConcurrency"), &awscdk.CfnConditionProps{
-			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionOr(awscdk.Fn_ConditionEquals(rest, jsii.String("")),
-				awscdk.Fn_ConditionEquals(rest, jsii.String(".")))),
+			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionOr(awscdk.Fn_ConditionEquals(value, jsii.String("0")),
+				awscdk.Fn_ConditionEquals(value, jsii.String("0.0")))),
 		})
 		return awscdk.Token_AsNumber(awscdk.Fn_ConditionIf(reserves.LogicalId(), most, awscdk.Aws_NO_VALUE()))
 	case *most > 0:
