@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -287,6 +288,7 @@ var harmlessValue = lazy.Regexp(`^(?:` +
 	`\$[A-Z_][A-Z0-9_]*|` +
 	`[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
 	`[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|IN_PROGRESS|SKIPPED|REQUIRED|TYPE|PLAINTEXT|MANAGER|STORE)|` +
+	`[A-Z0-9_-]*PSK[A-Z0-9_-]*|psk_(?:dhe_)?ke|` + // modes and ciphers with a pre-shared key
 	`/?[a-z][a-z_-]*(?:/[a-z0-9_.-]*[a-z_.-])+)$`)
 
 // harmlessWords are values that report a state. They are in lower case.
@@ -322,14 +324,24 @@ func looksRandom(value string) bool {
 }
 
 // isKeyWithHyphens reports whether a value is a key in base64 of URLs, which can have hyphens as names do. Names have words, and those that
-// CloudFormation generates end with a hash and a random part.
+// services generate also have a hash, the parts of a UUID, or a random part at their end.
 func isKeyWithHyphens(value string) bool {
-	return isMixed(value) && hyphenated().MatchString(value) && !wordOrGenerated().MatchString(value)
+	if !isMixed(value) || !hyphenated().MatchString(value) || wordInName().MatchString(value) {
+		return false
+	}
+	parts, least := strings.Split(value, "-"), 7
+	if last := len(parts) - 1; len(parts[last]) == 12 || len(parts[last]) == 13 { // of CloudFormation
+		parts, least = parts[:last], 8
+	}
+	return slices.ContainsFunc(parts, func(part string) bool {
+		return len(part) >= least && (!compoundPart().MatchString(part) || isJumbled(part)) && !hashInName().MatchString(part)
+	})
 }
 
 var (
-	hyphenated      = lazy.Regexp(`^[A-Za-z0-9-]+$`)
-	wordOrGenerated = lazy.Regexp(`[a-z]{5}|[0-9A-F]{8}-[A-Za-z0-9]{12,13}$`)
+	hyphenated = lazy.Regexp(`^[A-Za-z0-9-]+$`)
+	wordInName = lazy.Regexp(`[a-z]{5}`)
+	hashInName = lazy.Regexp(`^(?:[0-9a-f]+|[A-Za-z0-9]*[0-9A-F]{8})$`)
 )
 
 // filePath matches the path of a file, as in the keys of a bucket. Base64 has no dots.

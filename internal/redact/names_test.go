@@ -123,7 +123,9 @@ func TestText_KeepsCodesKeysAndTimesOfWordsAndNumbers(t *testing.T) {
 		"time_key=2024-05-01T10:05:00.123Z", "session=2024-05-01T10:05:00.123Z-batch", "redis key=session:user:12345:cart:v2",
 		`{"S3Bucket": "in", "S3Key": "exports/2026/11/orders-017.csv"}`, "s3_key=incoming/8231/file17.json", "S3 key: exports/2026/11/part-00017-8f5f7b1e-6d53-4c3e-a1a5-7a6a8a1e6c1d-c000.parquet",
 		"failed to get s3Key=incoming/2026-11-26/file17.json from bucket in", "'S3ObjectKey': 'incoming/8231/file17.json'",
-		"key=AppDev-Fn3DAA1DC1-7MqyEJcSuBvT", "session=Shop-Lb0A1B2C3D-1A2bC3dE4fG5h", "code=Orders-Api2V3-Failed", "auth=ELBSecurityPolicy-TLS13-1-2-2021-06",
+		"key=AppDev-Fn3DAA1DC1-7MqyEJcSuBvT", "session=Db-AppVpc-RVBWFC3OOJ940", "code=Sns-EU-ekCVXTj4y5h8", "session: Ana-0e1f2a3b4c5d67890",
+		`{"auth":"StackSet-Dev-a2f20462-338f-aa86-17b0-a8a269611b94"}`, "session=Rel-5466321abb48-B7", "signature=E6742-Db-Conn-T80o",
+		"psk: WPA2-PSK", "psk=PSK-AES128-GCM-SHA256", `{"psk":"psk_dhe_ke"}`, "session=Shop-Lb0A1B2C3D-1A2bC3dE4fG5h", "code=Orders-Api2V3-Failed", "auth=ELBSecurityPolicy-TLS13-1-2-2021-06",
 		`{"Keys":{"pk":{"S":"ORDER#8f3a2b1c9d0e4f5a"},"sk":{"S":"ITEM"}}}`, `ExclusiveStartKey: {'pk': {'S': 'USER#a1b2c3d4e5f6a7b8'}}`,
 		"Could not load file or assembly 'System.Data.SqlClient, Version=4.6.1.1, PublicKeyToken=b03f5f7f11d50a3a'", "[password] => [user] => ana", "[tokens] => Array\n(\n",
 	} {
