@@ -58,6 +58,20 @@ func TestRules_FindTokensOfManyServices(t *testing.T) {
 	}
 }
 
+// Names can begin as tokens do, but have no capitals.
+func TestRules_KeepNamesThatBeginAsTokens(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, name := range []string{
+		"tskey-rotation-lambda-handler-production", "tvly-search-indexer-production-eu-west-1-7d9f8c6b5f-x2x4q", "dckr_pat_orders_service_production",
+		"nvapi-gateway-orders-service-production-eu-west-1-7d9f8c6b5f-x2x4q-container-main", "figd_orders_service_production_eu_west_1_worker_pool",
+		"s3://in/1//0d9f8e7c6b5a49382716051423324150a1b2c3d4e5f60718", "ya29.app-long-subdomain-name-production-eu", "rnd_seedabcdefghijklmnopqrstuvwxyz123",
+	} {
+		clean, _ := r.Text("pod " + name + " failed")
+		assert.Equal(t, "pod "+name+" failed", clean)
+	}
+}
+
 // gitleaks searches files, in which only the end of a literal or of a line follows a token.
 func TestRules_FindTokensBeforePunctuation(t *testing.T) {
 	r, err := New(nil)

@@ -60,25 +60,35 @@ var (
 		newShape("Telegram token", `/bot[0-9]{8,10}:[A-Za-z0-9_-]{35}\b`, "/bot"),
 		newShape("encoded script", `\b(?:IyEv|I2Nsb3VkLWNvbmZpZ)[A-Za-z0-9+/=]{40,}`, "IyEv", "I2Nsb3Vk"), // #!/ and #cloud-config in base64
 		newShape("EKS token", `\bk8s-aws-v1\.[A-Za-z0-9_-]{40,}`, "k8s-aws-v1."),
-		newShape("service token", `\b(?:`+strings.Join(serviceTokens, "|")+`)`, "whsec_", "dckr_", "3xFf", "ATBB", "NRAK-", "ya29.", "1//0", "ntn_", "figd_", "sbp_",
-			"sb_secret_", "mdb_sa_sk_", "bkua_", "CCIPAT_", "CCIPRJ_", "pat-na", "pat-eu", "pat-ap", "k.eyJ", "access-production-", "access-development-", "access-sandbox-", "gsk_", "r8_", "xai-", "nvapi-", "tvly-", "lsv2_", "nfp_",
-			"rnd_", "hvb.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit.", "lin_oauth_", "ops_eyJ", "CFPAT-", "sq0csp-", "sq0atp-", "sq0atb-", "tskey-"),
+		serviceToken,
 		newShape("age key", `\bAGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
 	}
 )
 
+// serviceToken matches tokens with a beginning that nothing else has. Its group has capitals if it is a token, and
+// none if it is the name of a pod or a bucket.
+var serviceToken = newShape("service token", `\b(?:`+strings.Join(hexTokens, "|")+`|(`+strings.Join(mixedTokens, "|")+`))`,
+	"whsec_", "dckr_", "3xFf", "ATBB", "NRAK-", "ya29.", "1//0", "ntn_", "figd_", "sbp_",
+	"sb_secret_", "mdb_sa_sk_", "bkua_", "CCIPAT_", "CCIPRJ_", "pat-na", "pat-eu", "pat-ap", "k.eyJ", "access-production-", "access-development-", "access-sandbox-", "gsk_", "r8_", "xai-", "nvapi-", "tvly-", "lsv2_", "nfp_",
+	"rnd_", "hvb.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit.", "lin_oauth_", "ops_eyJ", "CFPAT-", "sq0csp-", "sq0atp-", "sq0atb-", "tskey-")
+
 // uuidForm is the form of a UUID in a token.
 const uuidForm = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
 
-// serviceTokens are the forms of tokens with a beginning that nothing else has.
-var serviceTokens = []string{
+// hexTokens are the forms of tokens in hexadecimal.
+var hexTokens = []string{
+	`sbp_[0-9a-f]{40}\b`, `bkua_[0-9a-f]{40}\b`, `pat-(?:na|eu|ap)[0-9]-` + uuidForm, `access-(?:production|development|sandbox)-` + uuidForm,
+	`lsv2_[ps][tk]_[0-9a-f]{32}_[0-9a-f]{10}\b`, `lin_oauth_[0-9a-f]{40,}`,
+}
+
+// mixedTokens are the forms of other tokens.
+var mixedTokens = []string{
 	`whsec_[A-Za-z0-9+/=]{24,}`, `dckr_[op]at_[A-Za-z0-9_-]{20,}`, `AT[ACS]TT3xFf[A-Za-z0-9_=-]{50,}`, `ATBB[A-Za-z0-9]{32}\b`, `NRAK-[A-Z0-9]{27}\b`,
-	`ya29\.[A-Za-z0-9_-]{30,}`, `1//0[A-Za-z0-9_-]{40,}`, `ntn_[A-Za-z0-9]{40,}`, `figd_[A-Za-z0-9_-]{40,}`, `sbp_[0-9a-f]{40}\b`, `sb_secret_[A-Za-z0-9_-]{30,}`,
-	`mdb_sa_sk_[A-Za-z0-9_-]{30,}`, `bkua_[0-9a-f]{40}\b`, `CCIP(?:AT|RJ)_[A-Za-z0-9_]{40,}`, `pat-(?:na|eu|ap)[0-9]-` + uuidForm,
-	`[st]k\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}`, `access-(?:production|development|sandbox)-` + uuidForm, `gsk_[A-Za-z0-9]{50,}`, `r8_[A-Za-z0-9]{37}\b`,
-	`xai-[A-Za-z0-9]{60,}`, `nvapi-[A-Za-z0-9_-]{60,}`, `tvly-[A-Za-z0-9-]{30,}`, `lsv2_[ps][tk]_[0-9a-f]{32}_[0-9a-f]{10}\b`, `nfp_[A-Za-z0-9]{36,}`,
-	`rnd_[A-Za-z0-9]{28,}`, `hvb\.[A-Za-z0-9_-]{90,}`, `dp\.(?:st|ct|sa|scim|audit)\.(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,44}\b`, `lin_oauth_[0-9a-f]{40,}`,
-	`ops_eyJ[A-Za-z0-9_-]{100,}`, `CFPAT-[A-Za-z0-9_-]{43}`, `sq0(?:csp|atp|atb)-[A-Za-z0-9_-]{22,}`, `tskey-[a-z]+-[A-Za-z0-9-]{20,}`,
+	`ya29\.[A-Za-z0-9_-]{30,}`, `1//0[A-Za-z0-9_-]{40,}`, `ntn_[A-Za-z0-9]{40,}`, `figd_[A-Za-z0-9_-]{40,}`, `sb_secret_[A-Za-z0-9_-]{30,}`,
+	`mdb_sa_sk_[A-Za-z0-9_-]{30,}`, `CCIP(?:AT|RJ)_[A-Za-z0-9_]{40,}`, `[st]k\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}`, `gsk_[A-Za-z0-9]{50,}`,
+	`r8_[A-Za-z0-9]{37}\b`, `xai-[A-Za-z0-9]{60,}`, `nvapi-[A-Za-z0-9_-]{60,}`, `tvly-[A-Za-z0-9-]{30,}`, `nfp_[A-Za-z0-9]{36,}`, `rnd_[A-Za-z0-9]{28,}`,
+	`hvb\.[A-Za-z0-9_-]{90,}`, `dp\.(?:st|ct|sa|scim|audit)\.(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,44}\b`, `ops_eyJ[A-Za-z0-9_-]{100,}`,
+	`CFPAT-[A-Za-z0-9_-]{43}`, `sq0(?:csp|atp|atb)-[A-Za-z0-9_-]{22,}`, `tskey-[a-z]+-[A-Za-z0-9-]{20,}`,
 }
 
 var (
@@ -134,7 +144,12 @@ func (c *counter) replaceTokens(text string) string {
 		text = c.replacePrivateKeys(c.replaceReversedKeys(text))
 	}
 	for _, t := range tokens {
-		text = c.replaceInLines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
+		text = c.replaceInLines(t, text, func(g []string) string {
+			if t == serviceToken && g[1] != "" && strings.ToLower(g[1]) == g[1] {
+				return g[0]
+			}
+			return c.mark(t.kind, g[0])
+		})
 	}
 	return text
 }
