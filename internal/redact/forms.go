@@ -1001,9 +1001,19 @@ func (s *scanner) nextLine(at int) {
 	value, rest := text[from:to], skipBlanks(text, to)
 	isNext := strings.Count(text[end:from], "\n") <= 2 && (rest == len(text) || text[rest] == '\n' || text[rest] == '\r')
 	if isNext && looksPassword(value) && !isUUID(value) && !isHarmlessValue(value) {
-		s.replace(from, to, "secret")
+		start := strings.LastIndexByte(text[max(0, at-maxTag):at], '\n') + 1 + max(0, at-maxTag)
+		if !aboutFailure().MatchString(text[start:at]+sentence) && !aboutOther().MatchString(sentence) {
+			s.replace(from, to, "secret")
+		}
 	}
 }
+
+var (
+	// aboutFailure matches a line about a password that does not announce one. The next line is a user, a host, or an ID of a request.
+	aboutFailure = lazy.Regexp(`(?i)\b(?:fail(?:s|ed|ure)?|invalid|wrong|bad|incorrect|rejected|mismatch|denied|refused|un(?:supported|known|able)|errors?|expired|could(?: no|n'?)t|can(?:no|'?)t)\b`)
+	// aboutOther matches a sentence that ends with the name of something else.
+	aboutOther = lazy.Regexp(`(?i:\b(?:ids?|by|commit|method|class|algorithm|encoding|type|template|hash))$|[a-z]I[Dd]$`)
+)
 
 // endOfWord returns the end of a word in prose that is a secret, at least to a position.
 func (s *scanner) endOfWord(from, to int) int {
