@@ -66,6 +66,8 @@ func (t *AlarmTriage) sharedResources(p *AlarmTriageProps) []sharedResource {
 	key(keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"), t.reportsKey, reportsKeyActions...)
 	key(keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"), firstKey(p.TableEncryptionKey, t.table.EncryptionKey()), tableKeyActions...)
 	key("TopicEncryptionKey", p.TopicEncryptionKey, topicKeyActions...)
+	key("the key of NotificationTopic", masterKey(p.NotificationTopic), topicKeyActions...)
+	key("the key of ChatCardTopic", masterKey(p.ChatCardTopic), topicKeyActions...)
 	if !isNil(p.OnFailureQueue) {
 		key("the key of OnFailureQueue", p.OnFailureQueue.EncryptionMasterKey(), topicKeyActions...)
 	}

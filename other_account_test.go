@@ -54,6 +54,8 @@ func TestOtherAccount_WarnsOfKeysOfImportedResources(t *testing.T) {
 	}
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ReportsBucket = bucket("Reports")
+		p.NotificationTopic = awssns.Topic_FromTopicAttributes(stack, jsii.String("Topic"), &awssns.TopicAttributes{
+			TopicArn: jsii.String("arn:aws:sns:eu-west-1:111122223333:oncall"), KeyArn: jsii.String(arn)})
 		p.InvestigationsTable = awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Table"), &awsdynamodb.TableAttributes{TableName: jsii.String("t"), EncryptionKey: key})
 		p.OnFailureQueue = awssqs.Queue_FromQueueAttributes(stack, jsii.String("Queue"), &awssqs.QueueAttributes{
 			QueueArn: jsii.String("arn:aws:sqs:eu-west-1:111122223333:failed"), KeyArn: jsii.String(arn)})
@@ -68,8 +70,9 @@ func TestOtherAccount_WarnsOfKeysOfImportedResources(t *testing.T) {
 		assert.Contains(t, got, "alarmtriage: the key of "+of+" is in account 444455556666, and its policy is not known here", of)
 		assert.Contains(t, got, "to call "+use, of)
 	}
+	assert.Contains(t, got, "the key of NotificationTopic Test/Topic/")
 	assert.Contains(t, got, "the key of Runbooks Test/Given")
-	assert.Equal(t, 5, strings.Count(got, "other-account:"), got)
+	assert.Equal(t, 6, strings.Count(got, "other-account:"), got)
 }
 
 // CDK adds the statements to the policies of resources that the app defines.
