@@ -91,6 +91,12 @@ var contexts = []struct {
 		"smbclient"), nil},
 	{newContext("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,["']?)([^\s'"]+)`,
 		"lftp"), nil},
+	{newContext("password", `(\bstats\s+auth\s+[^\s:'"]+:)([^\s'"/][^\s'"]*)`, // of HAProxy
+		"stats "), nil},
+	{newContext("password", `(\[[\w-]+(?:\.[\w-]+)+\]:(?:25|465|587|2465|2525|2587|smtps?|submissions?)\s+[^\s:'"\[\]]+:)([^\s'"\\]+)`, // of Postfix
+		"]:25", "]:465", "]:587", "]:2465", "]:smtp", "]:submission"), looksPassword},
+	{newContext("password", `(\b[\w-]+(?:\.[\w-]+)+:(?:465|587|2465|2525|2587)\s+(?:[^\s:'"@]+@[\w.-]+|AKIA[A-Z0-9]{16}|apikey):)([^\s'"\\]+)`,
+		":465", ":587", ":2465", ":2525", ":2587"), looksPassword},
 	{newContext("password", `(?i)(\bnet(?:\.exe)?\s+user\s+["']?[^\s/"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
 		"net ", "net.exe ", "NET "), looksPassword},
 	{newContext("password", `(?i)(\bnet(?:\.exe)?\s+use\s+(?:(?:\S+:|\*)\s+)?["']?\\\\[^\s"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
