@@ -103,10 +103,12 @@ var contexts = []struct {
 		"net ", "net.exe ", "NET "), looksPassword},
 	{newContext("password", `(?i)(\bnet(?:\.exe)?\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
 		"/user:", "/USER:"), looksPassword},
-	{newContext("secret", `(\{(?:<<")?[\w.-]*(?:password|passwd|passphrase|secret|token)(?:">>)?\s*,\s*(?:<<)?")([^\s"]{4,})`, // of Erlang
-		"password,", `password">>`, "passwd,", `passwd">>`, "passphrase,", `passphrase">>`, "secret,", `secret">>`, "token,", `token">>`), looksPassword},
-	{newContext("password", `(\b(?:(?:PDO\w*->__construct|mysqli(?:->__construct|->real_connect|_(?:real_)?connect)|createPdoConnection)\(\\*["']|getConnection\(\\*["']jdbc:)[^"'\n]*["'], ?\\*["'][^"'\n]*["'], ?\\*["'])([^\s"'\\]{4,})`,
+	{newContext("secret", `((?:\{|<<")(?:<<")?[\w.-]*(?:password|passwd|passphrase|secret|token|api_?key)(?:">>)?\s*(?:,|=>)\s*(?:<<)?")([^\s"]{4,})`, // of Erlang
+		"password,", `password">>`, "passwd,", `passwd">>`, "passphrase,", `passphrase">>`, "secret,", `secret">>`, "token,", `token">>`, "key,", `key">>`), looksPassword},
+	{newContext("password", `(\b(?:(?:PDO\w*->__construct|mysqli(?:->__construct|->real_connect|_(?:real_)?connect)|createPdoConnection)\((?:Object\(mysqli\), ?)?\\*["']|getConnection\(\\*["']jdbc:)[^"'\n]*["'], ?\\*["'][^"'\n]*["'], ?\\*["'])([^\s"'\\]{4,})`,
 		"->__construct(", "_connect(", "createPdoConnection(", "getConnection("), nil}, // the third argument, in a stack trace
+	{newContext("password", `(\b(?:password_(?:verify|hash)|Redis(?:Cluster)?->auth)\(\\*["'])([^\s"'\\]{4,})`, // the first one
+		"password_verify(", "password_hash(", "->auth("), nil},
 	{newContext("password", `(s:[0-9]+:\\*"[\w.-]*(?:password|passwd)\\*";s:[0-9]+:\\*")([^"\\]{4,})`, // serialized by PHP
 		`";s:`), nil},
 	{newContext("secret", `(\bput-parameter\b[^\n|;]*?SecureString[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,

@@ -66,7 +66,7 @@ func (s *scanner) quotedName(start, end int) {
 }
 
 // formPart matches what follows the name of a part of multipart/form-data, with the value.
-var formPart = lazy.Regexp(`^\r?\n\r?\n([^\s]+)\r?(?:\n|$)`)
+var formPart = lazy.Regexp(`^(?:\r?\n[A-Za-z-]+:[^\r\n]*){0,3}\r?\n\r?\n([^\s]+)\r?(?:\n|$)`)
 
 // isPunctuatedLiteral reports whether a text in quotes is a password with signs that looksPassword does not accept.
 func isPunctuatedLiteral(value string) bool {

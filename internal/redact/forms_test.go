@@ -43,10 +43,12 @@ var forms = map[string][]string{
 	"lines after a sentence and a part of a form": {
 		"Use the following password to log in for the first time:\n\n¤\n\nIt is also in /x", "Password for the user app (reset it with `app-reset-password -u app`):\n  ¤\n", "Initial password of v1.2:\r\n¤",
 		"Content-Disposition: form-data; name=\"password\"\r\n\r\n¤\r\n--b", "form-data; name=\"client_secret\"\n\n¤",
+		"form-data; name=\"password\"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n¤\r\n--b",
 	},
 	"traces and terms of PHP and Erlang": {
 		"#0 Db.php(12): PDO->__construct('mysql:host=db...', 'app', '¤', Array)", "#1 PDOConnection->__construct('mysql:x', 'app', '¤', Array)", "mysqli_connect('db', 'app', '¤', 'x')", `{"t":"#0 x: mysqli->__construct('db', 'app', '¤')\n#1 {main}"}`,
 		`getConnection("jdbc:mysql://db/x", "app", "¤")`, `a:1:{s:8:"password";s:16:"¤";}`, `{"s":"s:11:\"db_password\";s:16:\"¤\";"}`,
+		"#1 mysqli_real_connect(Object(mysqli), 'db', 'app', '¤')", "#2 password_verify('¤', '$2y$10$...')", "#3 Redis->auth('¤')", `#{<<"db_password">> => <<"¤">>}`, `{api_key,<<"¤">>}`,
 		`[{user,"app"},{password,"¤"}]`, `{db_password,<<"¤">>}`, `[{<<"api_token">>,<<"¤">>},{<<"secret">>, <<"~">>}]`,
 	},
 	"configurations of servers": {
@@ -302,6 +304,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"passwords of:\n  Orders2xB7", "password reset, id:\n3f7d0b9c-6b7a-4f3e-9c46-2f4b1a2e8d11", "form-data; name=\"description\"\n\nOrders_v2x", "form-data; name=\"code\"\n\nOrders_v2x",
 		"stats auth ${USER}:${PASS}", "stats auth https://x.example.com/stats2x", "relay=smtp.example.com[1.2.3.4]:587, delay=1.2 id:Kq8vN3xB6w", "connected to smtp.example.com:587 id:Kq8vN3xB6w",
 		"server [smtp.example.com]:587 said: 535 5.7.8 Kq8vN3xB6w", "smtp.example.com:587 app@example.com: rejected",
+		"Redis->auth(Array)", "password_hash(Object(SensitiveParameterValue), '2y')", `#{<<"token">> => <<"expired">>}`, `{<<"cache_key">>,<<"orders:v2x">>}`, `{key,"orders-v2.1x"}`,
 		"PDO->__construct('sqlite:/x', NULL, NULL)", "PDO->__construct('mysql:x', 'app', Object(SensitiveParameterValue))", "getConnection(url, user, password2)", `getConnection("pool", "orders", "Readonly2")`, `{token,<<"expired">>}`, `{secret,"prod/orders2"}`, `s:4:"user";s:8:"app4711x";`,
 		"<PasswordPolicy><Value>strict-v2Ab</Value></PasswordPolicy>", "<password><next>Orders2xB7</next></password>", "<password></password><value>Orders2xB7</value>", "auth=psk psk: enabled key_mgmt=WPA-PSK",
 		`{"credentials":{"sessionToken":"HIDDEN_DUE_TO_SECURITY_REASONS"}}`,
