@@ -229,6 +229,9 @@ func TestOtherAccount_RejectsQueuesAndKeysWithoutTheNameOfTheRole(t *testing.T) 
 		{"the key of a bucket", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.NewBucket(central, jsii.String("Texts"), &awss3.BucketProps{BucketName: jsii.String("texts"), EncryptionKey: key(central)})}
 		}, "the key of Runbooks Central/Key"},
+		{"an alias, to which CDK can refer", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ReportsEncryptionKey = awskms.NewKey(central, jsii.String("Key"), nil).AddAlias(jsii.String("alias/reports"))
+		}, "ReportsEncryptionKey Central/Key/Alias"},
 		{"a topic without a key", func(central awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.NotificationTopic = awssns.NewTopic(central, jsii.String("Topic"), &awssns.TopicProps{TopicName: jsii.String("on-call")})
 		}, ""},
