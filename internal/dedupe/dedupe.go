@@ -137,9 +137,13 @@ type Duplicate struct {
 	CoveredBy string // ARN of the other alarm whose investigation covers this one
 	ReportURI string
 
-	// IsCopy reports that the event is no new repeat: its transition was investigated, covered, or counted as a repeat, or another
-	// invocation only ends the investigation, whose window is over, and then begins that of the alarm's latest transition.
+	// IsCopy reports that the transition itself is known: it was investigated, covered, or counted as a repeat. It is therefore no
+	// new repeat.
 	IsCopy bool
+
+	// IsEnding reports that another invocation only ends the investigation, whose window is over, and then begins that of a later
+	// transition. The event is therefore no repeat of it; see [Table.RecordFired].
+	IsEnding bool
 }
 
 // Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
@@ -567,7 +571,7 @@ func duplicateOf(attributes values) *Duplicate {
 	i := item(attributes)
 	return &Duplicate{
 		ID: i.text(attrID), Running: i.text(attrState) == stateRunning,
-		CoveredBy: i.text(attrCoveredBy), ReportURI: i.text(attrReport), IsCopy: i.isEnding(),
+		CoveredBy: i.text(attrCoveredBy), ReportURI: i.text(attrReport), IsEnding: i.isEnding(),
 	}
 }
 
@@ -746,6 +750,23 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, id, ow
 		return nil
 	}
 	return fmt.Errorf("count the repeated event in table %s: %w", t.name, err)
+}
+
+// RecordFired records the transition of an event that is a duplicate of an investigation which is only ended: a recovery before it,
+// whose event arrives later, is not the last word. Unlike [Table.CountRepeat], it makes no other event of the transition a duplicate.
+func (t *Table) RecordFired(ctx context.Context, alarm *alarmevent.Alarm) error {
+	if alarm.Time.IsZero() {
+		return nil
+	}
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key(KeyOf(alarm)), UpdateExpression: aws.String("SET gave_way = :transition"),
+		ConditionExpression:       aws.String("attribute_exists(investigation_id) AND (attribute_not_exists(gave_way) OR gave_way < :transition)"),
+		ExpressionAttributeValues: values{":transition": text(transitionOf(alarm, ""))},
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {
+		return nil
+	}
+	return fmt.Errorf("record that the alarm fired in table %s: %w", t.name, err)
 }
 
 // repeatOf returns the element of [attrRepeats] for a transition during the window of an investigation.

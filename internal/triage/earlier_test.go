@@ -80,6 +80,25 @@ func TestEarlier_EventThatArrivesWhileItsReportIsDeliveredSilencesNothing(t *tes
 	}
 }
 
+// The event with which the alarm was OK before that arrives last.
+func TestEarlier_EventThatArrivesWhileItsReportIsDeliveredPrecedesNoRecovery(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	hook := &meanwhile{S3: &b.S3, SNS: &b.SNS}
+	b.Store, b.Topic = store.New(hook, bucket), notify.New(hook, topicARN)
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	_, err := b.invoke(t, "1", fires(0))
+	require.Error(t, err)
+	b.SNS.Fail(nil, 0)
+	b.clock.advance(2 * time.Hour)
+	hook.do = func() { b.mustBeDuplicate(t, "2", fires(2*time.Hour+4*time.Second)) }
+	b.mustInvestigate(t, "3", fires(2*time.Hour))
+	b.mustBeSkipped(t, "4", stateChange("orders", "OK", 2*time.Hour+2*time.Second, ""), "no investigation to follow up")
+	_, err = b.invoke(t, "5", stateChange("orders", "OK", 2*time.Hour+6*time.Second, ""))
+	require.NoError(t, err)
+	assert.Equal(t, "recovered", b.followUps())
+}
+
 // handsOverFirst lets the first invocation hand over. The fresh invocation waits in a queue.
 func (b *harness) handsOverFirst(t *testing.T, owner, event string) triage.Result {
 	t.Helper()

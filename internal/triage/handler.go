@@ -248,12 +248,17 @@ func (h *Handler) begin(
 func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner string, d *dedupe.Duplicate) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
-	if !d.IsCopy {
-		if err := h.Table.CountRepeat(quick, alarm, d.ID, owner); err != nil && h.Config.NotifyRecovery {
-			return Result{}, err // a recovery whose event arrives late must find the repeat, or it would be the last word
-		} else if err != nil {
-			h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
-		}
+	var err error
+	switch {
+	case d.IsEnding:
+		err = h.Table.RecordFired(quick, alarm)
+	case !d.IsCopy:
+		err = h.Table.CountRepeat(quick, alarm, d.ID, owner)
+	}
+	if err != nil && h.Config.NotifyRecovery {
+		return Result{}, err // a recovery whose event arrives late must find the repeat, or it would be the last word
+	} else if err != nil {
+		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
 	}
 	if err := h.Table.Fired(quick, alarm); err != nil {
 		h.Log.Warn("alarm not recorded for correlation with other alarms", "alarm", alarm.Name, "error", err)
