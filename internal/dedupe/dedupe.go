@@ -308,6 +308,11 @@ func (i item) investigated(transition, id string) *Duplicate {
 	if i.wasCovered(transition) {
 		return duplicateOf(values(i))
 	}
+	return i.pastOf(transition, id)
+}
+
+// pastOf returns the one of the alarm's past investigations that is of the transition, or has this id, or counted it as a repeat.
+func (i item) pastOf(transition, id string) *Duplicate {
 	transitions := i.pastTransitions()
 	for _, p := range i.past() {
 		if p.ID == id || isSameTransition(transitions[p.ID], transition) || i.isRepeat(p.ID, transition) {

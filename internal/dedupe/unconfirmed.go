@@ -45,18 +45,25 @@ func updateKey(alarm *alarmevent.Alarm) string {
 }
 
 // checkOvertaken returns [ErrLost] if c is the claim of an update whose event CloudWatch also sent in a way that cannot be forged: the
-// claim of that event, or what it is a repeat of, has the alarm's item. An investigation of another alarm that covers this one is
-// begun later, and this one goes on.
+// claim of that event, or what it is a repeat of, has the alarm's item, or is one of its past ones. An investigation of another alarm
+// that covers this one is begun later, and this one goes on.
 func (t *Table) checkOvertaken(ctx context.Context, c *Claim) error {
 	of, isUpdate := strings.CutPrefix(c.Key, updatePrefix)
 	if !isUpdate {
 		return nil
 	}
 	i, err := t.read(ctx, strings.TrimSuffix(of, "#"+c.transition))
-	if err == nil && i.text(attrCoveredBy) == "" && i.copyOf(c.transition, t.now()) != nil {
+	if err != nil {
+		return err
+	}
+	copyOf := i.pastOf(c.transition, "")
+	if i.text(attrCoveredBy) == "" {
+		copyOf = i.copyOf(c.transition, t.now())
+	}
+	if copyOf != nil {
 		return fmt.Errorf("check the claim of the alarm: %w", ErrLost)
 	}
-	return err
+	return nil
 }
 
 func unconfirmedKey(alarm *alarmevent.Alarm) string {

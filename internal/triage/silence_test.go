@@ -431,15 +431,24 @@ func TestHandle_UpdateThatArrivesThroughTwoPathsIsReportedOnce(t *testing.T) {
 
 // A composite alarm that covers the alarm may have no conclusion of a model.
 func TestHandle_UpdateIsReportedAlthoughACompositeAlarmCoversTheAlarmMeanwhile(t *testing.T) {
-	b := newHarnessAtTransition(t)
-	b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))
-	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
-		b.agent.do = nil
-		b.mustInvestigate(t, "site", stateChange("site", "ALARM", 10*time.Second, "ALARM(p)", trigger("p", "ALARM")))
-		return conclude(rec)
+	for name, isReported := range map[string]bool{"the update has no other report": false, "its event was reported before": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				b.agent.do = nil
+				if isReported {
+					b.mustInvestigate(t, "event", stateChange("p", "ALARM", 0, "ALARM(a)", trigger("a", "ALARM")))
+					b.clock.advance(2 * time.Hour)
+				}
+				b.mustInvestigate(t, "site", stateChange("site", "ALARM", 10*time.Second, "ALARM(p)", trigger("p", "ALARM")))
+				return conclude(rec)
+			}
+			_, err := b.invoke(t, "p", notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil}))
+			require.NoError(t, err)
+			assert.Len(t, b.notifications(), 2)
+		})
 	}
-	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil}))
-	assert.Len(t, b.notifications(), 2)
 }
 
 func TestForged_MessageIsAboutTheAlarmThatItsFilterReads(t *testing.T) {
