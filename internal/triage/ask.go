@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -95,8 +96,8 @@ func (q *question) proceed(ctx context.Context) (*AskResult, error) {
 	if problem != "" {
 		answer := &investigation.Answer{
 			SchemaVersion: investigation.SchemaVersion, Investigation: q.rec.ID, Question: q.text, AskedAt: q.started, AnsweredAt: q.Now().UTC(),
-			Outcome:    investigation.OutcomeFallback,
-			OutcomeWhy: problem, ReportURI: q.rec.ReportURI,
+			Outcome: investigation.OutcomeFallback, OutcomeWhy: problem, Confidence: investigation.Unknown,
+			Model: q.Config.ModelID, ReportURI: q.rec.ReportURI,
 		}
 		q.log.Warn("question not answered", "reason", problem)
 		q.sendCard(ctx, answer)
@@ -195,13 +196,14 @@ func (q *question) askModel(ctx context.Context, earlier []investigation.Answer)
 		if isKnown = answer != nil; !isKnown {
 			answer = &investigation.Answer{
 				SchemaVersion: investigation.SchemaVersion, Investigation: q.rec.ID, Question: q.text, AskedAt: q.started, AnsweredAt: q.Now().UTC(),
-				Model: q.Config.ModelID, ReportURI: q.rec.ReportURI,
+				ReportURI: q.rec.ReportURI,
 			}
 		}
 		if err != nil {
 			q.log.Error("question not answered", "error", err)
 			answer.Outcome, answer.OutcomeWhy = investigation.OutcomeFallback, whyNotAnswered(err)
 		}
+		answer.Model, answer.Confidence = cmp.Or(answer.Model, q.Config.ModelID), investigation.ParseConfidence(string(answer.Confidence))
 	}()
 	answer, err = q.Asker.Ask(bounded, investigation.Limits{ConcludeAt: q.budget.concludeAt, Instructions: instructions, Log: q.log}, q.rec, earlier, q.text)
 	return answer, false // the deferred function decides

@@ -71,6 +71,10 @@ func (b *harness) ask(t *testing.T, owner, event string) *triage.AskResult {
 	require.NoError(t, err)
 	require.NotNil(t, answer.Ask)
 	assert.Empty(t, answer.Results)
+	if answer.Ask.Answer != nil { // the schema requires both
+		assert.NotEmpty(t, answer.Ask.Model)
+		assert.Equal(t, investigation.ParseConfidence(string(answer.Ask.Confidence)), answer.Ask.Confidence)
+	}
 	return answer.Ask
 }
 
