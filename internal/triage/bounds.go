@@ -117,9 +117,10 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	switch reached {
 	case dedupe.LimitInvestigations:
 		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", plural.Of(day.Investigations, "investigation"), on)
+			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.",
+			plural.Either(day.Investigations, "investigation or question", "investigations and questions"), on)
 	case dedupe.LimitCost:
-		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
+		r.rec.OutcomeWhy = fmt.Sprintf("The investigations and questions that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
 			"so no model was asked. Raise the limit if investigations are worth more a day.", on, day.CostUSD)
 	}
 	return reached
@@ -180,7 +181,7 @@ func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
 	case err != nil:
 		r.tableFailed(r.log, "cost of the day not read, investigating anyway", err)
 	case reached:
-		why := fmt.Sprintf("the investigations that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
+		why := fmt.Sprintf("the investigations and questions that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
 		r.background.Go(func() {
 			r.notice(ctx, dedupe.LimitCost, r.rec.StartedAt, fmt.Sprintf("The model that investigates the alarm %q was asked to conclude, because %s.", r.alarm.Name, why))
 		})

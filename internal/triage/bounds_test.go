@@ -73,7 +73,7 @@ func TestDailyLimit_NotifiesOncePerDay(t *testing.T) {
 	require.Len(t, b.notices(), 1)
 	notice := b.notices()[0]
 	assert.Equal(t, "Alarm triage: no more investigations today (triage-handler)", *notice.Subject)
-	assert.Contains(t, *notice.Message, "2 investigations already began on "+b.clock.now().UTC().Format(time.DateOnly))
+	assert.Contains(t, *notice.Message, "2 investigations and questions already began on "+b.clock.now().UTC().Format(time.DateOnly))
 	assert.Equal(t, "investigations", *notice.MessageAttributes["limit"].StringValue)
 	assert.Len(t, b.notifications(), 12, "every alarm is reported")
 	b.clock.advance(24 * time.Hour)

@@ -39,7 +39,7 @@ func TestDailyLimit_ReportsFurtherAlarmsWithEvidenceOnly(t *testing.T) {
 	assert.Equal(t, 3, b.reports())
 	require.Len(t, b.notifications(), 3)
 	assert.NotContains(t, b.notifications()[1], "MaxInvestigationsPerDay")
-	assert.Contains(t, b.notifications()[2], "2 investigations already began on "+b.clock.now().UTC().Format(time.DateOnly)+
+	assert.Contains(t, b.notifications()[2], "2 investigations and questions already began on "+b.clock.now().UTC().Format(time.DateOnly)+
 		" (UTC), the limit of MaxInvestigationsPerDay, so no model was asked")
 	assert.EqualValues(t, 1, b.metric(t, emf.EvidenceOnly))
 	assert.EqualValues(t, 3, b.metric(t, emf.Investigations))
