@@ -145,7 +145,7 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
 	defer cancel()
-	packed, err := park(r.rec)
+	packed, err := park(r.rec, stored)
 	if err == nil {
 		r.claim.MaybeSent = r.maybeCopy
 		err = r.Table.Park(bounded, r.claim, packed, stored, notified)

@@ -43,15 +43,18 @@ var shortenings = []shortening{
 }
 
 // park compresses a finished record for the table. If the record does not fit into an item, park drops its parts in turn, and
-// the record says which are missing.
-func park(rec *investigation.Record) ([]byte, error) {
+// the record says which are missing. If the report is stored, that has them, and only the notification is sent again.
+func park(rec *investigation.Record, isStored bool) ([]byte, error) {
+	lost := "This report was too large for the table while it could not be delivered. It has lost %s."
+	if isStored {
+		lost = "This report was too large for the table while it could not be sent. This notification has lost %s. The stored report is complete."
+	}
 	small := *rec
 	for _, step := range shortenings {
 		step.shorten(&small)
 		noted := small
 		if step.missing != "" {
-			noted.OutcomeWhy = joined(small.OutcomeWhy, fmt.Sprintf("This report was too large for the table while it could not be delivered. "+
-				"It has lost %s.", step.missing))
+			noted.OutcomeWhy = joined(small.OutcomeWhy, fmt.Sprintf(lost, step.missing))
 		}
 		packed, err := pack(&noted)
 		if err != nil {

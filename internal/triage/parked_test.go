@@ -104,3 +104,21 @@ func TestPark_EveryRecordFits(t *testing.T) {
 		})
 	}
 }
+
+// The stored report is complete.
+func TestPark_NotificationOfAStoredReportSaysWhereTheRestIs(t *testing.T) {
+	b := newHarness(t)
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+		concludeAtLength(rec)
+		return nil
+	}
+	b.SNS.Fail(awsapitest.ErrDown, 1)
+	_, err := b.invoke(t, "request", fixture(t, "action-metric"))
+	require.Error(t, err)
+	result := b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+	require.Len(t, b.notifications(), 1)
+	assert.Contains(t, b.notifications()[0], "This notification has lost the rounds, the evidence, and the ends of long texts and lists. The stored report is complete.")
+	rec := b.record(t, result)
+	assert.Empty(t, rec.OutcomeWhy)
+	assert.Len(t, rec.Report.Findings, 30)
+}
