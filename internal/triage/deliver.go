@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,10 @@ func (r *attempt) complete(ctx context.Context) {
 	steps.End(r.rec, r.Now())
 	spent := r.spentUSD()
 	r.background.Go(func() { r.countCost(ctx, spent) })
+	r.rec.NotSeen = slices.DeleteFunc(slices.Clone(r.rec.NotSeen), isTableUnread) // those of an earlier delivery
+	if r.claim == nil {
+		r.rec.NotSeen = append(r.rec.NotSeen, investigation.NotSeen{What: unreadPast, Why: whyUnread})
+	}
 	if r.claim != nil {
 		r.rec.SeenBefore = r.claim.Past
 		r.rec.Resumed = max(r.rec.Resumed, int(r.claim.Attempt)-1)
@@ -92,11 +97,23 @@ func (r *attempt) complete(ctx context.Context) {
 	r.background.Go(func() {
 		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 		defer cancel()
-		if together, err := r.Table.Together(quick, &r.rec.Alarm); err == nil && len(together) > 0 { // the table forgets slots
+		switch together, err := r.Table.Together(quick, &r.rec.Alarm); {
+		case err == nil && len(together) > 0: // the table forgets slots
 			r.rec.Together = together
+		case err != nil && len(r.rec.Together) == 0:
+			r.rec.NotSeen = append(r.rec.NotSeen, investigation.NotSeen{What: unreadTogether, Why: whyUnread})
 		}
 	})
 }
+
+// What the report does not have if the table could not be read.
+const (
+	unreadPast     = "the alarm's earlier investigations"
+	unreadTogether = "alarms that fired at about the same time"
+	whyUnread      = "the table could not be read"
+)
+
+func isTableUnread(n investigation.NotSeen) bool { return n.Why == whyUnread }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,
 // confirm tries to claim it again, which makes later events duplicates. An investigation of another event that was not

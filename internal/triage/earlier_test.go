@@ -209,3 +209,40 @@ func TestTable_FailuresThatMatterAreCounted(t *testing.T) {
 		})
 	}
 }
+
+func TestTable_WhatItDidNotShowIsInTheReport(t *testing.T) {
+	for name, tt := range map[string]struct {
+		key  string // that cannot be read
+		want []string
+	}{
+		"the alarm":                  {arnPrefix, []string{"the alarm's earlier investigations"}},
+		"alarms that fired together": {"fired#", []string{"alarms that fired at about the same time"}},
+		"nothing":                    {"", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Table = dedupe.New(brokenKeysDB{DynamoDB: &b.DB, key: tt.key}, "investigations", time.Hour, b.clock.now)
+			b.SNS.Fail(awsapitest.ErrDown, 1)
+			_, err := b.invoke(t, "1", fires(0))
+			require.Error(t, err)
+			var what []string
+			for _, n := range b.record(t, b.mustInvestigate(t, "1", fires(0))).NotSeen {
+				what = append(what, n.What)
+			}
+			assert.Equal(t, tt.want, what)
+		})
+	}
+}
+
+// The report was parked with the entry.
+func TestTable_WhatARetrySeesIsNotMissing(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	broken := &brokenKeysDB{DynamoDB: &b.DB, key: "fired#"}
+	b.Table = dedupe.New(broken, "investigations", time.Hour, b.clock.now)
+	b.S3.Fail(awsapitest.ErrDown, -1)
+	_, err := b.invoke(t, "1", fires(0))
+	require.Error(t, err)
+	b.S3.Fail(nil, 0)
+	broken.key = ""
+	assert.Empty(t, b.record(t, b.mustInvestigate(t, "1", fires(0))).NotSeen)
+}
