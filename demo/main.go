@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -147,8 +148,9 @@ func (d *demo) isolate(ctx context.Context) (err error) {
 	}
 	os.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	direct := cmp.Or(os.Getenv("NO_PROXY"), os.Getenv("no_proxy")) // Go prefers the first one, and others the second one
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",localhost,.localhost,127.0.0.1", ","))
+		os.Setenv(name, strings.TrimPrefix(cmp.Or(os.Getenv(name), direct)+",localhost,.localhost,127.0.0.1", ","))
 	}
 	return nil
 }
