@@ -102,9 +102,7 @@ func (m *matcher) leaveNode() {
 	n := &m.nodes[m.node]
 	if n.children == 0 {
 		n.isMerged = n.count <= 1
-		n.isPair = n.count == 2 && len(n.keys) == 2 && n.pairKey >= 0 && slices.ContainsFunc(n.keys, func(key int32) bool {
-			return key != n.pairKey && strings.EqualFold(m.keys[key].name, "value")
-		})
+		n.isPair = m.valueOfPair(n) >= 0
 		if !n.isMerged && !n.isPair {
 			m.endMerged()
 		}
@@ -130,6 +128,19 @@ func (m *matcher) leaveNode() {
 		m.lists[n.list].isMixed = true
 		m.endAt(closed)
 	}
+}
+
+// valueOfPair returns the key of the value in an object of a name and a value, or -1 if the object is none.
+func (m *matcher) valueOfPair(n *node) int32 {
+	if n.children > 0 || n.count != 2 || len(n.keys) != 2 || n.pairKey < 0 {
+		return -1
+	}
+	for _, key := range n.keys {
+		if key != n.pairKey && strings.EqualFold(m.keys[key].name, "value") {
+			return key
+		}
+	}
+	return -1
 }
 
 func (m *matcher) keyOfPair(name string, parent int32) key {
@@ -159,8 +170,9 @@ func (m *matcher) endRecord() {
 	}
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		n.isMerged, n.isPair = n.isMerged && !m.lists[n.list].isMixed, n.isPair && !m.lists[n.list].isMixed
-		if n.parent < 0 || !n.isMerged && !n.isPair {
+		isMixed := m.lists[n.list].isMixed
+		n.isMerged = n.isMerged && !isMixed
+		if n.parent < 0 || !n.isMerged && (isMixed || !n.isPair) {
 			continue
 		}
 		parent := &m.nodes[n.parent]
@@ -195,9 +207,10 @@ func (m *matcher) combineNode(n *node) {
 	}
 	near := m.windowsOf(n.pieces)
 	values, keys := slices.Clone(n.pieces), slices.Clone(n.keys)
+	value := m.valueOfPair(n)
 	for i := range values {
-		if p := &values[i]; n.isPair && p.key == n.pairKey {
-			p.isPairName, p.pairValue = true, m.keys[n.name].parent
+		if p := &values[i]; value >= 0 && p.key == n.pairKey {
+			p.isPairName, p.pairValue = true, value
 		}
 	}
 	add := func(list []piece) {

@@ -32,6 +32,10 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const tagsReversed = `{"instances":[{"id":"task-1","Tags":[{"Value":"production","Key":"env"},{"Value":"eve-team","Key":"owner"}],"state":"RUNNING"}]}`
 	const tagAndState = `{"instances":[{"id":"task-1","Tags":[{"Key":"owner","Value":"eve-team"},{"Key":"owner-before","Value":"sam-team"}],"state":"RUNNING"}]}`
 	const filters = `{"groups":[{"name":"web-group","filters":[{"Type":"KEY_ONLY","Value":"eve-team"},{"Key":"stage","Value":"production"}]}]}`
+	const mixed = `{"instances":[{"id":"task-1","filters":[{"Key":"owner","Value":"sam-team"},{"Key":"stage","Value":"blue","Inherited":true}],"Tags":[{"Key":"tier","Value":"eve-team"}]}]}`
+	const cluster = `{"clusterName":"web-cluster","status":"FAILED","tags":[{"key":"owner","value":"eve-team"},{"key":"stage","value":"production"}]}`
+	const many = `{"instances":[{"id":"task-1","Tags":[{"Key":"env","Value":"a1"},{"Key":"owner","Value":"b2"},{"Key":"app","Value":"c3"},{"Key":"team","Value":"d4"},` +
+		`{"Key":"tier","Value":"e5"},{"Key":"zone","Value":"f6"},{"Key":"part","Value":"g7"}],"state":"RUNNING"}]}`
 	const rows = `{"data":[{"metric":"requests","rows":[["task-1","STOPPED"],["task-2","RUNNING"]]}]}`
 	const actions = `{"stageStates":[{"stageName":"release","actionStates":[{"actionName":"Source"},{"actionName":"Deploy","latestExecution":{"status":"Failed"}},{"actionName":"Verify"},` +
 		`{"actionName":"Notify","errors":[{"code":"E1","text":"no topic"}]}]}]}`
@@ -70,6 +74,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"a tag and a field", tagAndState, "owner: RUNNING"},
 		{"a tag whose name has the name of another one", tagAndState, "task-1 owner: sam-team"},
 		{"a pair beside an object that is none", filters, "Value: production, Type: KEY_ONLY"},
+		{"a tag and the value of another list", mixed, "owner: eve-team"},
+		{"a tag and a field outside of records", cluster, "owner: FAILED"},
 		{"rows", rows, "task-1 RUNNING"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,6 +105,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"web-group stage: production", filters},
 		{"'Key': 'owner', 'Value': 'eve-team'", tags},
 		{"'Key': 'env', 'Value': 'production'}, {'Key': 'owner', 'Value': 'eve-team'}], 'state': 'RUNNING'", tags},
+		{"web-cluster FAILED owner: eve-team", cluster},
+		{many[len(`{"instances":[{"id":"`) : len(many)-len(`"}]}`)], many},
 		{"task-2 RUNNING requests", rows},
 		{"release: Deploy Failed", actions},
 		{"Verify release", actions},

@@ -37,9 +37,20 @@ func (m *matcher) endGroup(isShared bool) {
 		m.groupKey = int32(len(m.keys))
 	}
 	if fresh {
-		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
+		m.before = copy(m.group, m.group[m.contextFrom():])
 		m.group = m.group[:m.before]
 	}
+}
+
+// contextFrom returns the position in the group at which the last [context] words begin. Borders are no words, but not many are kept.
+func (m *matcher) contextFrom() int {
+	from := len(m.group)
+	for words := 0; from > 0 && words < context && len(m.group)-from < 2*context; from-- {
+		if id := m.group[from-1].id; id != border && id != closed {
+			words++
+		}
+	}
+	return from
 }
 
 // share keeps values outside of records, and their names.
