@@ -56,11 +56,14 @@ func (f Feedback) Redacted(redact func(text string) string) Feedback {
 
 // CheckQuestion returns what is wrong with a question that somebody sent.
 func CheckQuestion(question string) error {
-	if strings.TrimSpace(question) == "" {
+	if !strings.ContainsFunc(question, isVisible) {
 		return errors.New("question is empty: want the question as a text")
 	}
 	return checkText("question", question, MaxQuestion)
 }
+
+// isVisible reports whether a character is a letter, a digit, punctuation, or a symbol.
+func isVisible(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) }
 
 // checkText returns what is wrong with a text that somebody sent.
 func checkText(name, text string, most int) error {

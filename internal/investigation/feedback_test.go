@@ -41,7 +41,7 @@ func TestFeedback_CheckNamesEveryProblem(t *testing.T) {
 func TestCheckQuestion_WantsAShortText(t *testing.T) {
 	assert.NoError(t, investigation.CheckQuestion("Which table?\nAnd since when?"))
 	for question, want := range map[string]string{
-		" \n": "question is empty", strings.Repeat("x", 2001): "question has 2001 characters: want at most 2000", "a\x00": "control character U+0000",
+		" \n": "question is empty", "\u200b\u2060 \ufeff": "question is empty", strings.Repeat("x", 2001): "question has 2001 characters: want at most 2000", "a\x00": "control character U+0000",
 	} {
 		assert.ErrorContains(t, investigation.CheckQuestion(question), want)
 	}
