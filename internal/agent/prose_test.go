@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
@@ -224,6 +226,56 @@ func TestProse_LongAnswerSaysThatItIsTruncated(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, strings.HasSuffix(rec.Report.FreeText, "[truncated]"), "%d", len(rec.Report.FreeText))
 	assert.Equal(t, "The pool is full.", rec.Report.Summary)
+}
+
+func TestReport_ATruncatedTextEndsBeforeABlockOfCode(t *testing.T) {
+	const ended, begun = "```\naws sts get-caller-identity\n```", "aws rds modify-db-instance --db-instance-identifier orders"
+	long := strings.Repeat("Each request waits for a connection. ", 105)
+	rest := " --" + strings.Repeat("x", 1000)
+	for _, test := range []struct{ name, text, want string }{
+		{"a block", long + "\n```bash\n" + begun + rest, ""},
+		{"a block that ended", ended + "\n" + long + "\n~~~\n" + begun + rest, ended},
+		{"in an item", long + "\n- ```\n" + begun + rest + "\n```", ""},
+		{"after text", long + "\nRun this: ```\n" + begun + rest + "\n```", "Run this:"},
+		{"all of it", "```text\n" + long + "\n" + begun + rest, begun},
+		{"after a block", ended + "\n" + long + rest, "--xx"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rec := record("{}")
+			input := reportInput("the disk is full", 1, "disk usage 100 %")
+			input["root_cause"] = test.text
+			step := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: input}}}
+			investigate(t, claude, forever(look("print(1)"), step), &fakeTool{output: "disk usage 100 %"}, rec)
+			cause := rec.Report.RootCause
+			assert.Contains(t, cause, test.want)
+			assert.Contains(t, cause, "Each request waits for a connection.")
+			assert.True(t, strings.HasSuffix(cause, "… [truncated]"), cause[len(cause)-100:])
+			assert.LessOrEqual(t, utf8.RuneCountInString(cause), 4000)
+			if test.want != begun {
+				assert.NotContains(t, cause, begun)
+			}
+			assert.Zero(t, strings.Count(cause, "```")%2, "no block is open")
+		})
+	}
+}
+
+func TestSubmit_TheMostCompleteReportOfAnAnswerCounts(t *testing.T) {
+	report, part := reportInput("the disk is full", 1, "disk usage 100 %"), reportInput("the disk is slow", 1, "disk usage 100 %")
+	delete(part, "findings")
+	worse := map[string]any{"summary": "See above."}
+	answer := func(inputs ...map[string]any) (step model.Step) {
+		for _, input := range inputs {
+			step.Tools = append(step.Tools, model.ToolUse{Name: "submit_report", Input: input})
+		}
+		return step
+	}
+	for _, inputs := range [][]map[string]any{{part, report}, {report, part}, {worse, part, report, worse}} {
+		rec := record("{}")
+		_, err := run(t, forever(look("print(1)"), answer(inputs...)), &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.MaxRounds = 2 })
+		require.NoError(t, err)
+		assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
+		assert.Equal(t, "the disk is full", rec.Report.RootCause)
+	}
 }
 
 func TestProse_AfterAReturnedReportDoesNotReplaceIt(t *testing.T) {

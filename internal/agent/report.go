@@ -239,7 +239,39 @@ func clean(text string, max int) string {
 	if utf8.RuneCountInString(text) <= max {
 		return text
 	}
-	return truncate.Runes(text, max-len(cutMark)) + cutMark
+	return withoutOpenCode(truncate.Runes(text, max-len(cutMark))) + cutMark
+}
+
+// codeBegin matches a line with which a block of code begins in Markdown, whose mark can follow text.
+var codeBegin = regexp.MustCompile("^(?:\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})[^`]*|[^`]*[^`\\s]\\s*(`{3,})[\\w+-]*\\s*)$")
+
+// withoutOpenCode returns a truncated text without a block of code at its end that lacks its own end: half a command does something
+// else. If nothing is before the block, only its mark is left out, because models write a whole text in a block.
+func withoutOpenCode(text string) string {
+	open, begin, at := "", 0, 0
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimSpace(line)
+		if open != "" {
+			if strings.HasPrefix(trimmed, open) || strings.HasSuffix(trimmed, open) {
+				open = ""
+			}
+		} else if found := codeBegin.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
+			open, begin = found[1]+found[2], at
+			if found[2] != "" {
+				begin += strings.LastIndex(line, found[2])
+			}
+		}
+		at += len(line)
+	}
+	before := strings.TrimSpace(text[:begin])
+	switch {
+	case open == "":
+		return text
+	case before == "":
+		_, rest, _ := strings.Cut(text, "\n")
+		return rest
+	}
+	return before + "\n" + truncate.Ellipsis
 }
 
 // tidy removes the characters that no text of a report may contain, and surrounding white space.

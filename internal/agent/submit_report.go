@@ -67,7 +67,31 @@ var submitReport = tool{
 type submission struct{}
 
 func (submission) execute(_ context.Context, r *run, _ *investigation.Round, calls []conversation.Use) []outcome {
-	return oneByOne(calls, r.acceptReport)
+	skipped := 0
+	if r.isFinal() { // else a report that is not complete is returned
+		skipped = r.mostComplete(calls)
+	}
+	outcomes := make([]outcome, skipped, len(calls))
+	for i := range outcomes {
+		outcomes[i] = outcome{text: "not used: a later " + r.task.noun + " of the same answer is more complete"}
+	}
+	return append(outcomes, oneByOne(calls[skipped:], r.acceptReport)...)
+}
+
+// mostComplete returns the index of the first report that lacks the fewest parts.
+func (r *run) mostComplete(calls []conversation.Use) (best int) {
+	fewest := 0
+	for i, call := range calls {
+		if _, problems := r.task.parse(call.Input); i == 0 || len(problems) < fewest {
+			best, fewest = i, len(problems)
+		}
+	}
+	return best
+}
+
+// isFinal reports whether no report is returned any more because parts are missing or quotes prove nothing.
+func (r *run) isFinal() bool {
+	return r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
 }
 
 func (r *run) acceptReport(input json.RawMessage) outcome {
@@ -80,7 +104,7 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 // submit checks a report. It returns why the report is rejected, for the model, or "" if it was accepted.
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := r.task.parse(input)
-	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
+	final := r.isFinal()
 	report, problems = r.withReturned(input, report, problems, final)
 	if !r.ranCode() && !r.state.AskedToCheck && !final {
 		r.state.AskedToCheck = true
