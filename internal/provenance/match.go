@@ -10,23 +10,24 @@ import (
 
 // Limits of the comparison of one output with the answers.
 const (
-	maxSteps     = 20 << 20 // comparisons of words, which take 0.2 s to 1 s
-	maxQuick     = 200_000  // comparisons of one record before the others are compared
-	maxShared    = 200      // values outside of records that are combined with each record
-	minCutRun    = 4        // words before a word that the code truncated
-	minCut       = 6        // letters of that word; fewer are easily another word: error of errorless
-	maxAcronym   = 3        // letters of an acronym in a field's name, such as ARN
-	minShortened = 4        // letters of a word that abbreviates a word of a field's name
-	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
-	maxGroup     = 2000     // words outside of records that are compared at once
-	maxRecord    = 20_000   // words of a record that are compared at once
-	maxParts     = 12       // parts of an ARN or a path
-	minLocated   = 500      // words of an output that is not compared as a whole with each record
-	nearby       = 128      // words around a rare value in which it is combined with other values
-	maxPieces    = 1 << 20  // pieces of one record
-	maxOuter     = 10_000   // fields outside of records whose names are kept
-	maxWaiting   = 100      // groups outside of records that are combined after all of them were read
-	context      = 32       // words before a group with which a run can begin
+	maxSteps       = 20 << 20 // comparisons of words, which take 0.2 s to 1 s
+	maxQuick       = 200_000  // comparisons of one record before the others are compared
+	maxShared      = 200      // values outside of records that are combined with each record
+	minCutRun      = 4        // words before a word that the code truncated
+	minCut         = 6        // letters of that word; fewer are easily another word: error of errorless
+	maxAcronym     = 3        // letters of an acronym in a field's name, such as ARN
+	minShortened   = 4        // letters of a word that abbreviates a word of a field's name
+	maxRare        = 6        // occurrences in the output of a word that shows where a record was printed
+	maxGroup       = 2000     // words outside of records that are compared at once
+	maxRecord      = 20_000   // words of a record that are compared at once
+	maxParts       = 12       // parts of an ARN or a path
+	minLocated     = 500      // words of an output that is not compared as a whole with each record
+	nearby         = 128      // words around a rare value in which it is combined with other values
+	maxPieces      = 1 << 20  // pieces of one record
+	maxOuterPieces = 4 << 20  // pieces of one group, and of those outside of records that wait
+	maxOuter       = 10_000   // fields outside of records whose names are kept
+	maxWaiting     = 100      // groups outside of records that are combined after all of them were read
+	context        = 32       // words before a group with which a run can begin
 )
 
 // matcher finds the parts of an output that occur in answers.
@@ -50,7 +51,8 @@ type matcher struct {
 	fields  map[string]bool // by name of a field: whether its numbers can be times
 	reach   []int32         // by word of the output: the end of the longest part that begins there
 	steps   int
-	partial bool // not everything was compared
+	partial bool // not everything was compared, and nothing else is
+	leftOut bool // pieces of a group were left out
 	until   time.Time
 
 	// Somebody can write a log line that repeats a few words, which takes as many comparisons as all other lines. So what takes
@@ -91,6 +93,8 @@ type matcher struct {
 	sharedKeys  []int32        // of shared, with those around them
 	outer       map[field]bool // fields outside of records
 	waiting     []outerGroup
+	// waitingPieces is the number of their pieces.
+	waitingPieces int
 
 	labels   map[string]fieldName // by name of a field
 	foldedOf map[string]string    // words of the output in the form of [folded]

@@ -290,7 +290,7 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 		}
 	}
 	observed.Spans, observed.Asked = m.limited(m.spans(), m.askedSpans())
-	observed.Partial = observed.Partial || m.partial
+	observed.Partial = observed.Partial || m.partial || m.leftOut
 	return observed
 }
 

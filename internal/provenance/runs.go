@@ -22,9 +22,10 @@ func (m *matcher) endGroup(isShared bool) {
 			m.keep(m.values)
 		} else {
 			group := outerGroup{append(slices.Clone(m.values), m.shared...), m.keysFrom(m.groupKey)}
-			if len(m.waiting) < maxWaiting {
+			if len(m.waiting) < maxWaiting && m.waitingPieces+len(group.values) <= maxOuterPieces {
 				group.keys = append(group.keys, m.sharedKeys...)
 				m.waiting = append(m.waiting, group)
+				m.waitingPieces += len(group.values)
 			} else {
 				m.combine(group.values, group.keys)
 			}
@@ -81,7 +82,8 @@ func (m *matcher) combineOuter() {
 		m.quickEnd = m.steps + maxQuick
 		m.combine(group.values, group.keys)
 	}
-	m.waiting = m.waiting[:0]
+	clear(m.waiting) // their pieces take memory
+	m.waiting, m.waitingPieces = m.waiting[:0], 0
 }
 
 // endAt adds a break after the words of the last group.
@@ -224,6 +226,10 @@ func (m *matcher) follow() {
 // endValue reports the pieces that end where a value of length words ends.
 func (m *matcher) endValue(length, key int32) {
 	for _, r := range m.active.list {
+		if len(m.values) >= maxOuterPieces {
+			m.leftOut = true
+			return
+		}
 		have, isWhole := r.at-r.from+1, false
 		for _, begin := range m.parts {
 			if need := length - begin; have >= need {
