@@ -49,5 +49,8 @@ func (r *run) restore(resume []byte) error {
 		r.state.Talk.DropReasoning()
 		r.resetForModel()
 	}
+	if turns := r.state.Talk.Turns; !turns[len(turns)-1].User { // an older version could save an answer without a reply
+		r.state.Talk.Say(r.task.retryPrompt(""))
+	}
 	return nil
 }

@@ -262,6 +262,14 @@ func TestRun_ReturnsTheErrorOfACanceledContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+func TestRun_RepliesToTheAnswerAtTheEndOfACheckpoint(t *testing.T) {
+	const saved = `{"record": {}, "state": {"talk": {"turns": [{"user": true, "blocks": [{"text": "Investigate."}]}, {"blocks": [{"text": "<think>The disk may be full.</think>"}]}]}}}`
+	rec := record("{}")
+	_, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}}, &fakeTool{output: "disk usage 100 %"}, rec, []byte(saved), nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}
+
 func TestRun_RejectsABrokenCheckpoint(t *testing.T) {
 	for _, state := range []string{`not JSON`, `{}`, `{"record": null, "state": null}`, `{"record": {}, "state": {"talk": {"turns": "old"}}}`, `{"state": {"talk": {"turns": []}}}`} {
 		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10}, record("{}"), []byte(state))
