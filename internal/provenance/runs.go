@@ -110,7 +110,7 @@ func (m *matcher) locate() bool {
 	m.windows = m.windows[:0]
 	if len(m.words) > minLocated {
 		reach := int32(len(m.group) + context)
-		for i := range m.group {
+		for i := max(0, m.before-context); i < len(m.group); i++ { // a rare word far before the new ones does not show where they are
 			for _, id := range []int32{m.group[i].id, m.group[i].other} {
 				if id >= 0 && len(m.at[id]) <= maxRare {
 					for _, at := range m.at[id] {
