@@ -179,16 +179,10 @@ var (
 	resourceValue = regexp.MustCompile(`^(?:arn:aws[\w-]*:[\w:/.-]+|/?\w[\w./-]*)$`)
 )
 
-// resource returns the name and the value of an assignment of a resource.
-func (w word) resource() (name, value string, ok bool) {
-	name, value, _ = strings.Cut(w.text, "=")
-	return name, value, w.constant && resourceName.MatchString(name) && resourceValue.MatchString(value)
-}
-
 // isResource reports whether a word assigns a resource.
 func (w word) isResource() bool {
-	_, _, ok := w.resource()
-	return ok
+	name, value, _ := strings.Cut(w.text, "=")
+	return w.constant && resourceName.MatchString(name) && resourceValue.MatchString(value)
 }
 
 // ofEndpoint matches variables that change where requests to AWS go, or which certificates count.

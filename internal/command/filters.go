@@ -56,7 +56,7 @@ func (o options) effect(args []word) Effect {
 	effect, operands, ended := Effect(0), o.operands, false
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		if arg.spreads() {
+		if arg.spreads() || arg.text == "-" && !arg.constant {
 			return effect | NotUnderstood // may become options or names of files
 		}
 		switch {
@@ -112,7 +112,7 @@ func jqEffect(args []word) Effect {
 	effect, program := Effect(0), false
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		if !arg.constant && (arg.unquoted || arg.pattern && (!strings.HasPrefix(arg.text, ".") || strings.Contains(arg.text, "*"))) {
+		if !arg.constant && (arg.unquoted || arg.text == "-" || arg.pattern && (!strings.HasPrefix(arg.text, ".") || strings.Contains(arg.text, "*"))) {
 			return effect | NotUnderstood
 		}
 		switch {

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -56,14 +57,15 @@ type parser struct {
 	out  parsed
 	ok   bool
 
-	resources map[string]string // variables for resources
+	values map[string]string // variables that the command certainly assigned
+	unsure map[string]bool   // variables that it may have assigned, or whose value is not known
 
 	astray bool // an apostrophe or a line break came that can mislead a shell that looks for quotes in each line on its own
 }
 
 // parse returns the parts of a command. ok is false if its structure is not understood.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: true, resources: map[string]string{}}
+	p := &parser{text: text, ok: true, values: map[string]string{}, unsure: map[string]bool{}}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
@@ -80,17 +82,19 @@ func (p *parser) list(depth int) []simple {
 	current := simple{}
 	needed := false     // whether an operator needs a command after it
 	redirected := false // whether the current command has a redirection
+	sure := depth == 0  // whether this shell certainly executes the current command
 	end := func(operator string) {
 		empty := len(current.words)+len(current.assigned) == 0
 		switch {
 		case !empty:
 			list = append(list, current)
 			needed = false
+			sure = p.remember(current, operator, sure) && depth == 0
 		case operator != "\n" && operator != "" || operator == "" && needed:
 			p.ok = false
 		}
 		p.need(len(current.words) > 0 || !redirected) // a zsh executes cat or a pager then
-		needed, redirected = needed || operator == "|" || operator == "&&", false
+		needed, redirected = needed || operator == "|" || operator == "&&" || operator == "||", false
 		current = simple{piped: empty && current.piped}
 	}
 	for p.ok && p.at < len(p.text) {
@@ -111,7 +115,7 @@ func (p *parser) list(depth int) []simple {
 		case strings.HasPrefix(rest, "|&"):
 			p.ok = false
 		case strings.HasPrefix(rest, "&&") || strings.HasPrefix(rest, "||"):
-			end("&&")
+			end(rest[:2])
 			p.at += 2
 		case c == '|':
 			end("|")
@@ -146,12 +150,10 @@ func (p *parser) list(depth int) []simple {
 				continue
 			}
 			w := p.word(depth)
-			if isAssignment(w.text) && len(current.words) == 0 {
+			name, _, _ := strings.Cut(w.text, "=")
+			if isAssignment(w.text) && len(current.words) == 0 && strings.HasPrefix(rest, name+"=") { // a quoted name is that of a program
 				current.assigned = append(current.assigned, w)
-				if name, value, ok := w.resource(); ok {
-					p.need(cmp.Or(p.resources[name], value) == value) // another value may not be assigned, as in false && TABLE=x
-					p.resources[name] = value
-				}
+				p.forget(w) // a fish already knows it in the same command, and others do not
 				continue
 			}
 			current.words = append(current.words, w)
@@ -159,6 +161,48 @@ func (p *parser) list(depth int) []simple {
 	}
 	end("")
 	return list
+}
+
+// remember notes which variables a command assigns, and reports whether this shell certainly executes the next command, if it does
+// this one for sure.
+func (p *parser) remember(c simple, operator string, sure bool) bool {
+	sure = sure && operator != "|"
+	isSimple := len(c.words) == 0
+	assigned := c.assigned
+	switch {
+	case isSimple:
+	case c.words[0].text == "export" && len(assigned) == 0:
+		assigned = c.words[1:]
+	case slices.ContainsFunc(c.words, func(w word) bool { return w.text == "export" || w.text == "unset" }):
+		assigned, sure = slices.Concat(assigned, c.words), false
+	default: // only for its program
+		assigned = nil
+	}
+	for _, w := range assigned {
+		p.forget(w)
+		if name, value, ok := strings.Cut(w.text, "="); ok && sure && (w.constant || w.time) {
+			delete(p.unsure, name)
+			if w.constant {
+				p.values[name] = value
+			}
+		}
+	}
+	if operator == "&" { // a part of a list in the background, perhaps
+		for name := range p.values {
+			p.unsure[name] = true
+		}
+	}
+	isConstant := isSimple && !slices.ContainsFunc(assigned, func(w word) bool { return !w.constant })
+	return operator == ";" || operator == "\n" || operator == "&" || operator == "&&" && sure && isConstant
+}
+
+// forget notes that a variable may have another value. One that is only assigned a time stays empty for the parser.
+func (p *parser) forget(assigned word) {
+	name, _, _ := strings.Cut(assigned.text, "=")
+	if _, known := p.values[name]; known || !assigned.time {
+		p.unsure[name] = true
+	}
+	delete(p.values, name)
 }
 
 // need makes the command odd if a rule does not hold.
@@ -385,7 +429,7 @@ func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
 var plainStart = regexp.MustCompile(`^(?:arn:|s3://)`)
 
 // substitution reads a variable or the commands of a substitution. before is the text of the word before it. It returns the value of a
-// variable for a resource that the command assigned.
+// variable that the command assigned.
 func (p *parser) substitution(w *word, before string, depth int) string {
 	w.plain = w.plain || w.constant && plainStart.MatchString(before)
 	isFirst := w.constant
@@ -421,13 +465,13 @@ func (p *parser) substitution(w *word, before string, depth int) string {
 		}
 		p.variable(rest[2:end])
 		p.at += end + 1
-		return p.resources[rest[2:end]]
+		return p.values[rest[2:end]]
 	case name > 1:
 		p.variable(rest[1:name])
 		p.at += name
 		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
 		p.need(!strings.HasPrefix(rest[name:], "[") && (w.plain || !strings.HasPrefix(rest[name:], ":")))
-		return p.resources[rest[1:name]]
+		return p.values[rest[1:name]]
 	default: // $' $" $? and others
 		p.ok = false
 	}
@@ -451,7 +495,7 @@ var ofShell = set("aliases", "argv", "builtins", "commands", "dirstack", "epocht
 
 func (p *parser) variable(name string) {
 	p.out.effect |= variableEffect(name)
-	p.need(plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !strings.HasPrefix(name, "dis_") && !ofShell[name])
+	p.need(!p.unsure[name] && plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !strings.HasPrefix(name, "dis_") && !ofShell[name])
 }
 
 // secretVariable matches names of variables that hold secrets.
