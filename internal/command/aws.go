@@ -127,8 +127,11 @@ var ofAccess = regexp.MustCompile(`access-key|login-profile|public-access-block|
 // setsAccess reports whether an option of S3 grants access to an object or a bucket: --acl public-read
 func setsAccess(w word) bool {
 	name, _, _ := strings.Cut(w.text, "=")
-	return begins(name, "--acl") || begins(name, "--grants") || strings.HasPrefix(name, "--grant-")
+	return begins(name, "--acl") || begins(name, "--grants") || strings.HasPrefix(name, "--grant-") || accessInput.MatchString(w.text)
 }
+
+// accessInput matches the same in JSON or YAML.
+var accessInput = regexp.MustCompile(`(?m)(?:^|["{,\s])(?:(?:Canned)?ACL|Grant(?:Read|Write|FullControl)\w*|AccessControlList)"?\s*:`)
 
 // asking are commands of the AWS CLI that have no operation.
 var asking = set("configure", "login", "logout")
