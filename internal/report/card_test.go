@@ -148,16 +148,20 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 
 func TestForms_ShowNoCommandOfProseInPart(t *testing.T) {
 	rec := sample(t)
-	const command = "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive --exclude a --dryrun"
+	const command = "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive --exclude . --dryrun"
 	for room := 0; room < 120; room += 7 {
 		rec.Report.Impact = strings.Repeat("w ", 200) + strings.Repeat("x", room) + " Run " + command + " " + strings.Repeat("word ", 600)
 		rec.Report.Summary = strings.Repeat("w ", 200) + strings.Repeat("x", room) + " `" + command + "` " + strings.Repeat("word ", 600)
 		rec.Report.RootCause = strings.Repeat("w ", 150) + strings.Repeat("x", room) + "\n```\n" + command + "\n```\n" + strings.Repeat("word ", 600)
-		rec.Report.FreeText = strings.Repeat("w ", 3950) + strings.Repeat("x", room) + "\n```\n" + command + "\n```\nend"
-		page, err := report.HTML(rec, linksOf(rec))
-		require.NoError(t, err)
 		raw, err := report.Card(rec, linksOf(rec))
-		for form, text := range map[string]string{"page": string(page), "card": strings.ReplaceAll(cardOf(t, raw, err).Content.Description, "`", "")} {
+		forms := map[string]string{"card": strings.ReplaceAll(cardOf(t, raw, err).Content.Description, "`", "")}
+		for _, marked := range []string{"\n```\n" + command + "\n```\nend", "\n> ```\n> " + command + "\n> ```\nend", "Run " + command + " now", "`" + command + "` now"} {
+			rec.Report.FreeText = strings.Repeat("w ", 3950) + strings.Repeat("x", room) + marked
+			page, err := report.HTML(rec, linksOf(rec))
+			require.NoError(t, err)
+			forms["page "+marked] = string(page)
+		}
+		for form, text := range forms {
 			assert.Equal(t, strings.Count(text, command), strings.Count(text, "aws s3 rm"), "%s %d", form, room)
 		}
 	}

@@ -181,7 +181,7 @@ func cutChat(text string, max int) string {
 
 // isWholeCommand reports whether the command at the beginning of a text in chat ends in it: with its code span, or with a sentence.
 func isWholeCommand(text string) bool {
-	return strings.HasPrefix(text, "`") && strings.Contains(text[1:], "`") || strings.Contains(text, ". ")
+	return strings.HasPrefix(text, "`") && strings.Contains(text[1:], "`") || sentenceEnd.MatchString(text)
 }
 
 func escapeChat(text string) string {

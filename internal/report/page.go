@@ -163,8 +163,8 @@ func (p prose) view(*pageForm) (string, any) {
 	}
 	var views []blockView
 	blocks := blocksOf(truncate.Runes(p.body, maxProse))
-	if last := len(blocks) - 1; last >= 0 && blocks[last].Kind == codeBlock && utf8.RuneCountInString(p.body) > maxProse {
-		blocks[last] = proseLine(truncate.Ellipsis) // half a command would mislead
+	if last := len(blocks) - 1; last >= 0 && utf8.RuneCountInString(p.body) > maxProse {
+		blocks[last] = blocks[last].cut()
 	}
 	for _, b := range blocks {
 		view := blockView{block: b}

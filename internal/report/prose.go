@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Models are asked for plain text but still write Markdown. This file parses the subset that they use, to
@@ -39,8 +40,10 @@ type span struct {
 var (
 	headingLine = regexp.MustCompile(`^#{1,6}\s+(.*?)(?:\s+#+)?\s*$`)
 	itemLine    = regexp.MustCompile(`^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.*)$`)
+	quotedLine  = regexp.MustCompile(`^\s*> ?`)
 	fenceLine   = regexp.MustCompile("^\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})\\s*(.*?)\\s*$") // a list item can begin with one
-	lateFence   = regexp.MustCompile("^([^`]*[^`\\s])\\s*(`{3,})[\\w+-]*\\s*$")
+	lateFence   = regexp.MustCompile("^((?:[^`]|`[^`]+`)*(?:[^`\\s]|`[^`]+`))\\s*(`{3,})[\\w+-]*\\s*$")
+	endOfFence  = regexp.MustCompile("^\\s*`{3,}(?:\\s.*)?$")
 	ruleLine    = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
 
 	// Code, strong text, and links. Strong text begins and ends as words do, and a link's text consists of words, because
@@ -62,13 +65,25 @@ func blocksOf(text string) []block {
 		code, open = nil, ""
 	}
 	all := strings.Split(strings.TrimSpace(lines(text)), "\n")
-	lastFence := 0
-	for i, line := range all {
-		if strings.HasPrefix(strings.TrimSpace(line), "```") {
-			lastFence = i
+	isFence := func(i int) bool { return i < len(all) && strings.HasPrefix(strings.TrimSpace(all[i]), "```") }
+	ends := make([]*string, len(all)) // the next fence at the beginning of a line
+	for i := len(all) - 2; i >= 0; i-- {
+		if ends[i] = ends[i+1]; isFence(i + 1) {
+			ends[i] = &all[i+1]
 		}
 	}
+	isQuoted := false // a block of code in a quote
 	for i, line := range all {
+		if isQuoted && open != "" && !quotedLine.MatchString(line) {
+			endCode()
+		}
+		if inner := quotedLine.ReplaceAllString(line, ""); open == "" {
+			if isQuoted = inner != line && fenceLine.MatchString(inner); isQuoted {
+				line = inner
+			}
+		} else if isQuoted {
+			line = inner
+		}
 		trimmed := strings.TrimSpace(line)
 		fence, late := fenceLine.FindStringSubmatch(line), lateFence.FindStringSubmatch(line)
 		switch {
@@ -88,9 +103,11 @@ func blocksOf(text string) []block {
 			if strings.Contains(fence[2], " ") { // else it is nothing, or the name of a language
 				code = append(code, fence[2])
 			}
-		case late != nil && i < lastFence: // else nothing ends the code
+		case late != nil && ends[i] != nil: // else nothing ends the code
 			blocks = append(blocks, proseLine(late[1]))
-			open = late[2]
+			if endOfFence.MatchString(*ends[i]) && !isFence(i+1) {
+				open = late[2]
+			}
 		case trimmed == "", ruleLine.MatchString(line):
 		default:
 			blocks = append(blocks, proseLine(line))
@@ -115,6 +132,32 @@ func proseLine(line string) block {
 		return block{Kind: itemBlock, Mark: mark, Spans: inline(found[2])}
 	}
 	return block{Kind: paragraphBlock, Spans: inline(strings.TrimSpace(line))}
+}
+
+// sentenceEnd matches the end of a sentence, but not the working directory, and maxHalf bounds half a command.
+var sentenceEnd = regexp.MustCompile(`[^\s./]\. `)
+
+const maxHalf = 1000
+
+// cut returns the last block of a text that was cut, without half a command, which would mislead: only its warning stays.
+func (b block) cut() block {
+	if b.Kind == codeBlock {
+		return proseLine(truncate.Ellipsis)
+	}
+	for i := len(b.Spans) - 1; i >= 0; i-- {
+		if !b.Spans[i].Warning {
+			continue
+		}
+		rest := ""
+		for _, s := range b.Spans[i+1:] {
+			rest += s.Text
+		}
+		if i+2 == len(b.Spans) && len(rest) < maxHalf && !sentenceEnd.MatchString(rest) {
+			b.Spans = append(slices.Clone(b.Spans[:i+1]), span{Text: truncate.Ellipsis})
+		}
+		break
+	}
+	return b
 }
 
 // isTitle reports whether all words of a block are strong, or it is a heading. The forms do not emphasize it, because it would look
