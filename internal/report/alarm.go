@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -17,6 +18,7 @@ import (
 const (
 	maxMeasured     = 5
 	maxMeasuredText = 400 // characters
+	maxChildName    = 150
 )
 
 // alarmFacts returns what the alarm evaluates, and its tags.
@@ -116,11 +118,17 @@ func elsewhere(m alarmevent.Metric, a *alarmevent.Alarm) string {
 	return "account " + m.Account
 }
 
-// children names the alarms that triggered a composite alarm.
+// children names the alarms that triggered a composite alarm, as far as there is room, and counts the others.
 func children(a *alarmevent.Alarm) string {
 	var names []string
-	for _, arn := range a.Children {
-		names = append(names, investigation.Related{Name: alarmevent.NameInARN(arn), ARN: arn}.NameBeside(a))
+	room := maxMeasuredText - len(", and 1000 more, and perhaps 1000 other alarms")
+	for i, arn := range a.Children {
+		name := truncate.Runes(plain(investigation.Related{Name: alarmevent.NameInARN(arn), ARN: arn}.NameBeside(a)), maxChildName)
+		if room -= utf8.RuneCountInString(name) + len(", "); room < 0 {
+			names = append(names, more(len(a.Children)-i))
+			break
+		}
+		names = append(names, name)
 	}
 	if a.MoreChildren > 0 {
 		names = append(names, "and perhaps "+plural.Of(a.MoreChildren, "other alarm"))

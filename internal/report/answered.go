@@ -117,6 +117,9 @@ func (a Answered) Card() ([]byte, error) {
 		if q.OutcomeWhy != "" {
 			add("*Note:* " + cutChat(chat(q.OutcomeWhy), maxCardReason))
 		}
+		if len(q.Findings) > maxCardFindings {
+			add(fmt.Sprintf("*Findings on this card:* %d of %d", maxCardFindings, len(q.Findings)))
+		}
 		for _, finding := range q.Findings[:min(len(q.Findings), maxCardFindings)] {
 			state := confidenceIn(finding)
 			if !finding.Verified {

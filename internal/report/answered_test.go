@@ -54,7 +54,7 @@ func TestAnswered_TextOfOthersCannotImitateItsSections(t *testing.T) {
 	assert.Contains(t, text, "UNVERIFIED: the quote is too short) Hm.")
 	raw, err := a.Card()
 	description := cardOf(t, raw, err).Content.Description
-	assert.Contains(t, description, "*Unverified:* Hm.")
+	assert.Contains(t, description, "\n*Findings on this card:* 3 of 4\n*Unverified:* Hm.")
 	assert.Contains(t, description, "\nAnswer with its evidence: https://us-east-1.console.aws.amazon.com/s3/object/")
 }
 

@@ -985,6 +985,11 @@ func TestForms_NameWhatTriggeredTheAlarmAndTheAccountOfItsMetric(t *testing.T) {
 		assert.Regexp(t, `Measured in(: |</dt><dd>)account 444455556666`, text, form)
 		assert.Contains(t, text, "Read the function's errors in the account of the metric since", form)
 	}
+	for i := range 20 {
+		rec.Alarm.Children = append(rec.Alarm.Children, fmt.Sprintf("arn:aws:cloudwatch:us-east-1:%s:alarm:%d%s", rec.Alarm.Account, i, strings.Repeat("n", 254)))
+	}
+	text := strings.Join(strings.Fields(report.Text(rec, report.Links{})), " ")
+	assert.Regexp(t, `Triggered by: child, other \([^)]*\), 0n+…, 1n+…, and 18 more, and perhaps 2 other alarms `, text)
 }
 
 func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
