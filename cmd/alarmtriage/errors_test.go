@@ -202,7 +202,7 @@ func TestInvestigate_FindsAPastTransition(t *testing.T) {
 	ran := b.run("investigate", "quiet", remedy[1], remedy[2])
 
 	require.Equal(t, 0, ran.code, ran.stderr)
-	assert.Contains(t, ran.stderr, "Alarm: quiet, ALARM since ")
+	assert.Contains(t, ran.stderr, "Alarm: quiet, ALARM at ")
 	alarm := decoded(t, b.file("report.json"))["alarm"].(map[string]any)
 	assert.Equal(t, "ALARM", alarm["state"])
 	assert.Equal(t, "OK", alarm["previous_state"])

@@ -17,7 +17,7 @@ func TestInvestigate_WritesTheReportAndShowsTheVerdict(t *testing.T) {
 
 	require.Equal(t, 0, ran.code, ran.stderr)
 	for _, want := range []string{
-		"Alarm: " + alarmName + ", ALARM since ", "Credentials: arn:aws:sts::" + "123456789012", "Code: runs on this machine, in the sandbox",
+		"Alarm: " + alarmName + ", ALARM at ", "Credentials: arn:aws:sts::" + "123456789012", "Code: runs on this machine, in the sandbox",
 		"at most about $1.999\n", "It only reads. Writes, and reads of secrets", "Collecting evidence\n", "Round 1: asking the model\n", "Round 1: read the latest error lines of the order service\n",
 		"Round 1 ended: ", " AWS calls · ", " tokens · $", "Used: 2 rounds · ", "Report: alarmtriage-reports/",
 	} {

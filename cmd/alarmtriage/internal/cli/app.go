@@ -45,7 +45,7 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 	root.SetArgs(arguments)
 	checkAdded(root, arguments)
 	command, err := root.ExecuteContextC(ctx)
-	if _, isProblem := errors.AsType[*Problem](err); err != nil && !isProblem && !app.started {
+	if _, isProblem := errors.AsType[*Problem](err); err != nil && !isProblem && !app.started && !app.isOfOutput(err) {
 		err = &Problem{Code: Usage, What: strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " "),
 			Remedy: fmt.Sprintf("see `%s --help`", command.CommandPath()), Err: err}
 	}
@@ -61,9 +61,14 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 // isUnread reports whether the error is that nobody reads the standard output any longer, as after head. A connection to AWS or a pipe to
 // another program that is closed has the same cause, and is shown.
 func (a *App) isUnread(err error) bool {
+	return a.isOfOutput(err) && errors.Is(err, syscall.EPIPE)
+}
+
+// isOfOutput reports whether the error is that the standard output could not be written.
+func (a *App) isOfOutput(err error) bool {
 	out, isFile := a.Out.(*os.File)
 	failed, isOfFile := errors.AsType[*os.PathError](err)
-	return isFile && isOfFile && failed.Path == out.Name() && errors.Is(failed, syscall.EPIPE)
+	return isFile && isOfFile && failed.Path == out.Name()
 }
 
 // interruptible returns a context that ends at the first Ctrl-C, or if the terminal is closed. The second Ctrl-C ends the program at

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -43,8 +44,9 @@ func TestApp_OutputThatIsNotWrittenIsAnError(t *testing.T) {
 	_, full, err := os.Pipe()
 	require.NoError(t, err)
 	require.NoError(t, full.Close())
-	app := &App{Out: full, Getenv: func(string) string { return "" }}
+	app := &App{Out: full, Err: io.Discard, Getenv: func(string) string { return "" }}
 	rec := &investigation.Record{}
 	assert.ErrorIs(t, app.printReplay(rec, rec, nil), os.ErrClosed)
 	assert.ErrorIs(t, app.printDoctor(doctor.Report{}), os.ErrClosed)
+	assert.Equal(t, Failed, Run(t.Context(), app, []string{"completion", "bash"}), "not an error of the command line")
 }

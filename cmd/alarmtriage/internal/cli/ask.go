@@ -157,7 +157,7 @@ func (a *App) sessionFor(ctx context.Context, rec *investigation.Record, flags i
 				"can answer, with --function"}
 	}
 	s.clients = awsapi.From(s.aws, deployedToolTime, a.hasOwnEndpoint())
-	s.screen.line("Report:      %s, ALARM since %s, account %s, %s", rec.Alarm.Name, rec.Alarm.Time.Format("2006-01-02 15:04:05 MST"), rec.Alarm.Account, rec.Alarm.Region)
+	s.screen.line("Report:      %s, ALARM at %s, account %s, %s", rec.Alarm.Name, rec.Alarm.Time.Format("2006-01-02 15:04:05 MST"), rec.Alarm.Account, rec.Alarm.Region)
 	s.screen.line("Credentials: %s", s.identity.ARN)
 	return s, s.openTool(ctx)
 }

@@ -128,7 +128,7 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	if err != nil {
 		return err
 	}
-	s.screen.line("Alarm: %s, ALARM since %s, account %s, %s", alarm.Name, alarm.Time.Format("2006-01-02 15:04:05 MST"), alarm.Account, alarm.Region)
+	s.screen.line("Alarm: %s, ALARM at %s, account %s, %s", alarm.Name, alarm.Time.Format("2006-01-02 15:04:05 MST"), alarm.Account, alarm.Region)
 	s.screen.line("Credentials: %s", s.identity.ARN)
 	if err := checkFolder(cmp.Or(flags.out, reportsFolder)); err != nil {
 		return err
