@@ -18,7 +18,7 @@ import (
 const (
 	maxMeasured     = 5
 	maxMeasuredText = 400 // characters
-	maxChildName    = 150
+	maxChildName    = 300
 )
 
 // alarmFacts returns what the alarm evaluates, and its tags.
@@ -130,8 +130,10 @@ func children(a *alarmevent.Alarm) string {
 		}
 		names = append(names, name)
 	}
-	if a.MoreChildren > 0 {
-		names = append(names, "and perhaps "+plural.Of(a.MoreChildren, "other alarm"))
+	if others := "perhaps " + plural.Of(a.MoreChildren, "other alarm"); a.MoreChildren > 0 && len(names) > 0 {
+		names = append(names, "and "+others)
+	} else if a.MoreChildren > 0 {
+		names = append(names, others)
 	}
 	return strings.Join(names, ", ")
 }
