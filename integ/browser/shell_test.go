@@ -102,8 +102,11 @@ func TestClassify_CallsNothingARead_ThatAShellReadsOtherwise(t *testing.T) {
 			case *syntax.Redirect:
 				target := n.Word.Lit()
 				assert.True(t, n.Op == syntax.RdrIn || target == "/dev/null" || target == "1", "redirection in %q", text)
+			case *syntax.ArithmExp:
+				number, isWord := n.X.(*syntax.Word)
+				assert.True(t, isWord && strings.Trim(number.Lit(), "0123456789") == "" && number.Lit() != "", "arithmetic in %q", text)
 			case *syntax.Subshell, *syntax.Block, *syntax.IfClause, *syntax.WhileClause, *syntax.ForClause, *syntax.CaseClause, *syntax.FuncDecl, *syntax.ProcSubst,
-				*syntax.ArithmExp, *syntax.ArithmCmd, *syntax.TestClause, *syntax.CoprocClause, *syntax.LetClause, *syntax.DeclClause, *syntax.TimeClause, *syntax.ExtGlob:
+				*syntax.ArithmCmd, *syntax.TestClause, *syntax.CoprocClause, *syntax.LetClause, *syntax.DeclClause, *syntax.TimeClause, *syntax.ExtGlob:
 				assert.Fail(t, "a construct that cannot be judged", "%T in %q", n, text)
 			}
 			return true
