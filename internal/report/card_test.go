@@ -144,6 +144,13 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x"), strings.Count(text, "aws s3 rm"), "%d", limit)
 		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x --dryrun"), strings.Count(text, "▲ DELETES"), "%d", limit)
 	}
+	rec.Report.Actions = nil
+	const command = "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive --exclude . --dryrun"
+	for room := 270; room < 350; room += 3 {
+		rec.Report.RootCause = strings.Repeat("y ", room) + "Run " + command + " now. " + strings.Repeat("word ", 700)
+		text := strings.Join(strings.Fields(report.Notification(rec, report.Links{}, 5000)), " ")
+		assert.Equal(t, strings.Count(text, command), strings.Count(text, "aws s3 rm"), "%d", room)
+	}
 }
 
 func TestForms_ShowNoCommandOfProseInPart(t *testing.T) {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -239,7 +240,26 @@ func truncateLines(text string, maxBytes int) string {
 	if isCommandLine(strings.TrimLeft(text[len(kept):], "\n")) {
 		kept = withoutCommand(kept)
 	}
-	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
+	return strings.TrimRight(withoutHalf(kept), " \n") + "\n" + truncatedMark
+}
+
+var (
+	anyWarning = regexp.MustCompile(`\[[A-Z][A-Z, .]*\]\s`)
+	endOfBlock = regexp.MustCompile(`\n *(?:\n|- |\d+\. )`)
+)
+
+// withoutHalf returns a text that ends with the warning of the last command in a sentence, if that command may not end in it.
+func withoutHalf(text string) string {
+	tail := text[max(0, len(text)-maxHalf):]
+	warnings := anyWarning.FindAllStringIndex(tail, -1)
+	if len(warnings) == 0 {
+		return text
+	}
+	rest := tail[warnings[len(warnings)-1][1]:]
+	if endOfBlock.MatchString(rest) || sentenceEnd.MatchString(strings.ReplaceAll(rest, "\n", " ")) {
+		return text
+	}
+	return strings.TrimSuffix(text, rest)
 }
 
 // isCommandLine reports whether a text begins with a line of a command.
