@@ -191,6 +191,7 @@ func (p *parser) remember(c simple, operator string, sure bool) bool {
 		for name := range p.values {
 			p.unsure[name] = true
 		}
+		clear(p.values) // each is only visited once
 	}
 	isConstant := isSimple && !slices.ContainsFunc(assigned, func(w word) bool { return !w.constant })
 	return operator == ";" || operator == "\n" || operator == "&" || operator == "&&" && sure && isConstant
