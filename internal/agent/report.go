@@ -246,9 +246,9 @@ func clean(text string, max int) string {
 var codeBegin = regexp.MustCompile("^(?:\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})[^`]*|[^`]*[^`\\s]\\s*(`{3,})[\\w+-]*\\s*)$")
 
 // withoutOpenCode returns a truncated text without a block of code at its end that lacks its own end: half a command does something
-// else. If nothing is before the block, only its mark is left out, because models write a whole text in a block.
+// else. If the block is most of the text, only its mark is left out, because models write a whole text in a block.
 func withoutOpenCode(text string) string {
-	open, begin, at := "", 0, 0
+	open, begin, code, at := "", 0, 0, 0
 	for line := range strings.Lines(text) {
 		trimmed := strings.TrimSpace(line)
 		if open != "" {
@@ -260,6 +260,7 @@ func withoutOpenCode(text string) string {
 			if found[2] != "" {
 				begin += strings.LastIndex(line, found[2])
 			}
+			code = at + strings.Index(line, open) + len(open)
 		}
 		at += len(line)
 	}
@@ -267,11 +268,14 @@ func withoutOpenCode(text string) string {
 	switch {
 	case open == "":
 		return text
-	case before == "":
-		_, rest, _ := strings.Cut(text, "\n")
-		return rest
+	case len(before) >= len(text)/2:
+		return before + "\n" + truncate.Ellipsis
 	}
-	return before + "\n" + truncate.Ellipsis
+	rest := text[code:]
+	if language, lines, ok := strings.Cut(rest, "\n"); ok && !strings.Contains(strings.TrimSpace(language), " ") {
+		rest = lines
+	}
+	return strings.TrimSpace(before + "\n" + rest)
 }
 
 // tidy removes the characters that no text of a report may contain, and surrounding white space.
