@@ -238,6 +238,8 @@ func TestReport_ATruncatedTextEndsBeforeABlockOfCode(t *testing.T) {
 		{"in an item", long + "\n- ```\n" + begun + rest + "\n```", ""},
 		{"after text", long + "\nRun this: ```\n" + begun + rest + "\n```", "Run this:"},
 		{"all of it", "```text\n" + long + "\n" + begun + rest, begun},
+		{"all of it, in one line", "```" + long + begun + rest, begun},
+		{"most of it", "The cause:\n```markdown\n" + long + "\n" + begun + rest, begun},
 		{"after a block", ended + "\n" + long + rest, "--xx"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -262,18 +264,31 @@ func TestReport_ATruncatedTextEndsBeforeABlockOfCode(t *testing.T) {
 func TestSubmit_TheMostCompleteReportOfAnAnswerCounts(t *testing.T) {
 	report, part := reportInput("the disk is full", 1, "disk usage 100 %"), reportInput("the disk is slow", 1, "disk usage 100 %")
 	delete(part, "findings")
-	worse := map[string]any{"summary": "See above."}
+	worse, onlyCause := map[string]any{"summary": "See above."}, map[string]any{"root_cause": "the disk is full"}
+	rest := reportInput("the disk is full", 1, "disk usage 100 %")
+	delete(rest, "summary")
+	delete(rest, "root_cause")
 	answer := func(inputs ...map[string]any) (step model.Step) {
 		for _, input := range inputs {
 			step.Tools = append(step.Tools, model.ToolUse{Name: "submit_report", Input: input})
 		}
 		return step
 	}
-	for _, inputs := range [][]map[string]any{{part, report}, {report, part}, {worse, part, report, worse}} {
+	for _, test := range []struct {
+		rounds int // after two, the model has to conclude
+		inputs []map[string]any
+		want   investigation.Outcome
+	}{
+		{2, []map[string]any{part, report}, investigation.OutcomeConcluded},
+		{2, []map[string]any{report, part}, investigation.OutcomeConcluded},
+		{2, []map[string]any{worse, part, report, worse}, investigation.OutcomeConcluded},
+		{2, []map[string]any{onlyCause, rest}, investigation.OutcomeConcluded},
+		{10, []map[string]any{worse, worse, part, report}, investigation.OutcomeCompleted}, // two are returned
+	} {
 		rec := record("{}")
-		_, err := run(t, forever(look("print(1)"), answer(inputs...)), &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.MaxRounds = 2 })
+		_, err := run(t, forever(look("print(1)"), answer(test.inputs...)), &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.MaxRounds = test.rounds })
 		require.NoError(t, err)
-		assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
+		assert.Equal(t, test.want, rec.Outcome)
 		assert.Equal(t, "the disk is full", rec.Report.RootCause)
 	}
 }

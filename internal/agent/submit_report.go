@@ -67,23 +67,32 @@ var submitReport = tool{
 type submission struct{}
 
 func (submission) execute(_ context.Context, r *run, _ *investigation.Round, calls []conversation.Use) []outcome {
-	skipped := 0
-	if r.isFinal() { // else a report that is not complete is returned
-		skipped = r.mostComplete(calls)
+	outcomes := make([]outcome, len(calls))
+	for i := 0; i < len(calls); i++ {
+		if r.isFinal() { // else a report that is not complete is returned
+			for best := i + r.mostComplete(calls[i:]); i < best; i++ {
+				outcomes[i] = outcome{text: "not used: a later " + r.task.noun + " of the same answer is more complete"}
+			}
+		}
+		if outcomes[i] = r.acceptReport(calls[i].Input); outcomes[i].done {
+			break
+		}
 	}
-	outcomes := make([]outcome, skipped, len(calls))
-	for i := range outcomes {
-		outcomes[i] = outcome{text: "not used: a later " + r.task.noun + " of the same answer is more complete"}
-	}
-	return append(outcomes, oneByOne(calls[skipped:], r.acceptReport)...)
+	return outcomes
 }
 
-// mostComplete returns the index of the first report that lacks the fewest parts.
+// mostComplete returns the index of the first report that lacks the fewest parts. One that is not accepted counts least.
 func (r *run) mostComplete(calls []conversation.Use) (best int) {
+	const unacceptable = 100
 	fewest := 0
 	for i, call := range calls {
-		if _, problems := r.task.parse(call.Input); i == 0 || len(problems) < fewest {
-			best, fewest = i, len(problems)
+		report, problems := r.task.parse(call.Input)
+		lacks := len(problems)
+		if saysNothing(report) {
+			lacks += unacceptable
+		}
+		if i == 0 || lacks < fewest {
+			best, fewest = i, lacks
 		}
 	}
 	return best
@@ -92,6 +101,11 @@ func (r *run) mostComplete(calls []conversation.Use) (best int) {
 // isFinal reports whether no report is returned any more because parts are missing or quotes prove nothing.
 func (r *run) isFinal() bool {
 	return r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
+}
+
+// saysNothing reports whether a report is never accepted, because it has neither a summary nor a cause.
+func saysNothing(report investigation.Report) bool {
+	return report.Summary == "" && report.RootCause == ""
 }
 
 func (r *run) acceptReport(input json.RawMessage) outcome {
@@ -110,7 +124,7 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 		r.state.AskedToCheck = true
 		return checkFirstPrompt
 	}
-	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
+	if len(problems) > 0 && (!final || saysNothing(report)) {
 		r.state.Rejected++
 		return "The " + r.task.noun + " is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete " + r.task.noun + " again."
 	}
