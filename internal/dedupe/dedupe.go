@@ -682,15 +682,27 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	v := values{
 		":done": text(stateDone), ":past": pastValue(past, transitions), ":report": text(done.ReportURI), ":expires": t.expiry(t.now()),
 	}
-	if len(c.repeats) > 0 { // past counts them from now on
-		latest := c.gaveWay
-		for _, repeat := range c.repeats {
-			latest = max(latest, transitionOfRepeat(repeat))
-		}
-		expression, rest = expression+", gave_way = :latest", rest+" DELETE repeat_times :counted"
-		v[":counted"], v[":latest"] = set(c.repeats...), text(latest)
+	latest := ""
+	for _, repeat := range c.repeats { // past counts them from now on
+		latest = max(latest, transitionOfRepeat(repeat))
 	}
-	_, err := t.changeIf(ctx, c.Key, c, "settle the claim", expression+rest, "", names, v)
+	if len(c.repeats) > 0 {
+		rest += " DELETE repeat_times :counted"
+		v[":counted"] = set(c.repeats...)
+	}
+	isRecorded := latest == ""
+	var err error
+	if !isRecorded {
+		v[":latest"] = text(latest)
+		var current item
+		current, err = t.changeIf(ctx, c.Key, c, "settle the claim", expression+", gave_way = :latest"+rest,
+			"(attribute_not_exists(gave_way) OR gave_way < :latest)", names, v)
+		isRecorded = errors.Is(err, ErrLost) && current.isHeldBy(c) // that one, or a later one
+		delete(v, ":latest")
+	}
+	if isRecorded {
+		_, err = t.changeIf(ctx, c.Key, c, "settle the claim", expression+rest, "", names, v)
+	}
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 

@@ -703,6 +703,33 @@ func TestRecovered_NotIfALaterTransitionGaveWay(t *testing.T) {
 	assert.NotNil(t, r)
 }
 
+// The earlier report is delivered late, after the window in which an investigation before it had a repeat.
+func TestRecovered_NotIfATransitionFiredWhileAnEarlierReportWithRepeatsWasDelivered(t *testing.T) {
+	b := newHarness(t)
+	ctx := t.Context()
+	first := b.mustClaim(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(ctx, first, past(first)))
+	require.NoError(t, b.CountRepeat(ctx, alarm("a", 2), first.ID, "request-2"))
+	b.advance(2 * time.Hour)
+	late := b.mustClaim(t, alarm("a", 3), "request-3")
+	require.NoError(t, b.Park(ctx, late, []byte("record"), false, false))
+	b.advance(2 * time.Hour)
+	late = b.mustClaim(t, alarm("a", 5), "request-4")
+	require.True(t, late.Earlier)
+	b.mustBeDuplicate(t, alarm("a", 8), "request-5")
+	require.NoError(t, b.RecordFired(ctx, alarm("a", 8)))
+	require.NoError(t, b.Settle(ctx, late, past(late)))
+	c := b.mustClaim(t, alarm("a", 5), "request-4")
+	require.Equal(t, 1, c.Past[0].Repeats)
+	require.NoError(t, b.Settle(ctx, c, past(c)))
+	r, err := b.Recovered(ctx, alarm("a", 7), "ok-1")
+	require.NoError(t, err)
+	assert.Nil(t, r, "the alarm fired again since")
+	r, err = b.Recovered(ctx, alarm("a", 9), "ok-2")
+	require.NoError(t, err)
+	assert.NotNil(t, r)
+}
+
 // Events that waited in a queue arrive in any order, and the last investigation can be that of an early transition.
 func TestRecovered_NotIfAnEarlierInvestigationWasOfALaterTransition(t *testing.T) {
 	for name, repeats := range map[string][]int{"its own": nil, "a repeat of it": {8}} {
