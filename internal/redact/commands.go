@@ -91,8 +91,10 @@ var contexts = []struct {
 		"smbclient"), nil},
 	{newContext("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,["']?)([^\s'"]+)`,
 		"lftp"), nil},
-	{newContext("password", `(\bstats\s+auth\s+[^\s:'"]+:)([^\s'"/][^\s'"]*)`, // of HAProxy
+	{newContext("password", `((?:^[ +>|-]*|["'\n\r\f\x60]|\\[nrt]|\.cfg:(?:[0-9]+:)?)\s*stats\s+auth\s+[^\s:'"]+:)([^\s'"/][^\s'"]*)`, // of HAProxy, where a line begins
 		"stats "), nil},
+	{newContext("password", `(\bstats\s+auth\s+[^\s:'"]+:)([^\s'"/][^\s'"]*)`,
+		"stats "), looksPassword},
 	{newContext("password", `(\[[\w-]+(?:\.[\w-]+)+\]:(?:25|465|587|2465|2525|2587|smtps?|submissions?)\s+[^\s:'"\[\]]+:)([^\s'"\\]+)`, // of Postfix
 		"]:25", "]:465", "]:587", "]:2465", "]:smtp", "]:submission"), looksPassword},
 	{newContext("password", `(\b[\w-]+(?:\.[\w-]+)+:(?:465|587|2465|2525|2587)\s+(?:[^\s:'"@]+@[\w.-]+|AKIA[A-Z0-9]{16}|apikey):)([^\s'"\\]+)`,

@@ -52,7 +52,7 @@ var forms = map[string][]string{
 		`[{user,"app"},{password,"¤"}]`, `{db_password,<<"¤">>}`, `[{<<"api_token">>,<<"¤">>},{<<"secret">>, <<"~">>}]`,
 	},
 	"configurations of servers": {
-		"stats auth admin:¤", "    stats auth admin:¤\n    stats uri /x", `{"line":"stats auth admin:¤"}`, "[smtp.example.com]:587    app@example.com:¤", "/etc/postfix/sasl_passwd: [smtp.example.com]:587 app:¤",
+		"stats auth admin:¤", "+  stats auth admin:¤", "haproxy.cfg:12: stats auth admin:¤", "log: stats auth admin:¤", "    stats auth admin:¤\n    stats uri /x", `{"line":"stats auth admin:¤"}`, "[smtp.example.com]:587    app@example.com:¤", "/etc/postfix/sasl_passwd: [smtp.example.com]:587 app:¤",
 		"email-smtp.eu-west-1.amazonaws.com:587\tAKIAIOSFODNN7EXAMPLE:¤", `{"m":"[smtp.example.com]:smtps app:¤\n[b.example.com]:465 b:~"}`,
 	},
 	"changes of values": {
@@ -302,7 +302,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"Invalid password for user in request:\nAb3xK9mQ2vL7", "Password check failed in container:\n7517b3396b2ee99fc951b0e0a1997f22", "Could not verify the password of user:\nAna_Smith_2024",
 		"password mismatch; request id:\nJKQ1C8B3EXAMPLE7", "password of x, CorrelationId:\n0HMVFE0A284AM", "password hash algorithm:\nPBKDF2WithHmacSHA256", "Password reset requested by:\nana.Smith2",
 		"passwords of:\n  Orders2xB7", "password reset, id:\n3f7d0b9c-6b7a-4f3e-9c46-2f4b1a2e8d11", "form-data; name=\"description\"\n\nOrders_v2x", "form-data; name=\"code\"\n\nOrders_v2x",
-		"stats auth ${USER}:${PASS}", "stats auth https://x.example.com/stats2x", "relay=smtp.example.com[1.2.3.4]:587, delay=1.2 id:Kq8vN3xB6w", "connected to smtp.example.com:587 id:Kq8vN3xB6w",
+		"stats auth ${USER}:${PASS}", "GET /v1 stats auth users:5", "Fetching stats auth latency:120ms", "cache stats auth service:orders-v2", "stats auth https://x.example.com/stats2x", "relay=smtp.example.com[1.2.3.4]:587, delay=1.2 id:Kq8vN3xB6w", "connected to smtp.example.com:587 id:Kq8vN3xB6w",
 		"server [smtp.example.com]:587 said: 535 5.7.8 Kq8vN3xB6w", "smtp.example.com:587 app@example.com: rejected",
 		"Redis->auth(Array)", "password_hash(Object(SensitiveParameterValue), '2y')", `#{<<"token">> => <<"expired">>}`, `{<<"cache_key">>,<<"orders:v2x">>}`, `{key,"orders-v2.1x"}`,
 		"PDO->__construct('sqlite:/x', NULL, NULL)", "PDO->__construct('mysql:x', 'app', Object(SensitiveParameterValue))", "getConnection(url, user, password2)", `getConnection("pool", "orders", "Readonly2")`, `{token,<<"expired">>}`, `{secret,"prod/orders2"}`, `s:4:"user";s:8:"app4711x";`,
