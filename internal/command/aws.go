@@ -131,7 +131,7 @@ func setsAccess(w word) bool {
 }
 
 // accessInput matches the same in JSON or YAML.
-var accessInput = regexp.MustCompile(`(?m)(?:^|["{,\s])(?:(?:Canned)?ACL|Grant(?:Read|Write|FullControl)\w*|AccessControlList)"?\s*:`)
+var accessInput = regexp.MustCompile(`(?m)(?:^|["'{,\s])(?:(?:Canned)?ACL|Grant(?:Read|Write|FullControl)\w*|AccessControlList)["']?\s*:`)
 
 // asking are commands of the AWS CLI that have no operation.
 var asking = set("configure", "login", "logout")
@@ -341,7 +341,7 @@ func valueEffect(option, value string) Effect {
 func operationEffect(service, operation string, args []word) Effect {
 	effect := secretsOf(service, operation)
 	kind := reads()[service+" "+operation]
-	if (service == "s3" || service == "s3api") && slices.ContainsFunc(args, setsAccess) {
+	if (service == "s3" || service == "s3api" && (kind == 0 || kind == 'C')) && slices.ContainsFunc(args, setsAccess) {
 		effect |= ChangesPermissions
 	}
 	switch {

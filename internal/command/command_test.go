@@ -186,6 +186,8 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3api create-bucket --bucket b --grant-read x", ChangesPermissions | ChangesState},
 		{"aws s3api put-object --cli-input-json '{\"ACL\": \"public-read\"}'", ChangesPermissions | ChangesState},
 		{"aws s3api put-object --cli-input-yaml 'GrantRead: x'", ChangesPermissions | ChangesState},
+		{"aws s3api put-object --cli-input-yaml \"'ACL': x\"", ChangesPermissions | ChangesState},
+		{"aws s3api get-bucket-acl --bucket b --query '{ACL: Grants}'", ReadsAWS},
 		{"aws s3api put-object --bucket b --key acl --body acl=x", ChangesState | ReadsFile},
 		{"aws dynamodb delete-table --table-name orders", Deletes | ChangesState},
 		{"aws dynamodb delete-table --table-name orders\naws s3 rb s3://prod --force", Deletes | ChangesState | Several},
