@@ -74,6 +74,8 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"TABLE=a; aws dynamodb scan --table-name $TABLE; TABLE=b; aws dynamodb scan --table-name $TABLE", NotAWS | Several | ReadsAWS},
 		{"TABLE=a && BUCKET=b && aws dynamodb scan --table-name $TABLE-$BUCKET", NotAWS | Several | ReadsAWS},
 		{"export TABLE=unmask; aws logs start-query --query-string \"fields $TABLE(@message)\"", NotAWS | Several | ReadsAWS | ShowsSecrets},
+		{"export TABLE=unmask\nTABLE=x\naws logs start-query --query-string \"fields $TABLE(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS}, // in fish
+		{"TABLE=x; export TABLE=y; aws dynamodb scan --table-name $TABLE", NotAWS | Several | ReadsAWS},
 		{"AWS_PROFILE=unmask; aws logs start-query --query-string \"fields $AWS_PROFILE(@message)\"", NotAWS | Several | ReadsAWS | ShowsSecrets},
 		{"AWS_PROFILE=file; aws s3api list-objects --bucket \"${AWS_PROFILE}:///etc/passwd\"", NotAWS | Several | ReadsAWS | ReadsFile},
 		{"AWS_PROFILE=unmask aws logs start-query --query-string \"fields $AWS_PROFILE(@message)\"", NotUnderstood | ReadsAWS}, // in fish
@@ -658,6 +660,11 @@ func TestClassify_WhatTheMarginOfALineChangesIsNotUnderstood(t *testing.T) {
 		assert.True(t, Classify(command).has(ReadsAWS), "%q", command)
 		assert.False(t, Classify(command).has(NotUnderstood), "%q", command)
 	}
+}
+
+func TestClassify_LongValueIsNotRepeatedForEachVariable(t *testing.T) {
+	command := "TABLE=" + strings.Repeat("x", 20_000) + "; aws s3 rm " + strings.Repeat("$TABLE", 4_000)
+	assert.True(t, Classify(command).has(NotUnderstood|Deletes))
 }
 
 func TestClassify_LongPathOfFieldsTakesNoMoreThanOnePass(t *testing.T) {

@@ -59,19 +59,24 @@ type parser struct {
 
 	values map[string]string // variables that the command certainly assigned
 	unsure map[string]bool   // variables that it may have assigned, or whose value is not known
+	ofFish map[string]bool   // variables that also a fish assigned, with export
+	room   int               // bytes of values that words can still have
 
 	astray bool // an apostrophe or a line break came that can mislead a shell that looks for quotes in each line on its own
 }
 
 // parse returns the parts of a command. ok is false if its structure is not understood.
 func parse(text string) (out parsed, ok bool) {
-	p := &parser{text: text, ok: true, values: map[string]string{}, unsure: map[string]bool{}}
+	p := &parser{text: text, ok: true, values: map[string]string{}, unsure: map[string]bool{}, ofFish: map[string]bool{}, room: maxValues}
 	p.out.commands = p.list(0)
 	if p.at < len(p.text) {
 		p.ok = false
 	}
 	return p.out, p.ok
 }
+
+// maxValues bounds the values that variables add to words, because a word can have a long one many times.
+const maxValues = 10_000
 
 // maxDepth bounds nested substitutions.
 const maxDepth = 3
@@ -180,7 +185,11 @@ func (p *parser) remember(c simple, operator string, sure bool) bool {
 	}
 	for _, w := range assigned {
 		p.forget(w)
-		if name, value, ok := strings.Cut(w.text, "="); ok && sure && (w.constant || w.time) {
+		name, value, ok := strings.Cut(w.text, "=")
+		if !isSimple {
+			p.ofFish[name] = true
+		}
+		if ok && sure && (w.constant || w.time) && !(isSimple && p.ofFish[name]) { // a fish rejects the line TABLE=x, and keeps the value
 			delete(p.unsure, name)
 			if w.constant {
 				p.values[name] = value
@@ -466,13 +475,13 @@ func (p *parser) substitution(w *word, before string, depth int) string {
 		}
 		p.variable(rest[2:end])
 		p.at += end + 1
-		return p.values[rest[2:end]]
+		return p.value(rest[2:end])
 	case name > 1:
 		p.variable(rest[1:name])
 		p.at += name
 		// A zsh executes commands in a subscript, also in single quotes, and replaces text of a variable: $x:s/a/--b/.
 		p.need(!strings.HasPrefix(rest[name:], "[") && (w.plain || !strings.HasPrefix(rest[name:], ":")))
-		return p.values[rest[1:name]]
+		return p.value(rest[1:name])
 	default: // $' $" $? and others
 		p.ok = false
 	}
@@ -497,6 +506,16 @@ var ofShell = set("aliases", "argv", "builtins", "commands", "dirstack", "epocht
 func (p *parser) variable(name string) {
 	p.out.effect |= variableEffect(name)
 	p.need(!p.unsure[name] && plainVariable.MatchString(name) && !strings.HasPrefix(name, "BASH") && !strings.HasPrefix(name, "dis_") && !ofShell[name])
+}
+
+// value returns the value of a variable that the command assigned.
+func (p *parser) value(name string) string {
+	value := p.values[name]
+	if p.room -= len(value); p.room < 0 {
+		p.ok = false
+		return ""
+	}
+	return value
 }
 
 // secretVariable matches names of variables that hold secrets.
