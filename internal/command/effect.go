@@ -61,6 +61,15 @@ var effects = map[Effect]struct{ name, phrase string }{
 	ReadsAWS:           {"reads_aws", "Reads AWS"},
 }
 
+// Phrases returns the phrases of all statements.
+func Phrases() []string {
+	var phrases []string
+	for _, effect := range (endOfEffects - 1).list() {
+		phrases = append(phrases, effects[effect].phrase)
+	}
+	return phrases
+}
+
 // has reports whether e contains all statements of other.
 func (e Effect) has(other Effect) bool { return e&other == other }
 

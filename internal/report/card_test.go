@@ -151,6 +151,11 @@ func TestNotification_TruncatesNoCommand(t *testing.T) {
 		text := strings.Join(strings.Fields(report.Notification(rec, report.Links{}, 5000)), " ")
 		assert.Equal(t, strings.Count(text, command), strings.Count(text, "aws s3 rm"), "%d", room)
 	}
+	for _, before := range []string{"The log says [ERROR] KeyError: ", "Run " + command + "\n"} {
+		rec.Report.RootCause = before + strings.Repeat("and it fails again ", 200)
+		text := strings.Join(strings.Fields(report.Notification(rec, report.Links{}, 5000)), " ")
+		assert.Contains(t, text, strings.TrimSpace(before[len(before)-10:])+" and it fails again and it fails again", "nothing else is lost")
+	}
 }
 
 func TestForms_ShowNoCommandOfProseInPart(t *testing.T) {

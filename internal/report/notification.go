@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
@@ -243,10 +244,8 @@ func truncateLines(text string, maxBytes int) string {
 	return strings.TrimRight(withoutHalf(kept), " \n") + "\n" + truncatedMark
 }
 
-var (
-	anyWarning = regexp.MustCompile(`\[[A-Z][A-Z, .]*\]\s`)
-	endOfBlock = regexp.MustCompile(`\n *(?:\n|- |\d+\. )`)
-)
+// anyWarning matches a warning of a command, but not [ERROR] of a log.
+var anyWarning = regexp.MustCompile(`\[(?:` + strings.Join(command.Phrases(), "|") + `)(?:\. [A-Z, .]+)?\] `)
 
 // withoutHalf returns a text that ends with the warning of the last command in a sentence, if that command may not end in it.
 func withoutHalf(text string) string {
@@ -256,7 +255,7 @@ func withoutHalf(text string) string {
 		return text
 	}
 	rest := tail[warnings[len(warnings)-1][1]:]
-	if endOfBlock.MatchString(rest) || sentenceEnd.MatchString(strings.ReplaceAll(rest, "\n", " ")) {
+	if strings.Contains(rest, "\n") || sentenceEnd.MatchString(rest) { // each line is a block
 		return text
 	}
 	return strings.TrimSuffix(text, rest)
