@@ -65,11 +65,22 @@ func blocksOf(text string) []block {
 		code, open = nil, ""
 	}
 	all := strings.Split(strings.TrimSpace(lines(text)), "\n")
-	isFence := func(i int) bool { return i < len(all) && strings.HasPrefix(strings.TrimSpace(all[i]), "```") }
-	ends := make([]*string, len(all)) // the next fence at the beginning of a line
-	for i := len(all) - 2; i >= 0; i-- {
-		if ends[i] = ends[i+1]; isFence(i + 1) {
-			ends[i] = &all[i+1]
+	// A line of a quote continues it: a fence in one ends no code outside of it.
+	isFence := func(i int, quoted bool) bool {
+		return i < len(all) && quotedLine.MatchString(all[i]) == quoted && strings.HasPrefix(strings.TrimSpace(unquoted(all[i])), "```")
+	}
+	ends := make([]*string, len(all)) // the next fence at the beginning of a line, in the same quote if the line is in one
+	for _, quoted := range []bool{false, true} {
+		var next *string
+		for i := len(all) - 1; i >= 0; i-- {
+			if isIn := quotedLine.MatchString(all[i]); isIn == quoted {
+				ends[i] = next
+			} else if quoted {
+				next = nil
+			}
+			if isFence(i, quoted) {
+				next = &all[i]
+			}
 		}
 	}
 	isQuoted := false // a block of code in a quote
@@ -77,7 +88,7 @@ func blocksOf(text string) []block {
 		if isQuoted && open != "" && !quotedLine.MatchString(line) {
 			endCode()
 		}
-		if inner := quotedLine.ReplaceAllString(line, ""); open == "" {
+		if inner := unquoted(line); open == "" {
 			if isQuoted = inner != line && fenceLine.MatchString(inner); isQuoted {
 				line = inner
 			}
@@ -105,8 +116,8 @@ func blocksOf(text string) []block {
 			}
 		case late != nil && ends[i] != nil: // else nothing ends the code
 			blocks = append(blocks, proseLine(late[1]))
-			if endOfFence.MatchString(*ends[i]) && !isFence(i+1) {
-				open = late[2]
+			if quoted := quotedLine.MatchString(line); endOfFence.MatchString(unquoted(*ends[i])) && !isFence(i+1, quoted) {
+				open, isQuoted = late[2], quoted
 			}
 		case trimmed == "", ruleLine.MatchString(line):
 		default:
@@ -119,6 +130,9 @@ func blocksOf(text string) []block {
 	}
 	return blocks
 }
+
+// unquoted returns a line without the mark of a quote.
+func unquoted(line string) string { return quotedLine.ReplaceAllString(line, "") }
 
 func proseLine(line string) block {
 	if found := headingLine.FindStringSubmatch(line); found != nil {

@@ -99,11 +99,12 @@ func TestProse_NothingOfALineWithBackticksIsLost(t *testing.T) {
 		"```sh\naws sts get-caller-identity```\nThen wait.":        "not run. aws sts get-caller-identity Then wait.",
 		"~~~sh\naws sts get-caller-identity\n~~~\nThen wait.":      "not run. aws sts get-caller-identity Then wait.",
 
-		"Use `x`: ```sh\naws sts get-caller-identity\n```\nThen wait.":   "not run. aws sts get-caller-identity Then wait.",
-		"Run ```\nthis\n```sh\naws sts get-caller-identity\n```\nWait.":  "not run. aws sts get-caller-identity Wait.",
-		"Run ```\n```\naws sts get-caller-identity\n```\nWait.":          "not run. aws sts get-caller-identity Wait.",
-		"> ```sh\n> aws sts get-caller-identity\n> ```\n> Then\nwait.":   "not run. aws sts get-caller-identity > Then wait.",
-		"> ```\n> aws sts get-caller-identity\nThen wait, and > 3 times": "not run. aws sts get-caller-identity Then wait, and > 3 times",
+		"Use `x`: ```sh\naws sts get-caller-identity\n```\nThen wait.":      "not run. aws sts get-caller-identity Then wait.",
+		"Run ```\nthis\n```sh\naws sts get-caller-identity\n```\nWait.":     "not run. aws sts get-caller-identity Wait.",
+		"Run ```\n```\naws sts get-caller-identity\n```\nWait.":             "not run. aws sts get-caller-identity Wait.",
+		"> ```sh\n> aws sts get-caller-identity\n> ```\n> Then\nwait.":      "not run. aws sts get-caller-identity > Then wait.",
+		"> Run: ```sh\n> aws sts get-caller-identity\n> ```\n> Then\nwait.": "> Run: ▲ Reads AWS. Written by the model, not checked, not run. aws sts get-caller-identity > Then wait.",
+		"> ```\n> aws sts get-caller-identity\nThen wait, and > 3 times":    "not run. aws sts get-caller-identity Then wait, and > 3 times",
 	} {
 		rec := sample(t)
 		rec.Report.Summary = text
