@@ -84,6 +84,8 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"TABLE=x | cat; aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS | ShowsSecrets},
 		{"aws s3 ls | TABLE=x; aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS | ShowsSecrets},
 		{"TABLE=x && aws s3 ls & aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS},
+		{"TABLE=x && aws s3 ls \"$(true; true)\" & aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS},
+		{"TABLE=x; sleep 5 & aws dynamodb scan --table-name $TABLE", NotAWS | Several | ReadsAWS},
 		{"TABLE=x || TABLE=y; aws dynamodb scan --table-name $TABLE", NotUnderstood | NotAWS | Several | ReadsAWS},
 		{"TABLE=x; unset TABLE; aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS | ChangesState | ShowsSecrets},
 		{"'TABLE'=x; aws logs start-query --query-string \"fields unm${TABLE}ask(@message)\"", NotUnderstood | NotAWS | Several | ReadsAWS | ShowsSecrets},

@@ -88,6 +88,7 @@ func (p *parser) list(depth int) []simple {
 	needed := false     // whether an operator needs a command after it
 	redirected := false // whether the current command has a redirection
 	sure := depth == 0  // whether this shell certainly executes the current command
+	var joined []word   // the words of commands that && and || join, which are in the background together
 	end := func(operator string) {
 		empty := len(current.words)+len(current.assigned) == 0
 		switch {
@@ -95,6 +96,13 @@ func (p *parser) list(depth int) []simple {
 			list = append(list, current)
 			needed = false
 			sure = p.remember(current, operator, sure) && depth == 0
+			joined = append(append(joined, current.assigned...), current.words...)
+			if operator == "&" {
+				p.doubt(joined)
+			}
+			if operator == "&" || operator == ";" || operator == "\n" {
+				joined = nil
+			}
 		case operator != "\n" && operator != "" || operator == "" && needed:
 			p.ok = false
 		}
@@ -196,14 +204,19 @@ func (p *parser) remember(c simple, operator string, sure bool) bool {
 			}
 		}
 	}
-	if operator == "&" { // a part of a list in the background, perhaps
-		for name := range p.values {
-			p.unsure[name] = true
-		}
-		clear(p.values) // each is only visited once
-	}
 	isConstant := isSimple && !slices.ContainsFunc(assigned, func(w word) bool { return !w.constant })
 	return operator == ";" || operator == "\n" || operator == "&" || operator == "&&" && sure && isConstant
+}
+
+// doubt notes that variables may not have the values that words assign to them.
+func (p *parser) doubt(words []word) {
+	for _, w := range words {
+		name, _, _ := strings.Cut(w.text, "=")
+		if _, known := p.values[name]; known {
+			p.unsure[name] = true
+			delete(p.values, name)
+		}
+	}
 }
 
 // forget notes that a variable may have another value. One that is only assigned a time stays empty for the parser.
