@@ -695,10 +695,16 @@ func TestRecovered_NotIfALaterTransitionGaveWay(t *testing.T) {
 	b.advance(20 * time.Minute)
 	c := b.mustClaim(t, composite("p", 1, "a"), "request-4")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err := b.Recovered(ctx, composite("p", 3), "ok-1")
+	b.mustRecoverOnlyLater(t, composite("p", 3), composite("p", 6))
+}
+
+// mustRecoverOnlyLater requires that the recovery is no last word at the first time, because the alarm fired again since, but at the second.
+func (b *harness) mustRecoverOnlyLater(t *testing.T, early, late *alarmevent.Alarm) {
+	t.Helper()
+	r, err := b.Recovered(t.Context(), early, "ok-1")
 	require.NoError(t, err)
 	assert.Nil(t, r, "the alarm fired again since")
-	r, err = b.Recovered(ctx, composite("p", 6), "ok-2")
+	r, err = b.Recovered(t.Context(), late, "ok-2")
 	require.NoError(t, err)
 	assert.NotNil(t, r)
 }
@@ -722,12 +728,7 @@ func TestRecovered_NotIfATransitionFiredWhileAnEarlierReportWithRepeatsWasDelive
 	c := b.mustClaim(t, alarm("a", 5), "request-4")
 	require.Equal(t, 1, c.Past[0].Repeats)
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err := b.Recovered(ctx, alarm("a", 7), "ok-1")
-	require.NoError(t, err)
-	assert.Nil(t, r, "the alarm fired again since")
-	r, err = b.Recovered(ctx, alarm("a", 9), "ok-2")
-	require.NoError(t, err)
-	assert.NotNil(t, r)
+	b.mustRecoverOnlyLater(t, alarm("a", 7), alarm("a", 9))
 }
 
 // Events that waited in a queue arrive in any order, and the last investigation can be that of an early transition.
@@ -746,12 +747,7 @@ func TestRecovered_NotIfAnEarlierInvestigationWasOfALaterTransition(t *testing.T
 			b.advance(2 * time.Hour)
 			second := b.mustClaim(t, alarm("a", 1), "request-3")
 			require.NoError(t, b.Settle(ctx, second, past(second)))
-			r, err := b.Recovered(ctx, alarm("a", latest-1), "ok-1")
-			require.NoError(t, err)
-			assert.Nil(t, r, "the alarm fired again since")
-			r, err = b.Recovered(ctx, alarm("a", latest+1), "ok-2")
-			require.NoError(t, err)
-			assert.NotNil(t, r)
+			b.mustRecoverOnlyLater(t, alarm("a", latest-1), alarm("a", latest+1))
 		})
 	}
 }

@@ -65,24 +65,7 @@ func blocksOf(text string) []block {
 		code, open = nil, ""
 	}
 	all := strings.Split(strings.TrimSpace(lines(text)), "\n")
-	// A line of a quote continues it: a fence in one ends no code outside of it.
-	isFence := func(i int, quoted bool) bool {
-		return i < len(all) && quotedLine.MatchString(all[i]) == quoted && strings.HasPrefix(strings.TrimSpace(unquoted(all[i])), "```")
-	}
-	ends := make([]*string, len(all)) // the next fence at the beginning of a line, in the same quote if the line is in one
-	for _, quoted := range []bool{false, true} {
-		var next *string
-		for i := len(all) - 1; i >= 0; i-- {
-			if isIn := quotedLine.MatchString(all[i]); isIn == quoted {
-				ends[i] = next
-			} else if quoted {
-				next = nil
-			}
-			if isFence(i, quoted) {
-				next = &all[i]
-			}
-		}
-	}
+	ends := nextFences(all)
 	isQuoted := false // a block of code in a quote
 	for i, line := range all {
 		if isQuoted && open != "" && !quotedLine.MatchString(line) {
@@ -116,7 +99,7 @@ func blocksOf(text string) []block {
 			}
 		case late != nil && ends[i] != nil: // else nothing ends the code
 			blocks = append(blocks, proseLine(late[1]))
-			if quoted := quotedLine.MatchString(line); endOfFence.MatchString(unquoted(*ends[i])) && !isFence(i+1, quoted) {
+			if quoted := quotedLine.MatchString(line); endOfFence.MatchString(unquoted(*ends[i])) && !(i+1 < len(all) && isFence(all[i+1], quoted)) {
 				open, isQuoted = late[2], quoted
 			}
 		case trimmed == "", ruleLine.MatchString(line):
@@ -129,6 +112,31 @@ func blocksOf(text string) []block {
 		blocks = []block{{Kind: paragraphBlock, Spans: []span{{Text: plain(text)}}}}
 	}
 	return blocks
+}
+
+// nextFences returns for each line the next fence at the beginning of a line, in the same quote if the line is in one. A line of a quote
+// continues it, so a fence in a quote ends no code outside of it.
+func nextFences(all []string) []*string {
+	ends := make([]*string, len(all))
+	for _, quoted := range []bool{false, true} {
+		var next *string
+		for i := len(all) - 1; i >= 0; i-- {
+			if quotedLine.MatchString(all[i]) == quoted {
+				ends[i] = next
+			} else if quoted {
+				next = nil
+			}
+			if isFence(all[i], quoted) {
+				next = &all[i]
+			}
+		}
+	}
+	return ends
+}
+
+// isFence reports whether a line that is in a quote, or not, begins with a fence.
+func isFence(line string, quoted bool) bool {
+	return quotedLine.MatchString(line) == quoted && strings.HasPrefix(strings.TrimSpace(unquoted(line)), "```")
 }
 
 // unquoted returns a line without the mark of a quote.
