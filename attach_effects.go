@@ -66,8 +66,8 @@ func permissionsOf(construct constructs.IConstruct) (paths []string) {
 	return paths
 }
 
-// manyPermissions is the number of permissions to invoke a function that its resource policy certainly has room for. The policy has at
-// most 20,480 bytes ("Lambda quotas"), and a permission has about 300 to 400.
+// manyPermissions is the number of permissions to invoke a function for which its resource policy usually has room. The policy has at
+// most 20,480 bytes ("Lambda quotas"), and a permission has about 300 to 400, with very long names up to 500.
 const manyPermissions = 50
 
 // warnOfPermissions adds a warning if the orchestrator's resource policy may be too long.

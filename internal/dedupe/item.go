@@ -34,7 +34,7 @@ const (
 	attrDeliverer   = "delivering_attempt" // the attempt that began it
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
-	attrGaveWay     = "gave_way"        // latest transition that gave way to a triggering alarm, was a repeat that attrPast counts, or see [Table.RecordFired]
+	attrGaveWay     = "gave_way"        // latest transition that gave way to a triggering alarm, is a repeat that attrPast counts, or was given to [Table.RecordFired]
 	attrUndecided   = "undecided"       // a composite alarm may still give way to a triggering alarm
 	attrPast        = "past"            // list of maps, oldest first
 	attrRecoveryOf  = "recovery_of"     // id of the investigation whose recovery was recorded, until the alarm fires again

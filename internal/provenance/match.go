@@ -158,7 +158,7 @@ type piece struct {
 	isTail     bool  // ends where the value ends
 	isOfPair   bool  // the value of a name and a value, outside of it
 	isPairName bool  // the name in an object of a name and a value
-	hasValue   bool  // it, or what is joined with it, has a value
+	hasValue   bool  // the name or one that is joined with it has a value
 	pairValue  int32 // the key of the value of that object
 	best       int32 // where the longest sequence of pieces that begins here ends
 	whole      int32 // the same, if its last piece ends where its value ends; 0: none does

@@ -419,8 +419,8 @@ func (w *world) isAlarmReported(alarm string, since time.Time, depth int) bool {
 	return false
 }
 
-// isExcused reports whether an event of the alarm or of one beside it in a composite alarm, or the investigation's hand-over, became a
-// dead letter, which the operator is told.
+// isExcused reports whether an event of the alarm, an event of an alarm beside it in a composite alarm, or the investigation's hand-over
+// became a dead letter. A self-alarm reports dead letters.
 func (w *world) isExcused(alarm, id string) bool {
 	for _, d := range w.deliveries {
 		if d.isDeadLetter && (d.of.alarm == alarm || id != "" && d.handOver == id || w.isBeside(d.of.alarm, alarm)) {
@@ -439,8 +439,8 @@ func (w *world) isBeside(one, other string) bool {
 	return false
 }
 
-// checkTransitions checks that each transition to ALARM is reported, after the window with an investigation of its own, and investigated
-// once.
+// checkTransitions checks that each transition to ALARM has a report, that one after the window is not only a repeat of the investigation
+// before it, and that no transition is investigated twice.
 func (w *world) checkTransitions(t *testing.T, reports map[string][]sentReport) {
 	for _, tr := range w.transitions {
 		if tr.state != "ALARM" || w.isExcused(tr.alarm, "") {
