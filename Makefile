@@ -24,6 +24,12 @@ export PATH := $(ROOT)/node_modules/.bin:$(PATH)
 # Without -buildvcs=false, Go does not build in a checkout that another user owns.
 export GOFLAGS := $(shell $(GO) env GOFLAGS 2>/dev/null) -trimpath -ldflags=-w -buildvcs=false
 export CGO_ENABLED := 0
+# The demo and the tests must not see the caller's AWS settings: a profile, a Region, or an endpoint changes what they do.
+ifeq ($(filter evals,$(MAKECMDGOALS)),)
+unexport $(filter AWS_%,$(.VARIABLES))
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+endif
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false

@@ -73,7 +73,12 @@ func hosted(t *testing.T, answers http.HandlerFunc, change func(*lambdahost.Func
 	logged := &logbuffer.Buffer{}
 	host, err := lambdahost.New(lambdahost.Options{Log: logged})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = host.Close() })
+	t.Cleanup(func() {
+		_ = host.Close()
+		if t.Failed() {
+			t.Log("the function's log:\n" + logged.String())
+		}
+	})
 	function := compiled.Function("tool", aws.URL)
 	change(&function)
 	require.NoError(t, host.Add(function))
