@@ -471,7 +471,7 @@ for n in range(10**6): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))`,
 		t.Run(name, func(t *testing.T) {
 			for _, configuration := range configurations {
 				w := startWorker(t, pythons(t)[0], configuration.role, server.URL)
-				answer := w.run("boto3.client('sts').get_caller_identity()\n"+code, 50)
+				answer := w.run("boto3.client('sts').get_caller_identity()\n"+code, 200)
 				assert.Equal(t, string(kindFileLimit), answer.ErrorType, answer.Output)
 				assert.Contains(t, answer.Error, "creating more than 20000 files")
 				assert.Len(t, answer.AWSCalls, 1)
