@@ -340,7 +340,7 @@ func (w *worker) next(request workerRequest) ([]byte, error) {
 	select {
 	case l := <-got:
 		return l.data, l.err
-	case <-time.After(time.Minute):
+	case <-time.After(time.Minute + time.Duration(request.Seconds*float64(time.Second))):
 		require.FailNow(w.t, "the worker did not answer", "command: %s", request.Command)
 		return nil, nil
 	}
