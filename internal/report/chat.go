@@ -150,7 +150,7 @@ func cutChat(text string, max int) string {
 		short = short[:at]
 	}
 	code, bold := -1, -1 // where an open code span or warning begins
-	warned := -1         // where the last warning ends
+	warned := -1         // where a warning ends that no label of code follows
 	for i := range len(short) {
 		switch {
 		case short[i] == '`' && code < 0:
@@ -160,7 +160,7 @@ func cutChat(text string, max int) string {
 		case short[i] == '*' && code < 0 && bold < 0:
 			bold = i
 		case short[i] == '*' && code < 0:
-			if short[i-1] == ']' {
+			if warned = -1; short[i-1] == ']' {
 				warned = i + 1
 			}
 			bold = -1
@@ -169,10 +169,10 @@ func cutChat(text string, max int) string {
 	switch {
 	case bold >= 0:
 		return short[:bold] + truncate.Ellipsis
-	case code == len(short)-1:
-		return short[:code] + truncate.Ellipsis
 	case warned >= 0 && !isWholeCommand(strings.TrimSpace(short[warned:])): // half a command would mislead: only its warning stays
 		return short[:warned] + " " + truncate.Ellipsis
+	case code == len(short)-1:
+		return short[:code] + truncate.Ellipsis
 	case code >= 0:
 		return short + truncate.Ellipsis + "`"
 	}
