@@ -38,13 +38,14 @@ type span struct {
 }
 
 var (
-	headingLine = regexp.MustCompile(`^#{1,6}\s+(.*?)(?:\s+#+)?\s*$`)
-	itemLine    = regexp.MustCompile(`^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.*)$`)
-	quotedLine  = regexp.MustCompile(`^\s*> ?`)
-	fenceLine   = regexp.MustCompile("^\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})\\s*(.*?)\\s*$") // a list item can begin with one
-	lateFence   = regexp.MustCompile("^((?:[^`]|`[^`]+`)*(?:[^`\\s]|`[^`]+`))\\s*(`{3,})[\\w+-]*\\s*$")
-	endOfFence  = regexp.MustCompile("^\\s*`{3,}(?:\\s.*)?$")
-	ruleLine    = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
+	headingLine  = regexp.MustCompile(`^#{1,6}\s+(.*?)(?:\s+#+)?\s*$`)
+	itemLine     = regexp.MustCompile(`^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.*)$`)
+	quotedLine   = regexp.MustCompile(`^\s*> ?`)
+	fenceLine    = regexp.MustCompile("^\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})\\s*(.*?)\\s*$") // a list item can begin with one
+	lateFence    = regexp.MustCompile("^((?:[^`]|`[^`]+`)*(?:[^`\\s]|`[^`]+`))\\s*(`{3,})[\\w+-]*\\s*$")
+	languageName = regexp.MustCompile(`^[\w+-]+$`)
+	endOfFence   = regexp.MustCompile("^\\s*`{3,}(?:\\s.*)?$")
+	ruleLine     = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
 
 	// Code, strong text, and links. Strong text begins and ends as words do, and a link's text consists of words, because
 	// text that is no Markdown contains the same marks: f(**kwargs), 2 ** 4, **/*.go, __init__.py, [a-z](https://…).
@@ -82,9 +83,13 @@ func blocksOf(text string) []block {
 		fence, late := fenceLine.FindStringSubmatch(line), lateFence.FindStringSubmatch(line)
 		switch {
 		case open != "" && strings.HasPrefix(trimmed, open):
-			rest := strings.TrimSpace(strings.TrimLeft(trimmed, open[:1]))
+			rest := strings.TrimLeft(trimmed, open[:1])
+			fence := strings.TrimSuffix(trimmed, rest)
 			endCode()
-			if strings.ContainsAny(rest, " `") { // else it is nothing, or the name of a language
+			switch rest = strings.TrimSpace(rest); {
+			case languageName.MatchString(rest) && fence[0] == '`' && ends[i] != nil && endOfFence.MatchString(unquoted(*ends[i])):
+				open = fence // a block begins, and the one before it lacks its end
+			case rest != "":
 				blocks = append(blocks, proseLine(rest))
 			}
 		case open != "" && strings.HasSuffix(trimmed, open):

@@ -105,6 +105,11 @@ func TestProse_NothingOfALineWithBackticksIsLost(t *testing.T) {
 		"> ```sh\n> aws sts get-caller-identity\n> ```\n> Then\nwait.":      "not run. aws sts get-caller-identity > Then wait.",
 		"> Run: ```sh\n> aws sts get-caller-identity\n> ```\n> Then\nwait.": "> Run: ▲ Reads AWS. Written by the model, not checked, not run. aws sts get-caller-identity > Then wait.",
 		"> ```\n> aws sts get-caller-identity\nThen wait, and > 3 times":    "not run. aws sts get-caller-identity Then wait, and > 3 times",
+
+		"```sh\naws sts get-caller-identity\n```Then\nwait.":                      "not run. aws sts get-caller-identity Then wait.",
+		"~~~sh\naws sts get-caller-identity\n~~~ wait":                            "not run. aws sts get-caller-identity wait",
+		"```\naws sts get-caller-identity\n```sh\naws s3 ls\n```\nThen wait.":     "aws sts get-caller-identity ▲ Reads AWS. Written by the model, not checked, not run. aws s3 ls Then wait.",
+		"> ```\n> aws sts get-caller-identity\n> ```sh\n> aws s3 ls\n> ```\nwait": "aws sts get-caller-identity ▲ Reads AWS. Written by the model, not checked, not run. aws s3 ls wait",
 	} {
 		rec := sample(t)
 		rec.Report.Summary = text
