@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
 // paper is a sheet of A4 as a screen.
@@ -186,6 +188,16 @@ func TestPage_FirstPhoneScreenHasTheEssentials(t *testing.T) {
 		top := ask[float64](v, fmt.Sprintf(`document.querySelector(%q).getBoundingClientRect().top`, what))
 		assert.Less(t, top, float64(Phone.Height-20), what)
 	}
+}
+
+func TestPage_TimesOfAnyZoneFitOnAPhone(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Findings[0].Time = time.Date(2026, 1, 15, 2, 10, 0, 0, time.UTC) // another day in the zone
+	html, err := report.HTML(rec, report.LinksFor(rec, report.Home{Zone: time.FixedZone("-0330", -12600)}, report.Keys{}))
+	require.NoError(t, err)
+	v := visit(t)
+	v.open(html, Phone, "")
+	assert.True(t, ask[bool](v, `document.documentElement.scrollWidth <= document.documentElement.clientWidth`))
 }
 
 func TestPage_RoundsAreFolded(t *testing.T) {
