@@ -232,7 +232,9 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 			if c.lost {
 				rec.Lost = &c.usage
 			}
-			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n  "+c.want+"\n")
+			text := report.Notification(rec, linksOf(rec), 100_000)
+			assert.Contains(t, text, "\n  "+c.want+"\n")
+			assert.Equal(t, c.lost, strings.Contains(text, "\nNOTE: An earlier attempt asked a model, but the answers are lost.\n"))
 		})
 	}
 }

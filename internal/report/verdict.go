@@ -140,6 +140,9 @@ func notes(rec *investigation.Record) []string {
 	if rec.OutcomeWhy != "" {
 		list = append(list, rec.OutcomeWhy)
 	}
+	if rec.EvidenceOnly && isAsked(rec) {
+		list = append(list, "An earlier attempt asked a model, but the answers are lost.")
+	}
 	if waited := Waited(rec); waited > 0 {
 		list = append(list, fmt.Sprintf("The investigation began %d min after the alarm, usually because its event waited until others "+
 			"had ended (MaxConcurrentInvestigations).", int(waited.Minutes())))
