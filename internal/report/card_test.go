@@ -182,14 +182,17 @@ func TestForms_ShowNoCommandOfProseInPart(t *testing.T) {
 func TestCard_ShowsNoCommandOfProseInPart(t *testing.T) {
 	rec := sample(t)
 	const command = "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive --exclude . --dryrun"
-	rec.Report.Summary, rec.Report.RootCause = strings.Repeat("word ", 600), strings.Repeat("word ", 600)
-	for room := 60; room < 100; room++ {
-		rec.Report.Impact = strings.Repeat("w ", 200) + strings.Repeat("x", room) + " Run " + command + " " + strings.Repeat("word ", 600)
-		raw, err := report.Card(rec, linksOf(rec))
-		text := strings.ReplaceAll(cardOf(t, raw, err).Content.Description, "`", "")
-		assert.Equal(t, strings.Count(text, command), strings.Count(text, "aws s3 rm"), "%d", room)
+	long := strings.Repeat("word ", 300)
+	rec.Report.Summary, rec.Report.RootCause = long, long
+	for room := 30; room < 90; room++ {
+		for _, c := range []struct{ text, begin string }{{command, "aws s3 rm"}, {"AWS_PROFILE=shop aws iam delete-user --user-name eve", "AWS_PROFILE"}} {
+			rec.Report.Impact = strings.Repeat("w ", 200) + strings.Repeat("x", room) + " Run " + c.text + " " + long
+			raw, err := report.Card(rec, linksOf(rec))
+			text := strings.ReplaceAll(cardOf(t, raw, err).Content.Description, "`", "")
+			assert.Equal(t, strings.Count(text, c.text), strings.Count(text, c.begin), "%d %s", room, c.text)
+		}
 	}
-	rec.Report.Impact = rec.Report.Summary
+	rec.Report.Impact = long
 	rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: "Somebody ran " + command}, {Hypothesis: "A deployment"}, {Hypothesis: rec.Report.Impact, Reason: rec.Report.Impact}}
 	raw, err := report.Card(rec, linksOf(rec))
 	assert.Contains(t, cardOf(t, raw, err).Content.Description, "A deployment", "the label of the next entry ends a command")

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"html"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -179,9 +181,13 @@ func cutChat(text string, max int) string {
 	return short + truncate.Ellipsis
 }
 
-// isWholeCommand reports whether the command at the beginning of a text in chat ends in it: with its code span, or with a sentence.
+// isWholeCommand reports whether the command at the beginning of a text in chat ends in it: with its code span, or with a sentence. A
+// code span whose words all need one can also be the beginning of a command in a sentence.
 func isWholeCommand(text string) bool {
-	return strings.HasPrefix(text, "`") && strings.Contains(text[1:], "`") || sentenceEnd.MatchString(text)
+	rest, isCode := strings.CutPrefix(text, "`")
+	code, _, isClosed := strings.Cut(rest, "`")
+	isCode = isCode && isClosed && slices.ContainsFunc(strings.Fields(html.UnescapeString(code)), func(word string) bool { return !needsCode(word) })
+	return isCode || sentenceEnd.MatchString(text)
 }
 
 func escapeChat(text string) string {
