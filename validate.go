@@ -387,7 +387,7 @@ func idOfName(name, region string) string {
 // isModelName reports whether a text can name a model. Commas separate the models in the function's environment, and wildcards
 // would let the role invoke other models.
 func isModelName(id string) bool {
-	return id != "" && !strings.ContainsAny(id, ", \t\n*?") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+	return id != "" && isInPolicies(id) && !strings.ContainsAny(id, ", \t\n*?") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
 }
 
 // lookaround finds what other regular expressions have and RE2 does not.
@@ -483,10 +483,19 @@ func isLiteral(text string) bool {
 	return !strings.ContainsAny(known, "*?") && !strings.Contains(known, "${")
 }
 
+// isInPolicies reports whether IAM accepts the characters of a text in a policy ("IAM and AWS STS quotas").
+func isInPolicies(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxLatin1 })
+}
+
 // literal checks the key of an object, or the beginning of keys.
 func (l *problems) literal(prop, text string) {
-	if !isLiteral(text) {
+	switch {
+	case !isLiteral(text):
 		l.add("%s must not contain *, ?, and ${, which IAM does not take literally in the policy of the orchestrator's role, got %q: rename the objects", prop, text)
+	case !isInPolicies(text):
+		l.add("%s must only contain characters of ISO 8859-1 (Latin-1), because the policy of the orchestrator's role contains it and IAM rejects others, got %q: "+
+			"rename the objects", prop, text)
 	}
 }
 
@@ -750,6 +759,9 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 			l.add("Tags must not have keys that begin with \"aws:\", which AWS reserves, got %q", key)
 		case value == nil:
 			l.add("Tags must have values, got none for %q", key)
+		case *value == "" && (isTrue(p.Dashboard) || p.SelfAlarmTopic != nil):
+			l.add("Tags must have values that are not empty if Dashboard or SelfAlarmTopic is set, because CloudFormation rejects such tags of dashboards and "+
+				"alarms, got an empty one for %q", key)
 		case !unresolved(value) && !tagValuePattern.MatchString(*value):
 			l.add("Tags must have values of at most 256 letters, digits, spaces, and characters of _.:/=+-@, got %q for %q", *value, key)
 		}
@@ -994,6 +1006,9 @@ func (l *problems) arns(prop string, list *[]*string) {
 	}
 	for _, arn := range *list {
 		switch {
+		case arn != nil && !isInPolicies(*arn):
+			l.add("%s must contain ARNs with characters of ISO 8859-1 (Latin-1) only, because IAM rejects others in policies, got %q: use wildcards for the others",
+				prop, *arn)
 		case arn != nil && unresolved(arn):
 		case arn == nil || !arnPattern.MatchString(*arn):
 			l.add("%s must contain ARNs such as \"arn:aws:logs:*:*:log-group:payments-*\", whose service has no wildcard, got %q", prop, deref(arn))

@@ -180,6 +180,15 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"tags that IAM does not distinguish", func(p *alarmtriage.AlarmTriageProps) {
 			p.Tags = &map[string]*string{"Team": jsii.String("a"), "team": jsii.String("b"), "cost": jsii.String("c")}
 		}, `Tags must have keys that differ in more than upper and lower case, which IAM ignores, got "Team" and "team"`},
+		{"an empty tag of a dashboard", func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags, p.Dashboard = &map[string]*string{"team": jsii.String("")}, jsii.Bool(true)
+		}, `Tags must have values that are not empty if Dashboard or SelfAlarmTopic is set, because CloudFormation rejects such tags of dashboards and alarms, got an empty one for "team"`},
+		{"an empty tag of self-alarms", func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags, p.SelfAlarmTopic = &map[string]*string{"team": jsii.String("")}, p.NotificationTopic
+		}, `Tags must have values that are not empty if Dashboard or SelfAlarmTopic is set`},
+		{"an empty tag without them", func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags, p.Dashboard = &map[string]*string{"team": jsii.String("")}, jsii.Bool(false)
+		}, ""},
 		{"too many tags", func(p *alarmtriage.AlarmTriageProps) {
 			tags := map[string]*string{}
 			for i := range 51 {
@@ -189,6 +198,20 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		}, "Tags must have at most 50 tags, which is AWS's limit for a resource, got 51"},
 		{"IAM resources without a kind", func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings("arn:aws:iam::*:*admin*") },
 			`ToolDeniedResources must contain ARNs of IAM whose resource begins with its kind, such as "role/*", got "*admin*" in "arn:aws:iam::*:*admin*"`},
+		{"resources with characters that IAM rejects", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedResources = jsii.Strings("arn:aws:s3:::reports/\u00e9tude/*", "arn:"+*awscdk.Aws_PARTITION()+":s3:::reports/\u6a5f\u5bc6/*")
+		}, `ToolDeniedResources must contain ARNs with characters of ISO 8859-1 (Latin-1) only, because IAM rejects others in policies, got "arn:`},
+		{"resources with Latin characters", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedResources = jsii.Strings("arn:aws:s3:::reports/\u00e9tude/*")
+		}, ""},
+		{"a key with characters that IAM rejects", func(p *alarmtriage.AlarmTriageProps) {
+			bucket := awss3.Bucket_FromBucketName(p.NotificationTopic.Stack(), jsii.String("Docs"), jsii.String("docs"))
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket, Key: jsii.String("\u624b\u9806.md")}
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket, Prefix: jsii.String("\u00e9quipe/")}
+		}, `InstructionsObject.Key must only contain characters of ISO 8859-1 (Latin-1), because the policy of the orchestrator's role contains it and IAM rejects others, got "手順.md": rename the objects`},
+		{"a model with an invisible character", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0\u200b")
+		}, `BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "eu.amazon.nova-pro-v1:0\u200b"`},
 		{"an empty zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("") }, `TimeZone must be an IANA name`},
 		{"an account that is none", func(p *alarmtriage.AlarmTriageProps) {
 			p.AccountNames = &map[string]*string{"prod": jsii.String("123456789012")}
