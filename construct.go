@@ -203,7 +203,7 @@ func panicOn(problems []string) {
 	if len(problems) == 0 {
 		return
 	}
-	text := "alarmtriage: " + strings.Join(problems, "\nalarmtriage: ")
+	text := withoutTokens("alarmtriage: " + strings.Join(problems, "\nalarmtriage: "))
 	if strings.Contains(text, lookupPlaceholder) {
 		text += fmt.Sprintf("\nalarmtriage: %q begins what CDK returns until it has looked a parameter up, for which the synth must succeed: pass a value of the "+
 			"right form as the defaultValue of StringParameter_ValueFromLookup", lookupPlaceholder)

@@ -489,12 +489,12 @@ func (t *AlarmTriage) warn(id, format string, args ...any) { warn(t, id, format,
 
 // warn adds a warning to an AlarmTriage or a member.
 func warn(c constructs.Construct, id, format string, args ...any) {
-	awscdk.Annotations_Of(c).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)), nil)
+	awscdk.Annotations_Of(c).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+withoutTokens(fmt.Sprintf(format, args...))), nil)
 }
 
 // inform adds a note, which users can acknowledge by its id.
 func (t *AlarmTriage) inform(id, format string, args ...any) {
-	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)))
+	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+withoutTokens(fmt.Sprintf(format, args...))))
 }
 
 // BedrockModelId returns the model that is asked first. It is a token if the prop is omitted and the

@@ -195,6 +195,9 @@ func withParts(arns []*string) *[]*string {
 // tokens matches the tokens in a text.
 var tokens = regexp.MustCompile(regexp.QuoteMeta(tokenMark) + `[^\]]*\]\}`)
 
+// withoutTokens returns a message in which tokens, whose texts mean nothing to a reader, are {token}.
+func withoutTokens(message string) string { return tokens.ReplaceAllLiteralString(message, "{token}") }
+
 // isResource reports whether a text may be the ARN of resources. It is not if it ends with their kind: IAM rejects a policy
 // with arn:aws:iam::*:role or arn:aws:s3::, which are what remains of role/* and of every bucket.
 func isResource(arn string) bool {

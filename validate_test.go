@@ -200,7 +200,7 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 			`ToolDeniedResources must contain ARNs of IAM whose resource begins with its kind, such as "role/*", got "*admin*" in "arn:aws:iam::*:*admin*"`},
 		{"resources with characters that IAM rejects", func(p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedResources = jsii.Strings("arn:aws:s3:::reports/\u00e9tude/*", "arn:"+*awscdk.Aws_PARTITION()+":s3:::reports/\u6a5f\u5bc6/*")
-		}, `ToolDeniedResources must contain ARNs with characters of ISO 8859-1 (Latin-1) only, because IAM rejects others in policies, got "arn:`},
+		}, `ToolDeniedResources must contain ARNs with characters of ISO 8859-1 (Latin-1) only, because IAM rejects others in policies, got "arn:{token}:s3:::reports/機密/*": use wildcards for the others`},
 		{"resources with Latin characters", func(p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedResources = jsii.Strings("arn:aws:s3:::reports/\u00e9tude/*")
 		}, ""},
