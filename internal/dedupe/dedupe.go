@@ -253,6 +253,9 @@ func (t *Table) claimOne(
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
 	addTransition(fresh.ExpressionAttributeValues, transition)
 	out, err := t.db.UpdateItem(ctx, fresh)
+	if err == nil && !isAnswered(out) {
+		err = errors.New("the answer has no item, so it is not from DynamoDB: check the endpoints and proxies on the way to DynamoDB")
+	}
 	if err == nil {
 		return claimOf(KeyOf(alarm), out.Attributes, false), nil, nil
 	}
@@ -262,7 +265,10 @@ func (t *Table) claimOne(
 	}
 	current := item(old)
 	if len(current) == 0 {
-		if current, err = t.read(ctx, KeyOf(alarm)); err != nil {
+		if current, err = t.read(ctx, KeyOf(alarm)); err == nil && len(current) == 0 { // a duplicate of nothing would be silent
+			err = fmt.Errorf("claim the alarm in table %s: %w", t.name, errNoItem)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
@@ -442,6 +448,9 @@ func (t *Table) takeOver(
 		if claim != nil || err != nil {
 			return claim, nil, err
 		}
+		if len(changed) == 0 {
+			return nil, nil, fmt.Errorf("take over the alarm in table %s: %w", t.name, errNoItem)
+		}
 		holder := changed.text(attrOwner)
 		if isOwn := holder == owner || holder == ownerOfEarlier(owner); !isOwn || !takeable(changed, owner, t.now()) {
 			if err := t.relyOn(ctx, KeyOf(alarm), changed, transition); err != nil {
@@ -502,10 +511,14 @@ func (t *Table) takeOverOnce(
 	in.ExpressionAttributeValues[":oldState"] = text(current.text(attrState))
 	in.ExpressionAttributeValues[":oldOwner"] = text(current.text(attrOwner))
 	out, err := t.db.UpdateItem(ctx, in)
-	if err == nil {
+	if err == nil && isAnswered(out) {
 		claim := claimOf(KeyOf(alarm), out.Attributes, resume)
 		claim.Earlier, claim.IsRepeat = earlier, isOther && !earlier
 		return claim, nil, nil
+	}
+	if err == nil {
+		changed, err = t.read(ctx, KeyOf(alarm))
+		return nil, changed, err
 	}
 	if old, failed := awsapi.ConditionFailed(err); failed {
 		if changed = item(old); len(changed) == 0 {
@@ -556,6 +569,10 @@ func isSameTransition(a, b string) bool {
 	atB, errB := time.Parse(transitionFormat, b)
 	return errA == nil && errB == nil && atA.Sub(atB).Abs() <= SameTransition
 }
+
+// isAnswered reports whether the answer to a write has the item. With one of a proxy that does not, the claim would seem to be that of
+// another invocation, and nobody would report the alarm.
+func isAnswered(out *dynamodb.UpdateItemOutput) bool { return item(out.Attributes).text(attrID) != "" }
 
 func claimOf(pk string, attributes values, resumed bool) *Claim {
 	i := item(attributes)

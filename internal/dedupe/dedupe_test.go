@@ -109,6 +109,38 @@ func TestClaim_OncePerWindow(t *testing.T) {
 	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
 }
 
+// vanishingDB loses all items after some writes: somebody deletes them, or replaces the table.
+type vanishingDB struct {
+	awsapitest.DynamoDB
+	writes int // until then
+}
+
+func (v *vanishingDB) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if v.writes < 0 {
+		return &dynamodb.GetItemOutput{}, nil
+	}
+	return v.DynamoDB.GetItem(ctx, in, opts...)
+}
+
+func (v *vanishingDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if v.writes--; v.writes < 0 {
+		return nil, &types.ConditionalCheckFailedException{}
+	}
+	return v.DynamoDB.UpdateItem(ctx, in, opts...)
+}
+
+func TestClaim_IsNoDuplicateOfAnItemThatVanished(t *testing.T) {
+	for _, writes := range []int{2, 3} { // before and after the write that finds the item
+		b, db := newHarness(t), &vanishingDB{writes: writes}
+		b.Table = dedupe.New(db, "investigations", time.Hour, b.now)
+		require.NoError(t, b.Free(t.Context(), b.mustClaim(t, alarm("a", 1), "request-1"), false, false))
+		claim, duplicate, err := b.Claim(t.Context(), alarm("a", 2), "request-2", b.newID(), b.now().Add(lease))
+		require.ErrorContains(t, err, "there is no item of the alarm", "%d", writes)
+		assert.Nil(t, claim)
+		assert.Nil(t, duplicate)
+	}
+}
+
 func TestClaim_AfterWindowReturnsPastInvestigations(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustClaim(t, alarm("a", 1), "request-1")
