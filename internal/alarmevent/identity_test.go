@@ -134,6 +134,22 @@ func TestParse_KeepsOnlyARNsOfOtherAlarmsAsTriggers(t *testing.T) {
 	assert.Len(t, a.NotUnderstood, 3, "%v", a.NotUnderstood)
 }
 
+// The composite alarm could otherwise be a duplicate of the investigations of the others.
+func TestParse_TriggerThatIsNotUnderstoodCounts(t *testing.T) {
+	const self, child = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:b"
+	for other, want := range map[string]int{
+		`{"state":{"value":"ALARM"}}`: 1, `{"arn":"","state":"ALARM"}`: 1, `{"Arn":"` + child + `2","state":{"value":"IN_ALARM"}}`: 1, `7`: 1,
+		`{"arn":"` + child + `2","state":{"value":"OK"}}`: 0, `{"state":{"value":"INSUFFICIENT_DATA"}}`: 0, `""`: 0, `null`: 0, `{}`: 0,
+	} {
+		reasonData := fmt.Sprintf(`{"triggeringAlarms":[{"arn":%q,"state":{"value":"ALARM"}},%s]}`, child, other)
+		a := one(t, fmt.Sprintf(`{"alarmArn":%q,"alarmData":{"alarmName":"a","configuration":{"alarmRule":"ALARM(b) OR ALARM(b2)"},
+			"state":{"value":"ALARM","reasonData":%q}}}`, self, reasonData))
+		assert.Equal(t, []string{child}, a.Children, other)
+		assert.Equal(t, want, a.MoreChildren, other)
+		assert.Len(t, a.NotUnderstood, want, other)
+	}
+}
+
 // A member account could otherwise keep the alarms of other accounts from being investigated: SetAlarmState takes any reasonData.
 func TestParse_TriggersAreOfTheAlarmsAccountAndRegion(t *testing.T) {
 	const self, child = "arn:aws:cloudwatch:us-east-1:444455556666:alarm:a", "arn:aws:cloudwatch:us-east-1:444455556666:alarm:b"

@@ -323,7 +323,7 @@ func parseNotification(n members, via delivery) (Alarm, error) {
 	if id, attributes := n.text("AlarmContributorId"), r.pairs("AlarmContributorAttributes", n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
 		a.Contributor = contributor(id, attributes)
 	}
-	a.Children = childrenInAlarm(n.get("TriggeringChildren"))
+	r.readChildren(&a, n.get("TriggeringChildren"))
 	r.readReasonData(&a)
 	r.describe(&a, object(n.get("Trigger")))
 	r.readConfiguration(&a, n.get("Trigger"))
@@ -527,39 +527,37 @@ func (r *reader) readReasonData(a *Alarm) {
 	if len(a.Children) > 0 || a.Rule == "" && !a.Source.IsForgeable() {
 		return
 	}
-	a.Children = childrenInAlarm(data.get("triggeringAlarms"))
+	r.readChildren(a, data.get("triggeringAlarms"))
 }
 
-// childrenInAlarm returns the ARNs of the triggering alarms that are in ALARM, or whose state is not given. The list
-// also contains alarms in other states, for a rule such as ALARM(a) AND OK(b). They have not fired.
-func childrenInAlarm(triggering any) []string {
-	var children []string
+// readChildren reads the ARNs of the triggering alarms that are in ALARM, or whose state is not given. The list also contains alarms
+// in other states, for a rule such as ALARM(a) AND OK(b). They have not fired. One that is not understood may have.
+func (r *reader) readChildren(a *Alarm, triggering any) {
 	for _, child := range list(triggering) {
 		o := object(child)
 		arn := o.text("arn")
 		if arn == "" {
 			arn, _ = child.(string)
 		}
-		if arn != "" && mayBeInAlarm(o.get("state", "stateValue")) {
-			children = append(children, arn)
+		state := o.get("state", "stateValue")
+		if inner := object(state); inner != nil {
+			state = inner.get("value")
+		}
+		switch value := stateOf(state); {
+		case isEmpty(child), value == StateOK, value == StateInsufficientData:
+		case arn != "" && (value == "" || value == StateAlarm):
+			a.Children = append(a.Children, arn)
+		default:
+			r.note("triggering alarms", "%.100q has no ARN, or no state of an alarm", textOf(child))
+			a.MoreChildren++
 		}
 	}
-	return children
-}
-
-// mayBeInAlarm reports whether the state of a triggering alarm, a text or an object, is ALARM or not given.
-func mayBeInAlarm(state any) bool {
-	if o := object(state); o != nil {
-		state = o.get("value")
-	}
-	value := stateOf(state)
-	return value == "" || value == StateAlarm
 }
 
 // childState finds the state after the ARN of a triggering alarm in reason data that is not valid JSON.
 var childState = regexp.MustCompile(`(?i)"value\\*"\s*:\s*\\*"\s*([a-z_]+)`)
 
-// childrenInText is like childrenInAlarm for reason data that is not valid JSON.
+// childrenInText is like readChildren for reason data that is not valid JSON.
 func childrenInText(reasonData string) []string {
 	var children []string
 	found := alarmARN.FindAllStringIndex(reasonData, -1)
