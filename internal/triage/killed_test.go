@@ -416,6 +416,33 @@ func TestHandOver_KilledBeforeTheInvocationIsResumedByTheRetry(t *testing.T) {
 	}
 }
 
+// The runbook dead-letters of docs/operations.md says how long to wait before an event is sent again.
+func TestKilled_DeadLetterIsInvestigatedAfterSixteenMinutes(t *testing.T) {
+	for name, handsOver := range map[string]bool{"killed by the tool": false, "killed at the hand-over": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarness(t)
+			if handsOver {
+				b.Lambda = dyingLambda{&b.Self, true}
+				b.agent.do = func(ctx context.Context, run investigation.Limits, _ *investigation.Record, _ []byte) error {
+					require.NoError(t, run.Checkpoint(ctx, []byte("state")))
+					return investigation.ErrHandOver
+				}
+			} else {
+				b.tool.after = die
+			}
+			for range 3 {
+				b.invokeAndKill(t, "request-1", fixture(t, "action-metric"))
+				b.clock.advance(time.Minute)
+			}
+			b.agent.do, b.tool.after = nil, nil
+			b.mustBeDuplicate(t, "request-2", fixture(t, "action-metric"))
+			b.clock.advance(15 * time.Minute) // with the minute above: 16
+			b.mustInvestigate(t, "request-3", fixture(t, "action-metric"))
+			assert.Len(t, b.notifications(), 1)
+		})
+	}
+}
+
 // dyingLambda kills the invocation of a hand-over, if dies.
 type dyingLambda struct {
 	*awsapitest.Lambda
