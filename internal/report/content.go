@@ -141,8 +141,8 @@ func notSeenOf(rec *investigation.Record, _ Links) content {
 	entries := slices.Clone(rec.Report.NotSeen)
 	for _, n := range rec.NotSeen {
 		entry := fmt.Sprintf("%s: %s", n.What, n.Why)
-		if n.Call > 0 {
-			entry += fmt.Sprintf(" (tool call %d)", n.Call)
+		if of := fmt.Sprintf("tool call %d", n.Call); n.Call > 0 && !strings.HasSuffix(n.What, of) {
+			entry += " (" + of + ")"
 		}
 		entries = append(entries, entry)
 	}

@@ -996,6 +996,17 @@ func TestForms_NameWhatTriggeredTheAlarmAndTheAccountOfItsMetric(t *testing.T) {
 	assert.Regexp(t, `Triggered by: child, other \([^)]*\), 0n+, and 19 more, and perhaps 2 other alarms `, text)
 }
 
+func TestText_NamesTheToolCallOfWhatWasNotSeenOnce(t *testing.T) {
+	rec := sample(t)
+	for what, want := range map[string]string{
+		"tool call 1": "- tool call 1: no\n", "9 bytes of the stdout of tool call 1": "- 9 bytes of the stdout of tool call 1: no\n",
+		"ec2:DescribeInstances": "- ec2:DescribeInstances: no (tool call 1)\n", "the notes of tool call 11": "- the notes of tool call 11: no (tool call 1)\n",
+	} {
+		rec.NotSeen = []investigation.NotSeen{{What: what, Why: "no", Call: 1}}
+		assert.Contains(t, report.Text(rec, report.Links{}), want)
+	}
+}
+
 func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
 	rec := sample(t)
 	rec.Alarm.Account, rec.Alarm.Region, rec.AccountName, rec.MemberOf = "444455556666", "eu-west-1", "orders-prod", "123456789012"
