@@ -31,7 +31,7 @@ func newStack(app awscdk.App) awscdk.Stack {
 	})
 	triage.AttachEventRule(jsii.String("Account"), nil)
 
-	// Events that a product does not accept within a day are kept here.
+	// Events that a product refuses, or does not accept within a day, are kept here.
 	failed := awssqs.NewQueue(stack, jsii.String("NotDelivered"), &awssqs.QueueProps{EnforceSSL: jsii.Bool(true)})
 
 	rules := newRules(stack, bus)
