@@ -68,7 +68,7 @@ func (d *demo) showStorm(ctx context.Context) error {
 		switch {
 		case strings.HasPrefix(message.Subject, "Alarm triage:"):
 			limits = append(limits, message)
-		case strings.Contains(message.Message, "Evidence only"):
+		case strings.Contains(message.Message, "no model was asked"):
 			others = append(others, message)
 		default:
 			investigated = append(investigated, message)

@@ -180,7 +180,7 @@ func start(f *function) (*environment, error) {
 }
 
 // environ returns Lambda's environment variables ("Defined runtime environment variables", AWS Lambda
-// Developer Guide), overridden by the function's own.
+// Developer Guide), overridden by the function's own. The SDKs would otherwise find the files of the host's user.
 func (f *function) environ(runtimeAPI string) []string {
 	values := map[string]string{
 		"PATH":                            os.Getenv("PATH"),
@@ -197,6 +197,8 @@ func (f *function) environ(runtimeAPI string) []string {
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + f.Name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" + strings.ReplaceAll(newRequestID(), "-", ""),
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_CONFIG_FILE":                 os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE":     os.DevNull,
 		"LAMBDA_TASK_ROOT":                f.Dir,
 		"_HANDLER":                        f.Handler,
 
