@@ -20,7 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,11 +32,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
@@ -119,7 +119,8 @@ type demo struct {
 	storm   int // alarms that fire at once; 0: one alarm
 	log     io.Writer
 
-	bedrockEnv map[string]string // of the orchestrator
+	real      *bedrock // nil if the model is scripted
+	forwarder *httptest.Server
 
 	question   string // about the report
 	reportOnly bool
@@ -134,10 +135,10 @@ type demo struct {
 }
 
 // isolate removes the caller's settings of AWS from the environment, because cdk and Python obey some of them before those of
-// the stand-ins, and lets no proxy have the requests to the stand-ins. If Bedrock is real, its requests need the settings.
+// the stand-ins, and lets no proxy have the requests to the stand-ins. If Bedrock is real, it reads the settings before.
 func (d *demo) isolate(ctx context.Context) (err error) {
 	if d.bedrock {
-		if d.bedrockEnv, err = d.readBedrockEnv(ctx); err != nil {
+		if d.real, err = newBedrock(ctx); err != nil {
 			return err
 		}
 	}
@@ -257,6 +258,9 @@ func (d *demo) start(ctx context.Context) error {
 	if d.aws, err = moto.Start(ctx); err != nil {
 		return err
 	}
+	if d.bedrock { // the Region of the stack determines the default models
+		d.aws = d.aws.In(d.real.caller.Region)
+	}
 	app := filepath.Join(d.dir, "app")
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", app, "./demo/app")
 	build.Dir = moto.Root()
@@ -307,7 +311,7 @@ func (d *demo) account() string {
 // startFunctions starts the deployed functions.
 func (d *demo) startFunctions(ctx context.Context) error {
 	var err error
-	if d.host, err = lambdahost.New(lambdahost.Options{Region: moto.Region, Account: moto.Account, Fallback: d.aws.URL, RetryDelays: []time.Duration{time.Second}}); err != nil {
+	if d.host, err = lambdahost.New(lambdahost.Options{Region: d.aws.Region, Account: moto.Account, Fallback: d.aws.URL, RetryDelays: []time.Duration{time.Second}}); err != nil {
 		return err
 	}
 	env := map[string]string{
@@ -316,7 +320,11 @@ func (d *demo) startFunctions(ctx context.Context) error {
 	}
 	orchestratorEnv := map[string]string{}
 	if d.bedrock {
-		maps.Copy(orchestratorEnv, d.bedrockEnv)
+		d.forwarder = httptest.NewServer(d.real)
+		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.forwarder.URL
+		if d.modelID != "" {
+			orchestratorEnv[config.EnvModelID] = d.modelID
+		}
 	} else {
 		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.model.URL
 	}
@@ -370,43 +378,15 @@ func (d *demo) byName(name string) stack.Function {
 	panic("demo: the stack has no function " + name)
 }
 
-// readBedrockEnv points the orchestrator at the real Bedrock with the caller's credentials.
-func (d *demo) readBedrockEnv(ctx context.Context) (map[string]string, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, err
-	}
-	credentials, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("AWS credentials for Bedrock: %w", err)
-	}
-	if cfg.Region == "" {
-		return nil, errors.New("set AWS_REGION to the Region in which to ask Bedrock")
-	}
-	env := map[string]string{
-		"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://bedrock-runtime." + cfg.Region + ".amazonaws.com",
-		"AWS_REGION":                       cfg.Region,
-		"AWS_ACCESS_KEY_ID":                credentials.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY":            credentials.SecretAccessKey,
-		"AWS_SESSION_TOKEN":                credentials.SessionToken,
-	}
-	if d.modelID != "" {
-		env["MODEL_ID"] = d.modelID
-	}
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"} {
-		if value := os.Getenv(name); value != "" {
-			env[name] = value
-		}
-	}
-	return env, nil
-}
-
 func (d *demo) close() {
 	if d.host != nil {
 		d.host.Close()
 	}
 	if d.model != nil {
 		d.model.Close()
+	}
+	if d.forwarder != nil {
+		d.forwarder.Close()
 	}
 	if d.aws != nil {
 		d.aws.Stop()
@@ -510,7 +490,7 @@ func (d *demo) subscribe(ctx context.Context, name, topic string) (queue string,
 	}
 	_, err = sns.NewFromConfig(d.aws.Config()).Subscribe(ctx, &sns.SubscribeInput{
 		TopicArn: &topic, Protocol: aws.String("sqs"),
-		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:%s", moto.Region, moto.Account, name)),
+		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:%s", d.aws.Region, moto.Account, name)),
 	})
 	return aws.ToString(created.QueueUrl), err
 }
