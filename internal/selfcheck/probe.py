@@ -49,14 +49,15 @@ def packages():
         listed, files = modules(package)
         installed.update(listed, files)
         named.append((package.metadata["Name"], listed or files))
-    for name, names in [(name, [name]) for name in copied(folders, installed)] + named:
+    found = [(name, [name]) for name in copied(folders, installed)] + named
+    for name, names in found:
         if time.monotonic() > stop or len(broken) == MAX_BROKEN:
             break
         tried += 1
         why = problem(names)
         if why:
             broken[name] = why
-    return broken, tried
+    return broken, tried, len(found) - tried
 
 
 def reach():
@@ -70,5 +71,6 @@ def reach():
 
 
 unreachable = reach()
-broken, tried = packages()
-result = {"python": sys.version.split()[0], "boto3": boto3.__version__, "unreachable": unreachable, "broken": broken, "packages": tried}
+broken, tried, untried = packages()
+result = {"python": sys.version.split()[0], "boto3": boto3.__version__, "unreachable": unreachable, "broken": broken, "packages": tried,
+          "untried": untried}

@@ -13,6 +13,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/plural"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -26,6 +27,7 @@ type probed struct {
 	Unreachable string            `json:"unreachable"` // why CloudWatch cannot be read
 	Broken      map[string]string `json:"broken"`      // packages of layers that cannot be imported, with the error
 	Packages    int               `json:"packages"`    // number of packages of layers that were tried
+	Untried     int               `json:"untried"`     // number of those that were not, because the time was used up
 }
 
 // tool checks that the tool runs Python, that the code reaches AWS, and that the packages of the tool's
@@ -68,8 +70,12 @@ func judgeProbe(answer toolcall.Answer) Check {
 		return warning("Packages of ToolLayers cannot be imported: "+strings.Join(names, "; ")+".",
 			fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all dependencies.", p.Python))
 	}
-	return fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the packages of additional layers (%d).",
+	c := fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the packages of additional layers (%d).",
 		p.Python, p.Boto3, p.Packages))
+	if p.Untried > 0 {
+		c.Notes = append(c.Notes, plural.Either(p.Untried, "package was", "packages were")+" not tried, because the imports of the others took too long.")
+	}
+	return c
 }
 
 // members checks that the tool can assume the role of each member. In an organization, only an alarm can show it, because the

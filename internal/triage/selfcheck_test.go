@@ -445,6 +445,8 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 				return []byte(`{"success": true, "status": {"layers": {"seccomp": "refused: not permitted", "landlock": "active"}}}`), ""
 			}
 		}, "tool " + toolFunction, "ok", "not in force: seccomp (refused: not permitted)."},
+		{"packages that were not tried", func(b *checkHarness) { b.probe(probeAnswer("untried", "3")) },
+			"tool " + toolFunction, "ok", "3 packages were not tried"},
 		{"another self-check wrote later", func(b *checkHarness) {
 			later := b.clock.now().Add(time.Hour)
 			other := *b.checker

@@ -48,7 +48,8 @@ type environmentReport struct {
 	Name      string
 	Memory    int
 	Greeting  string
-	Left      float64 // seconds until the deadline
+	Files     []string // of the SDKs
+	Left      float64  // seconds until the deadline
 	PID       int
 	Fill      string `json:",omitempty"`
 }
@@ -77,7 +78,7 @@ func function(ctx context.Context, o order) (environmentReport, error) {
 	deadline, _ := ctx.Deadline()
 	return environmentReport{
 		RequestID: lc.AwsRequestID, Name: lambdacontext.FunctionName, Memory: lambdacontext.MemoryLimitInMB,
-		Greeting: os.Getenv("GREETING"), Left: time.Until(deadline).Seconds(), PID: os.Getpid(), Fill: strings.Repeat("x", o.Bytes),
+		Greeting: os.Getenv("GREETING"), Files: []string{os.Getenv("AWS_CONFIG_FILE"), os.Getenv("AWS_SHARED_CREDENTIALS_FILE")}, Left: time.Until(deadline).Seconds(), PID: os.Getpid(), Fill: strings.Repeat("x", o.Bytes),
 	}, nil
 }
 
@@ -120,6 +121,7 @@ func TestInvoke_RunsTheFunctionAsConfigured(t *testing.T) {
 		assert.Equal(t, "f", answer.Name)
 		assert.Equal(t, 512, answer.Memory)
 		assert.Equal(t, "hello", answer.Greeting)
+		assert.Equal(t, []string{os.DevNull, os.DevNull}, answer.Files, "those of the user are not Lambda's")
 		assert.InDelta(t, 2, answer.Left, 0.5)
 		assert.NotEmpty(t, answer.RequestID)
 	}
