@@ -201,10 +201,6 @@ func (f *function) environ(runtimeAPI string) []string {
 		"AWS_SHARED_CREDENTIALS_FILE":     os.DevNull,
 		"LAMBDA_TASK_ROOT":                f.Dir,
 		"_HANDLER":                        f.Handler,
-
-		// Lambda has no such files. Without HOME, SDKs look in the user's folder, as the system's user database names it.
-		"AWS_CONFIG_FILE":             os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	}
 	for name, value := range f.Env {
 		values[name] = value
