@@ -104,6 +104,9 @@ func joinsWords(text string, at int) bool {
 	if text[at] == '+' && joinsExponent(text, at) {
 		return true
 	}
+	if text[at] == ',' && at > 0 && at+1 < len(text) && isDigit(text[at-1]) && isDigit(text[at+1]) {
+		return joinsDigits(text, at)
+	}
 	if strings.IndexByte(numberJoints, text[at]) >= 0 {
 		before, after := strings.TrimRight(left, numberJoints), strings.TrimLeft(right, numberJoints)
 		return before != "" && after != "" && isDigit(before[len(before)-1]) && isDigit(after[0])

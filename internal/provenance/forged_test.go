@@ -276,4 +276,9 @@ func TestJudge_EscapedBlanksBetweenDigits(t *testing.T) {
 	for _, honest := range []string{`orders 10\n500`, `orders 10\t500`, "orders 10 500", "orders 10\r\n500"} {
 		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
 	}
+	assert.False(t, quoted(t, "orders 10,500", exchange(`{}`, answer)))
+	const line = `{"instances":[{"id":"i-0abc1","errors":57,"since":"2026-01-15T03:12:00Z","zone":"us-east-1"}]}`
+	for _, honest := range []string{"i-0abc1,57,2026-01-15 03:12:00", "us-east-1,57"} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, line)), honest)
+	}
 }

@@ -233,8 +233,18 @@ func wordEnd(text string, i int) int {
 // joinsDigits reports whether a character makes one number of the digits on both sides: 10,500 or 10^6.
 func joinsDigits(text string, i int) bool {
 	return i > 0 && i+1 < len(text) && strings.IndexByte(",'^*", text[i]) >= 0 &&
-		(isDigit(text[i-1]) || text[i-1] == '*') && (isDigit(text[i+1]) || text[i] == '*' && text[i+1] == '*')
+		(isDigit(text[i-1]) || text[i-1] == '*') && (isDigit(text[i+1]) || text[i] == '*' && text[i+1] == '*') &&
+		!(text[i] == ',' && (endsName(text[:i]) || datePrefix().MatchString(text[i+1:])))
 }
+
+// endsName reports whether the digits at the end of a text belong to a name or an ID, such as i-0abc1 or us-east-1.
+func endsName(text string) bool {
+	last, _ := utf8.DecodeLastRuneInString(strings.TrimSuffix(strings.TrimRight(text, "0123456789."), "-"))
+	return unicode.IsLetter(last) || last == '_'
+}
+
+// datePrefix matches the beginning of a date. After a comma, it is the next value in a line of CSV.
+var datePrefix = lazy.Regexp(`^\d{4}-\d\d-\d\d\b`)
 
 // joinsExponent reports whether a plus sign is between a number and its exponent, as in 1.5e+19.
 func joinsExponent(text string, i int) bool {
