@@ -53,7 +53,8 @@ func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields f
 		labels := labelsIn(w, name.labels)
 		m.spend(1 + 4*len(labels))
 		for _, l := range labels {
-			if l.text == name.folded || !isOther(l.text) {
+			l.isFullName = l.isFullName || l.text == name.folded
+			if l.isFullName || !isOther(l.text) {
 				l.key = key
 				pieces = append(pieces, l.piece)
 			}
@@ -81,6 +82,13 @@ func remembering(is func(text string) bool) func(text string) bool {
 // join joins pieces that follow each other in the output, which are sorted from the last to the first.
 func (m *matcher) join(pieces []piece) {
 	first := make(map[int32]int, len(pieces)) // position of the output to the first piece that begins there
+	named := map[[2]int32][]int32{}           // part of the output to the fields whose whole name it is
+	for i := range pieces {
+		if p := &pieces[i]; p.isFullName {
+			part := [2]int32{p.from, p.to}
+			named[part] = append(named[part], p.key)
+		}
+	}
 	for i := range pieces {
 		if m.partial || m.skips(0) {
 			return
@@ -94,7 +102,7 @@ func (m *matcher) join(pieces []piece) {
 			p.whole = p.to
 		}
 		if next, ok := first[p.to]; ok && p.isTail {
-			m.joinNext(p, pieces[next:])
+			m.joinNext(p, pieces[next:], named[[2]int32{p.from, p.to}])
 		}
 		if p.hasValue {
 			m.reach[p.from] = max(m.reach[p.from], p.best)
@@ -102,15 +110,16 @@ func (m *matcher) join(pieces []piece) {
 	}
 }
 
-// joinNext joins a piece with the longest one that directly follows it. The pieces that do are the first of the others.
-func (m *matcher) joinNext(p *piece, others []piece) {
+// joinNext joins a piece with the longest one that directly follows it. The pieces that do are the first of the others. named are
+// the fields whose whole name the piece is, too.
+func (m *matcher) joinNext(p *piece, others []piece, named []int32) {
 	for i := range others {
 		next := &others[i]
 		if next.from != p.to {
 			return
 		}
 		m.spend(1)
-		if !next.isHead || !next.hasValue || p.isKey && !m.belongs(next.key, p.key) || p.swaps(next) || m.misnames(p, next) {
+		if !next.isHead || !next.hasValue || p.isKey && !m.names(p, next) || p.swaps(next) || p.isWordOf(next) || m.misnames(p, next, named) {
 			continue
 		}
 		p.hasValue, p.whole = true, max(p.whole, next.whole)
@@ -122,10 +131,32 @@ func (m *matcher) joinNext(p *piece, others []piece) {
 	}
 }
 
-// misnames reports whether a piece is the name in an object of a name and a value, and the next one is another value, as in
-// "owner: failed" of a tag and a status.
-func (m *matcher) misnames(p, next *piece) bool {
-	return p.isPairName && !next.isKey && !m.belongs(next.key, p.pairValue)
+// names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it.
+func (m *matcher) names(p, next *piece) bool {
+	return m.belongs(next.key, p.key) && !(next.isKey && next.key == p.key)
+}
+
+// misnames reports whether a value is also the name of a field, and the next one is another value: "owner: failed" of a tag and a
+// status, or "Enabled: false" of {"State": "Enabled", "MultiRegion": false, "Enabled": true}.
+func (m *matcher) misnames(p, next *piece, named []int32) bool {
+	if p.isKey || next.isKey {
+		return false
+	}
+	if p.isPairName {
+		return !m.belongs(next.key, p.pairValue)
+	}
+	isValue := func(name int32) bool { return m.belongs(next.key, name) }
+	return len(named) > 0 && !slices.ContainsFunc(named, isValue) && strings.ContainsAny(m.between(p.to), ":=")
+}
+
+// between returns the characters of the output before a word, from the end of the word before it.
+func (m *matcher) between(at int32) string { return m.normal.text[m.words[at-1].to:m.words[at].from] }
+
+// isWordOf reports whether one of two values that follow each other is cut to a single word, which can mean something else: the name
+// of a parameter and "enabled" of the values "enabled,disabled" that it can have.
+func (p *piece) isWordOf(next *piece) bool {
+	isCut := func(p *piece) bool { return !p.isKey && p.to-p.from == 1 && !(p.isHead && p.isTail) }
+	return isCut(p) || !p.isKey && isCut(next)
 }
 
 // swaps reports whether the end of a value comes before its beginning, or the value: "succeeded 57 failed 0" of "57 failed 0 succeeded".
@@ -178,6 +209,15 @@ func (m *matcher) belongs(value, name int32) bool {
 type field struct {
 	folded string
 	parent int32
+	isDeep bool // there may be others between them
+}
+
+// addField adds a field that is below a key.
+func (m *matcher) addField(fields map[field]bool, folded string, parent int32) {
+	fields[field{folded: folded, parent: parent}] = true
+	for ; parent >= 0; parent = m.keys[parent].parent {
+		fields[field{folded, parent, true}] = true
+	}
 }
 
 // fieldsOf returns the fields with these keys that the output can name.
@@ -185,9 +225,9 @@ func (m *matcher) fieldsOf(keys []int32) map[field]bool {
 	fields := map[field]bool{}
 	for _, key := range keys {
 		if name := m.labelsOf(m.keys[key].name); len(name.labels) > 0 {
-			fields[field{name.folded, m.keys[key].parent}] = true
+			m.addField(fields, name.folded, m.keys[key].parent)
 			if m.keys[key].isPair { // it is beside the names of the other pairs
-				fields[field{name.folded, m.keys[m.keys[key].parent].parent}] = true
+				m.addField(fields, name.folded, m.keys[m.keys[key].parent].parent)
 			}
 		}
 	}
@@ -197,8 +237,11 @@ func (m *matcher) fieldsOf(keys []int32) map[field]bool {
 // isNameAround reports whether a field in a key, beside it, or around it, has this name. In a record that has both, Status does not
 // stand for LastUpdateStatus.
 func (m *matcher) isNameAround(folded string, key int32, own map[field]bool) bool {
+	if f := (field{folded, key, true}); own[f] || m.outer[f] {
+		return true
+	}
 	for at := key; ; at = m.keys[at].parent {
-		if f := (field{folded, at}); own[f] || m.outer[f] {
+		if f := (field{folded: folded, parent: at}); own[f] || m.outer[f] {
 			return true
 		}
 		if at < 0 {
@@ -241,10 +284,7 @@ func (m *matcher) labelsOf(name string) fieldName {
 	if m.ended() {
 		return fieldName{}
 	}
-	var list []label
-	for _, at := range m.lower[strings.ToLower(name)] {
-		list = append(list, m.newLabel(at, at+1))
-	}
+	list := m.fullLabels(name)
 	parts := nameParts(name)
 	first, last := changingParts(parts)
 	for i := range parts[:first+1] {
@@ -252,7 +292,7 @@ func (m *matcher) labelsOf(name string) fieldName {
 			if m.partial {
 				return fieldName{}
 			}
-			if m.spend(1); !isShouted(m.words[at].text, name) {
+			if m.spend(1); !isShouted(m.words[at].text, name) && !m.beginsARN(at) {
 				list = m.addLabels(list, at, parts[i:], last-i)
 			}
 		}
@@ -260,6 +300,37 @@ func (m *matcher) labelsOf(name string) fieldName {
 	slices.SortFunc(list, func(a, b label) int { return int(a.from - b.from) })
 	m.labels[name] = fieldName{folded(name), list}
 	return m.labels[name]
+}
+
+// fullLabels returns where the output has a whole name, which can have several words, as the tag aws:cloudformation:stack-name has.
+func (m *matcher) fullLabels(name string) (list []label) {
+	words := wordsOf(plainOf(name))
+	if len(words) == 0 {
+		return nil
+	}
+	for _, from := range m.lower[strings.ToLower(words[0])] {
+		if m.partial {
+			break
+		}
+		to := from + 1
+		for _, word := range words[1:] {
+			if int(to) == len(m.words) || !strings.EqualFold(m.words[to].text, word) {
+				break
+			}
+			to++
+		}
+		if m.spend(int(to - from)); int(to-from) == len(words) && !m.beginsARN(from) {
+			l := m.newLabel(from, to)
+			l.isFullName = true
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// beginsARN reports whether an ARN begins with a word, so that it is not the name of a field such as Arn.
+func (m *matcher) beginsARN(at int32) bool {
+	return m.words[at].text == "arn" && int(at+1) < len(m.words) && m.between(at+1) == ":" && strings.HasPrefix(m.words[at+1].text, "aws")
 }
 
 // addLabels adds the labels that begin at a word of the output, which is or abbreviates the first of the parts of a name. last is
@@ -271,7 +342,7 @@ func (m *matcher) addLabels(list []label, from int32, parts []string, last int) 
 			break
 		}
 		m.spend(2)
-		if i >= last {
+		if i >= last && !(i == 0 && negations[part]) { // "not" alone says nothing of NotBefore
 			list = append(list, m.newLabel(from, at+1))
 		}
 	}

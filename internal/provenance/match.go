@@ -25,7 +25,7 @@ const (
 	nearby         = 128      // words around a rare value in which it is combined with other values
 	maxPieces      = 1 << 20  // pieces of one record
 	maxOuterPieces = 4 << 20  // pieces of one group, and of those outside of records that wait
-	maxOuter       = 10_000   // fields outside of records whose names are kept
+	maxOuter       = 30_000   // fields outside of records whose names are kept
 	maxWaiting     = 100      // groups outside of records that are combined after all of them were read
 	context        = 32       // words before a group with which a run can begin
 )
@@ -159,6 +159,7 @@ type piece struct {
 	isOfPair   bool  // the value of a name and a value, outside of it
 	isPairName bool  // the name in an object of a name and a value
 	hasValue   bool  // the name or one that is joined with it has a value
+	isFullName bool  // the whole name of a field
 	pairValue  int32 // the key of the value of that object
 	best       int32 // where the longest sequence of pieces that begins here ends
 	whole      int32 // the same, if its last piece ends where its value ends; 0: none does

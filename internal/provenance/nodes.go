@@ -41,7 +41,7 @@ func (m *matcher) addKey(k key) int32 {
 	if m.inRecord > 0 {
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, at)
 	} else if len(m.outer) < maxOuter {
-		m.outer[field{folded(k.name), k.parent}] = true
+		m.addField(m.outer, folded(k.name), k.parent)
 	}
 	return at
 }
@@ -117,8 +117,8 @@ func (m *matcher) leaveNode() {
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, n.keys...)
 	case n.isPair:
 		for _, key := range n.keys {
+			m.nodes[m.node].keys = append(m.nodes[m.node].keys, key)
 			if key != n.pairKey { // the name of the value, within which the pair's own name is
-				m.nodes[m.node].keys = append(m.nodes[m.node].keys, key)
 				name := m.nodes[pair].pairName
 				m.nodes[pair].name = m.addKey(m.keyOfPair(name, key))
 			}

@@ -305,6 +305,7 @@ func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) 
 		service = `{"services":[{"name":"orders","status":"ACTIVE","runningCount":57,"count":9041,"deployments":[{"id":"blue","rolloutStatus":"FAILED"}],` +
 			`"lastUpdateStatus":"Unsuccessful"}]}`
 		function = `{"Name":"orders","Status":"Active","Layers":[{"Arn":"arn:1"}],"LastUpdateStatus":"Unsuccessful","Encryption":{"Mode":"ENFORCED"},"TableMode":"STANDARD"}`
+		finding  = `{"s":[{"Id":"arn:aws:securityhub:us-west-1:123456789012:subscription/finding/1","ProductArn":"arn:aws:securityhub:us-west-1::product/aws/securityhub"}]}`
 	)
 	for _, tt := range []struct{ answer, honest, forged string }{
 		{service, "orders status: ACTIVE", "orders status: Unsuccessful"},
@@ -317,6 +318,9 @@ func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) 
 		{`{"LastUpdateStatus":"Unsuccessful","Layers":[{"Arn":"arn:1"}],"Status":"Active"}`, "Status: Active", "Status: Unsuccessful"},
 		{function, "orders mode: STANDARD", "orders mode: Unsuccessful"}, // the other Mode is of the encryption
 		{`{"s":[{"InstanceStatus":{"Status":"impaired","Reason":"reachability"}}]}`, "InstanceStatus Reason: reachability", "Status: reachability"},
+		{`{"DataCatalog":{"Type":"LAMBDA","Parameters":{"catalog":"orders","function":"read-orders"}}}`, "DataCatalog function: read-orders", "catalog: read-orders"},
+		{finding, "ProductArn: arn:aws:securityhub:us-west-1::product/aws/securityhub", "ProductArn: arn:aws:securityhub:us-west-1:123456789012:subscription/finding/1"},
+		{`{"s":[{"Arn":"arn:aws:efs:us-west-2:123456789012:fs/fs-1","Tags":[{"Key":"Name","Value":"orders"}]}]}`, "Name: orders", "Name=arn:aws:efs:us-west-2:123456789012:fs/fs-1"},
 	} {
 		assert.True(t, quoted(t, tt.honest, exchange(`{}`, tt.answer)), tt.honest)
 		assert.False(t, quoted(t, tt.forged, exchange(`{}`, tt.answer)), tt.forged)
@@ -326,7 +330,7 @@ func TestJudge_TheNameOfAFieldDoesNotStandForAnotherFieldBesideIt(t *testing.T) 
 // Without some words, a name means something else.
 func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 	const answer = `{"Items":[{"Name":"orders","NonCompliantCount":5701,"UnHealthyHostCount":3,"not_encrypted":true,"encryptionDisabled":true,"MaxReceiveCount":7,` +
-		`"PreviousState":"healthy","InstancesFailed":9,"desiredCount":4,"BlockPublicAcls":true,"Tags":[{"Key":"not-public","Value":"yes"}]}]}`
+		`"PreviousState":"healthy","InstancesFailed":9,"desiredCount":4,"BlockPublicAcls":true,"Tags":[{"Key":"not-public","Value":"yes"}],"notBefore":"2026-01-15T03:12:00Z"}]}`
 	for _, honest := range []string{
 		"orders NonCompliantCount: 5701", "orders non compliant count 5701", "orders UnHealthyHostCount=3", "orders not encrypted: true", "orders encryption disabled true",
 		"orders max receive count 7", "orders previous state healthy", "orders previous: healthy", "orders instances failed: 9", "orders desired: 4", "orders not-public: yes",
@@ -336,6 +340,7 @@ func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
 	for _, forged := range []string{
 		"orders compliant count: 5701", "orders count 5701", "orders healthy host count: 3", "orders host count 3", "orders encrypted: true", "orders encryption: true", "orders receive count 7",
 		"orders state: healthy", "orders instances 9", "orders count: 4", "orders public acls: true", "orders public: yes",
+		"orders not 2026-01-15", "notBefore: not 2026-01-15T03:12:00Z", "orders notBefore notBefore 2026-01-15T03:12:00Z",
 	} {
 		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
 	}

@@ -41,6 +41,10 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		`{"actionName":"Notify","errors":[{"code":"E1","text":"no topic"}]}]}]}`
 	const actionsXML = `<R><stages><member><stageName>release</stageName><actions><member><actionName>Source</actionName></member>` +
 		`<member><actionName>Deploy</actionName><status>Failed</status></member><member><actionName>Verify</actionName></member></actions></member></stages></R>`
+	const container = `{"containers":[{"id":"task-1","environment":[{"name":"TABLE_NAME","value":"orders-table"},{"name":"QUEUE","value":"orders-queue"}]}]}`
+	const replica = `{"replicas":[{"name":"orders","State":"Enabled","MultiRegion":false,"Enabled":true}]}`
+	const untagged = `{"actions":[{"id":"blue-role","Untag":["aws:cloudformation:stack-id"],"Tags":[{"Key":"aws:cloudformation:stack-id","Value":"green-stack"}]}]}`
+	const parameter = `{"Parameters":[{"Source":"system","AllowedValues":"enabled,disabled","Value":"off","ParameterName":"audit_logs","Description":"Whether calls are recorded or not"}]}`
 	for _, test := range []struct{ name, answer, output string }{
 		{"an object of one value", actions, "Source status Failed"},
 		{"an object of one value after the others", actions, "actionName: Verify, status: Failed"},
@@ -77,6 +81,14 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"a tag and the value of another list", mixed, "owner: eve-team"},
 		{"a tag and a field outside of records", cluster, "owner: FAILED"},
 		{"rows", rows, "task-1 RUNNING"},
+		{"the field of names, and the value of a tag", tags, "env key: eve-team"},
+		{"a short name of a tag that is the name of its field", container, "name: orders-table"},
+		{"a state that is the name of another field", replica, "orders Enabled: false"},
+		{"a state that is the name of another field, as JSON", replica, `{"Enabled": false}`},
+		{"a state that is the name of another field, with =", replica, "Enabled = false"},
+		{"a list of tags without values", untagged, "aws:cloudformation:stack-id: blue-role"},
+		{"a word of the values that a parameter can have", parameter, "audit_logs: enabled"},
+		{"the last word of a sentence", parameter, "not Source: system"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.False(t, quoted(t, test.output, exchange(`{}`, test.answer)))
@@ -114,6 +126,13 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"{'actionName': 'Source'}, {'actionName': 'Deploy', 'latestExecution': {'status': 'Failed'}}", actions},
 		{"web-group sg-0aaaa sg-0bbbb", `{"g":[{"name":"web-group","groups":["sg-0aaaa","sg-0bbbb"]}]}`},
 		{"web-group sg-0bbbb sg-0aaaa", `{"g":[{"name":"web-group","groups":[{"GroupId":"sg-0aaaa"},{"GroupId":"sg-0bbbb"}]}]}`},
+		{"orders Enabled false", replica}, // values without names
+		{"orders State: Enabled, Enabled: true, MultiRegion: false", replica},
+		{"blue-role {'aws:cloudformation:stack-id': 'green-stack'}", untagged},
+		{"task-1 TABLE_NAME: orders-table", container},
+		{"audit_logs Value: off, AllowedValues: enabled,disabled", parameter},
+		{"audit_logs AllowedValues: enabled", parameter},
+		{"recorded or not, Source: system", parameter},
 		{"['sg-0aaaa', 'sg-0bbbb']", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
 		{"sg-0bbbb sg-0aaaa web-group", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
 	} {
