@@ -133,6 +133,9 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"audit_logs Value: off, AllowedValues: enabled,disabled", parameter},
 		{"audit_logs AllowedValues: enabled", parameter},
 		{"recorded or not, Source: system", parameter},
+		{"['sg-0aaaa', 'sg-0bbbb']", `<R><Ids><member>sg-0aaaa</member><member>sg-0bbbb</member></Ids><IsTruncated>false</IsTruncated></R>`},
+		{"Ids: sg-0bbbb", `<R><Ids><member>sg-0aaaa</member><member>sg-0bbbb</member></Ids><IsTruncated>false</IsTruncated></R>`},
+		{"web-group Version: 71", `<R><Groups><member><Name>web-group</Name><LaunchTemplate><Id>lt-1</Id><Version>71</Version></LaunchTemplate></member></Groups></R>`},
 		{"['sg-0aaaa', 'sg-0bbbb']", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
 		{"sg-0bbbb sg-0aaaa web-group", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
 	} {

@@ -297,7 +297,8 @@ func scanXML(text string, v visitor) {
 			if _, local, ok := strings.Cut(name, ":"); ok {
 				name = local
 			}
-			isEntry := listElements[name]
+			end := endOfText(text[i:], tag)
+			isEntry := listElements[name] && (end == 0 || name == "member" || name == "item") // <Version> can also be a field
 			if key, length := keyOfEntry(name, text[i:]); length > 0 {
 				v.name(key)
 				v.enter(false)
@@ -317,6 +318,11 @@ func scanXML(text string, v visitor) {
 			if isEmpty {
 				continue
 			}
+			if isEntry && end > 0 { // as a text in a list of JSON
+				xmlText(text[i:i+end], v)
+				i += end + len("</>") + len(tag)
+				continue
+			}
 			if isEntry {
 				v.enterEntry()
 			} else {
@@ -328,6 +334,15 @@ func scanXML(text string, v visitor) {
 	for range open {
 		v.leave()
 	}
+}
+
+// endOfText returns the length of the content of an element without attributes that consists of text, or 0.
+func endOfText(content, tag string) int {
+	end := max(0, strings.IndexByte(content, '<'))
+	if strings.HasPrefix(content[end:], "</"+tag+">") {
+		return end
+	}
+	return 0
 }
 
 // keyOfEntry returns the name in an entry of a map, and the length of the element that has it: <entry><key>name</key><value>….
