@@ -117,7 +117,7 @@ type token struct {
 	key   int32  // of the value, or isName
 	ends  bool   // whether a value ends after it
 	part  bool   // whether a part of an ARN or a path begins with it
-	isNot bool   // whether the word before it negates it
+	isNot bool   // whether the word before it negates it, or it is a negation that ends a value: no run begins with it
 	text  string // of an unknown word after which the value continues
 }
 
@@ -647,7 +647,9 @@ func (m *matcher) add(plain string, key int32) {
 	} else {
 		eachWord(plain, take)
 	}
-	if len(m.group) > first {
-		m.group[len(m.group)-1].ends = true
+	if n := len(m.group); n > first {
+		end := &m.group[n-1]
+		end.ends = true
+		end.isNot = end.isNot || n > first+1 && negations[strings.ToLower(last.text)] // it is not about the next field
 	}
 }

@@ -436,6 +436,8 @@ func TestJudge_ANegatedWordBeginsNoQuote(t *testing.T) {
 	assert.True(t, quoted(t, "Task timed out", answer("it was not. Task timed out")), "of another sentence")
 	assert.True(t, quoted(t, "to read orders", answer("sam is not authorized to read orders")))
 	assert.True(t, quoted(t, "State: stable today", answer("it was not")), "of another field")
+	assert.False(t, quoted(t, "not State: stable today", answer("it was not")), "of another field")
+	assert.True(t, quoted(t, "was not State: stable today", answer("it was not")))
 
 	for _, test := range []struct {
 		text, quote string
