@@ -41,7 +41,22 @@ func (m *matcher) withNames(values []piece, keys []int32) (pieces []piece, ok bo
 			return nil, false
 		}
 	}
-	return pieces, true
+	return withoutParts(pieces), true
+}
+
+// withoutParts removes names that are only the beginning of the whole name of another field: with the tag "Recommended value",
+// RecommendedActions is not "Recommended".
+func withoutParts(pieces []piece) []piece {
+	longest := map[int32]int32{}
+	for _, p := range pieces {
+		if p.isFullName && p.to-p.from > 1 {
+			longest[p.from] = max(longest[p.from], p.to)
+		}
+	}
+	if len(longest) == 0 {
+		return pieces
+	}
+	return slices.DeleteFunc(pieces, func(p piece) bool { return p.isKey && !p.isFullName && p.to < longest[p.from] })
 }
 
 // addNames adds the parts of the windows that name the field of a key. A text that is the name of another one of the fields
@@ -131,9 +146,10 @@ func (m *matcher) joinNext(p *piece, others []piece, named []int32) {
 	}
 }
 
-// names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it.
+// names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it. The field can
+// be in a list of its own name.
 func (m *matcher) names(p, next *piece) bool {
-	return m.belongs(next.key, p.key) && !(next.isKey && next.key == p.key)
+	return m.belongs(next.key, p.key) && !(next.isKey && next.key == p.key && !strings.ContainsAny(m.between(p.to), "{["))
 }
 
 // misnames reports whether a value is also the name of a field, and the next one is another value: "owner: failed" of a tag and a

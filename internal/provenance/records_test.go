@@ -44,6 +44,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const container = `{"containers":[{"id":"task-1","environment":[{"name":"TABLE_NAME","value":"orders-table"},{"name":"QUEUE","value":"orders-queue"}]}]}`
 	const replica = `{"replicas":[{"name":"orders","State":"Enabled","MultiRegion":false,"Enabled":true}]}`
 	const untagged = `{"actions":[{"id":"blue-role","Untag":["aws:cloudformation:stack-id"],"Tags":[{"Key":"aws:cloudformation:stack-id","Value":"green-stack"}]}]}`
+	const advice = `{"r":[{"RecommendedActions":[{"id":"task-1","Attributes":[{"Key":"Recommended value","Value":"5.7.44"},{"Key":"Current version","Value":"5.7.42"}]}]}]}`
+	const nested = `{"Permissions":[{"Permissions":["DESCRIBE"],"Name":"orders"}]}`
 	const parameter = `{"Parameters":[{"Source":"system","AllowedValues":"enabled,disabled","Value":"off","ParameterName":"audit_logs","Description":"Whether calls are recorded or not"}]}`
 	for _, test := range []struct{ name, answer, output string }{
 		{"an object of one value", actions, "Source status Failed"},
@@ -88,6 +90,7 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"a state that is the name of another field, with =", replica, "Enabled = false"},
 		{"a list of tags without values", untagged, "aws:cloudformation:stack-id: blue-role"},
 		{"a word of the values that a parameter can have", parameter, "audit_logs: enabled"},
+		{"two words of a tag, of which one begins another name", advice, "Recommended value: 5.7.42"},
 		{"the last word of a sentence", parameter, "not Source: system"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,6 +133,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"orders State: Enabled, Enabled: true, MultiRegion: false", replica},
 		{"blue-role {'aws:cloudformation:stack-id': 'green-stack'}", untagged},
 		{"task-1 TABLE_NAME: orders-table", container},
+		{"Recommended value: 5.7.44, Current version: 5.7.42", advice},
+		{"orders {'Permissions': [{'Permissions': ['DESCRIBE']", nested},
 		{"audit_logs Value: off, AllowedValues: enabled,disabled", parameter},
 		{"audit_logs AllowedValues: enabled", parameter},
 		{"recorded or not, Source: system", parameter},
