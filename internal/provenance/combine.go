@@ -75,6 +75,24 @@ func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields f
 			}
 		}
 	}
+	if m.hasPaths {
+		pieces = m.addPaths(pieces, key, windows)
+	}
+	return pieces
+}
+
+// addPaths adds the words of the windows that name the field of a key with those around it, such as State.Name.
+func (m *matcher) addPaths(pieces []piece, key int32, windows []window) []piece {
+	path := strings.ToLower(m.keys[key].name)
+	for at := m.keys[key].parent; at >= 0 && !m.keys[at].isSent && len(path) < maxName; at = m.keys[at].parent {
+		path = strings.ToLower(m.keys[at].name) + "." + path
+		m.spend(1)
+		for _, from := range m.lower[path] {
+			if p := (piece{from: from, to: from + 1, key: key, isKey: true, isHead: true, isTail: true, isFullName: true}); isIn(windows, p) {
+				pieces = append(pieces, p)
+			}
+		}
+	}
 	return pieces
 }
 

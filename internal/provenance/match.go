@@ -49,11 +49,13 @@ type matcher struct {
 	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
 	times   times
 	fields  map[string]bool // by name of a field: whether its numbers can be times
-	reach   []int32         // by word of the output: the end of the longest part that begins there
-	steps   int
-	partial bool // not everything was compared, and nothing else is
-	leftOut bool // pieces of a group were left out
-	until   time.Time
+	// hasPaths: a word of the output can be a path of names, such as State.Name.
+	hasPaths bool
+	reach    []int32 // by word of the output: the end of the longest part that begins there
+	steps    int
+	partial  bool // not everything was compared, and nothing else is
+	leftOut  bool // pieces of a group were left out
+	until    time.Time
 
 	// Somebody can write a log line that repeats a few words, which takes as many comparisons as all other lines. So what takes
 	// many is compared last.
@@ -208,6 +210,7 @@ func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	for text, id := range m.ids {
 		folded := strings.ToLower(text)
 		m.lower[folded] = append(m.lower[folded], m.at[id]...)
+		m.hasPaths = m.hasPaths || !isNumber(text) && strings.Contains(text, ".")
 	}
 	m.findMarks()
 	m.clear()
