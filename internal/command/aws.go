@@ -52,13 +52,15 @@ func parseOperations(table string) map[string]byte {
 
 var (
 	deleting = regexp.MustCompile(`^(?:batch-|admin-)?(?:(?:delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
-		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend|unsubscribe|dispose)(?:-|$)|rm$|rb$|rmdir$|` +
-		`(?:close|deauthorize|deprecate|deprovision|discard|disconnect|dissociate|drain|evict|expire|flush|forget|invalidate|leave|pause|retire|shutdown|` +
+		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend|unsubscribe|dispose|start-(?:[a-z]+-)?delete)(?:-|$)|rm$|rb$|rmdir$|` +
+		`(?:clear|close|deactivate|deauthorize|deprecate|deprovision|discard|disconnect|dissociate|drain|evict|expire|flush|forget|invalidate|leave|pause|rebuild|retire|shutdown|` +
 		`undeploy|unlink|unmonitor|unpeer|unregister|unshare|withdraw)-)`)
 	changing = regexp.MustCompile(`^(?:batch-)?(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|transact-write|provision|request|accept|reject|resume|change|increase|` +
-		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)`)
+		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)|^subscribe$|` +
+		`^(?:allocate|archive|backtrack|commit|configure|enter|exit|launch|lock|merge|monitor|purchase|rebalance|reload|rename|replicate|resize|restart|` +
+		`split|submit|subscribe|transfer|unarchive|unlock|upgrade)-`)
 	revealing = regexp.MustCompile(`^(?:get|create|download|export|generate|issue|reset)-(?:.*-)?(?:secret-value|password|credentials?|token|api-key|access-key)$|` +
 		`^(?:create|download|export|generate|issue|reset)-.*(?:key|key-pair|secret|certificate|user-pool-client)$|` +
 		`^(?:decrypt|assume-role|get-login(?:-password)?$|generate-data-key(?:-pair)?$|update-api-key$|credential-helper$)|presigned|-auth$|auth-challenge`)
@@ -356,7 +358,7 @@ func operationEffect(service, operation string, args []word) Effect {
 		return effect | MayChangeState | WritesFile
 	case operation == "wait" && reads()[service] != 0, readsLogs[service+" "+operation]:
 		return effect | ReadsAWS
-	case operations[operation] == 'P':
+	case operations[operation] == 'P' && !ofNoAccess[service+" "+operation]:
 		effect |= ChangesPermissions | ChangesState
 		if deleting.MatchString(operation) {
 			effect |= Deletes
@@ -391,6 +393,9 @@ var (
 
 // plainSetting matches settings that are no secrets, which aws configure get prints.
 var plainSetting = regexp.MustCompile(`^(?:profile\.[\w-]+\.)?(?:region|output)$`)
+
+// ofNoAccess are operations whose name is that of a change of permissions in another service.
+var ofNoAccess = set("autoscaling delete-policy", "dms test-connection", "transfer test-connection")
 
 // canChange are reads, by AWS's authorization data, that a parameter or the first call makes a change: a query with UNLOAD writes to
 // a bucket, the token of a new user creates an identity, and --wake-up sends a key to the instance.

@@ -13,13 +13,16 @@ type other struct {
 	secrets []string        // commands that change nothing but print what often contains secrets
 	groups  map[string]bool // first words that only name what the second word acts on
 	runs    map[string]bool // words that execute code, the first one or the one after a group
+	runsAll bool            // whatever is not listed executes code
 	options string          // options that are understood, with = if the next word is their value
 	files   *regexp.Regexp  // options whose value names a file that is read
+	writes  *regexp.Regexp  // options whose value names a file that is written
 	grants  *regexp.Regexp  // words of commands that change permissions
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
+	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict", "abort", "disable", "gc", "pause", "suspend",
+	"delete-cluster", "delete-context", "delete-user")
 
 // deletingOptions delete something, in programs whose first words alone do not.
 var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$)`)
@@ -66,14 +69,15 @@ const composeOptions = "--file= -p= --project-name= --project-directory= --profi
 
 var terraform = &other{
 	reads:   []string{"validate", "version", "graph", "providers", "state list *", "workspace list", "workspace show"},
-	code:    []string{"plan"},
+	code:    []string{"plan *"},
 	secrets: []string{"show *", "output *", "state show *", "state pull"},
 	runs:    set("apply", "destroy", "import", "refresh", "test"),
 	files:   regexp.MustCompile(`^-var-file(?:=|$)`),
-	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir=",
+	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir= -out=",
+	writes:  regexp.MustCompile(`^-out(?:=|$)`),
 }
 
-var serverless = &other{code: []string{"info", "print", "logs", "metrics"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
+var serverless = &other{code: []string{"info *", "print *", "logs *", "metrics *"}, runs: set("deploy", "remove", "invoke", "package"), options: "--stage= --region= -f= --function="}
 
 var repository = &other{
 	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag",
@@ -83,11 +87,12 @@ var repository = &other{
 		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref -i -w -E -F -l --",
 }
 
-var services = &other{reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "list-units *", "list-timers *"}, secrets: []string{"show *", "cat *", "show-environment"},
+var services = &other{reads: []string{"status *", "is-active *", "is-enabled *", "is-failed *", "is-system-running", "get-default", "list-units *", "list-timers *",
+	"list-unit-files *", "list-sockets *", "list-jobs *", "list-dependencies *"}, secrets: []string{"show *", "cat *", "show-environment"},
 	options: "--no-pager --failed --all -a -l -n= --state= --type="}
 
 // halting are commands of systemctl that stop the whole machine.
-var halting = set("reboot", "poweroff", "halt", "kexec", "soft-reboot", "suspend", "hibernate", "hybrid-sleep", "rescue", "emergency")
+var halting = set("reboot", "poweroff", "halt", "kexec", "soft-reboot", "suspend", "suspend-then-hibernate", "hibernate", "hybrid-sleep", "rescue", "emergency", "switch-root")
 
 var anything = regexp.MustCompile(``)
 
@@ -96,7 +101,7 @@ var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
 	"terraform": terraform, "tofu": terraform,
 	"cdk": {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"},
-		runs: set("deploy", "destroy", "watch", "import"), options: "--long -l --profile= --no-color"},
+		runsAll: true, options: "--long -l --profile= --no-color"},
 	"sam":     {reads: []string{"validate", "list resources", "list endpoints", "logs", "traces"}, secrets: []string{"list stack-outputs"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
 	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *", "status *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
 	"eksctl":  {reads: []string{"get *", "info", "version"}, grants: regexp.MustCompile(`(?i)iam|access-?entr|identity|identities`), options: "--cluster= --region= --profile= --name= -o= --output="},
@@ -104,7 +109,7 @@ var others = map[string]*other{
 	"copilot": {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc logs", "env ls", "job ls"}, secrets: []string{"svc show *", "job show *"}, runs: set("exec", "run"),
 		groups: set("app", "env", "svc", "job", "task", "pipeline", "storage", "secret", "domain"), options: "-n= --name= -e= --env= -a= --app="},
 	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}, secrets: []string{"printenv *"}},
-	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, runs: set("up", "update", "destroy", "refresh", "import", "watch"), secrets: []string{"stack output *"}},
+	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview *"}, runs: set("up", "update", "destroy", "refresh", "import", "watch"), secrets: []string{"stack output *"}},
 	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git":            repository,
 	"docker-compose": compose,
@@ -113,7 +118,7 @@ var others = map[string]*other{
 		secrets: []string{"pr diff *"},
 		options: "-L= --limit= -R= --repo= -b= --branch= --workflow= -s= --status= --state= --json= --log --log-failed -v --verbose --comments",
 		groups:  set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
-	"npm":       {reads: []string{"ls", "outdated", "view *"}, runs: set("run", "run-script", "test", "start", "stop", "restart", "exec", "install", "i", "ci", "add", "update", "rebuild")},
+	"npm":       {reads: []string{"ls *", "list *", "outdated", "view *", "explain *", "audit"}, runsAll: true},
 	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
 	"systemctl": services,
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
@@ -142,6 +147,9 @@ var inspecting = map[string]*regexp.Regexp{
 	"whoami":     regexp.MustCompile(`^$`),
 }
 
+// printsHostname matches options with which hostname prints. With a name, it sets it.
+var printsHostname = regexp.MustCompile(`^-[fisdAI]$`)
+
 // otherEffect states what a program does that is not the AWS CLI. The caller adds [NotAWS].
 func otherEffect(program string, args []word) Effect {
 	known := others[program]
@@ -162,6 +170,10 @@ func otherEffect(program string, args []word) Effect {
 		return WritesFile
 	case "export":
 		return exportEffect(args)
+	case "hostname":
+		if inspectEffect(printsHostname, args) == 0 {
+			return 0
+		}
 	case "printenv":
 		for _, arg := range args {
 			if !strings.HasPrefix(arg.text, "-") {
@@ -218,7 +230,7 @@ func (o *other) effect(args []word) Effect {
 		if !arg.constant {
 			effect |= NotUnderstood
 		}
-		if deletes := deletingWords[strings.TrimLeft(arg.text, "-")]; deletes && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
+		if deletes := deletingWords[strings.ToLower(strings.TrimLeft(arg.text, "-"))]; deletes && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
 			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" || o == services && halting[arg.text] {
 			effect |= Deletes | ChangesState
 		}
@@ -228,6 +240,9 @@ func (o *other) effect(args []word) Effect {
 		if o.files != nil && o.files.MatchString(arg.text) && !(o == kubernetes && len(words) > 0 && words[0] == "logs") ||
 			o.composes(words) && fileOfCompose.MatchString(arg.text) {
 			effect |= ReadsFile
+		}
+		if o.writes != nil && o.writes.MatchString(arg.text) {
+			effect |= WritesFile
 		}
 		name, _, hasValue := strings.Cut(arg.text, "=")
 		switch {
@@ -273,7 +288,7 @@ func (o *other) effect(args []word) Effect {
 		return effect | unknown
 	case listed(o.reads, command) && !(o == repository && words[0] == "stash" && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
-	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
+	case len(words) > 0 && (o.runs[words[0]] || o.runsAll && !listed(o.code, command)), len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
 		}
