@@ -75,6 +75,7 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"reports, no login":             {[]string{"reports", "list"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
 		"two forms":                     {[]string{"reports", "show", "x", "--json", "--form", "html"}, model.Script{}, nil, 2, []string{"--json and --form html exclude each other"}},
 		"too many rounds":               {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
+		"a replay without a round":      {[]string{"replay", "x", "--max-rounds", "0"}, model.Script{}, nil, 2, []string{"alarmtriage: --max-rounds must be from 1 to 100"}},
 		"two places":                    {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
 		"another ARN":                   {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
 		"two Regions":                   {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
@@ -88,6 +89,8 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		"no Region":                     {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
 		"no such profile":               {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
 		"a profile with MFA":            {[]string{"investigate", alarmName, "--profile", "mfa"}, model.Script{}, []string{"AWS_CONFIG_FILE=" + absolute(t, "testdata/mfa.ini")}, 4, []string{"needs a code of an MFA device", "aws configure export-credentials"}},
+		"a profile without a login":     {[]string{"investigate", alarmName, "--profile", "sso"}, model.Script{}, []string{"AWS_CONFIG_FILE=" + absolute(t, "testdata/sso.ini"), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
+		"a profile without its source":  {[]string{"investigate", alarmName, "--profile", "orphan"}, model.Script{}, []string{"AWS_CONFIG_FILE=" + absolute(t, "testdata/sso.ini"), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{`there is no AWS profile "missing"`}},
 		"another account":               {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
 		"a misspelled alarm":            {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
 		"no alarm like it":              {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
@@ -144,6 +147,31 @@ func TestErrors_AWSDoesNotAnswer(t *testing.T) {
 			ran := b.run("investigate", alarmName)
 			assert.Equal(t, 4, ran.code, ran.stderr)
 			assert.Contains(t, ran.stderr, "AWS did not answer in time")
+		})
+	}
+}
+
+// Not every error of STS means that a new login helps.
+func TestErrors_OfSTSHaveTheirRemedy(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"ExpiredToken":         "aws sso login",
+		"InvalidClientTokenId": "another --region if the account has not enabled this one",
+		"Throttling":           "AWS throttled the request: try again in a minute.",
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>`+code+`</Code><Message>odd</Message></Error></ErrorResponse>`)
+			}))
+			t.Cleanup(sts.Close)
+			b := newBench(t, concluding())
+			b.set("AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_STS="+sts.URL)
+			ran := b.run("investigate", alarmName)
+			assert.Equal(t, 4, ran.code, ran.stderr)
+			assert.Contains(t, ran.stderr, want)
+			assert.Equal(t, code != "Throttling", strings.Contains(ran.stderr, "does not accept the credentials"), ran.stderr)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
@@ -37,8 +38,8 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 		options = append(options, config.WithRegion(a.Region))
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, options...)
-	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("there is no AWS profile %q", cmp.Or(a.Profile, a.Getenv("AWS_PROFILE"))),
+	if missing, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok { // it may be the source of another profile
+		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("there is no AWS profile %q", cmp.Or(missing.Profile, a.Profile, a.Getenv("AWS_PROFILE"))),
 			Remedy: "check --profile, AWS_PROFILE, and the file ~/.aws/config", Err: err}
 	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
@@ -70,11 +71,12 @@ func checkCredentials(ctx context.Context, loaded aws.Config) error {
 	what := "there are no AWS credentials"
 	_, noLogin := errors.AsType[*ssocreds.InvalidTokenError](err)
 	_, noNetwork := errors.AsType[net.Error](err)
+	_, noFile := errors.AsType[*fs.PathError](err) // such as that of a login that never was, which the system reports with a net.Error
 	switch {
 	case noLogin:
 		what = "the login of the AWS profile has expired"
 	case fromMetadata(err):
-	case noNetwork:
+	case noNetwork && !noFile:
 		return awsProblem("the AWS credentials cannot be requested", err)
 	default:
 		what = fmt.Sprintf("%s (%s)", what, said(err))
@@ -112,11 +114,14 @@ func (a *App) Identity(ctx context.Context, loaded aws.Config) (Identity, error)
 	found, err := sts.NewFromConfig(loaded).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	switch class := awsapi.Classify(err); {
 	case err == nil:
-	case class == awsapi.ClassUnavailable || class == awsapi.ClassTimeout:
+	case class == awsapi.ClassUnavailable || class == awsapi.ClassTimeout || class == awsapi.ClassThrottled:
 		return Identity{}, awsProblem("AWS cannot be asked whose credentials these are", err)
 	default:
-		return Identity{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("AWS does not accept the credentials (%s)", said(err)),
-			Remedy: "log in, for example with `aws sso login`, or choose another --profile", Err: err}
+		remedy := "log in, for example with `aws sso login`, or choose another --profile"
+		if awsapi.CodeOf(err) == "InvalidClientTokenId" {
+			remedy += ", or another --region if the account has not enabled this one"
+		}
+		return Identity{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("AWS does not accept the credentials (%s)", said(err)), Remedy: remedy, Err: err}
 	}
 	return Identity{Account: aws.ToString(found.Account), ARN: aws.ToString(found.Arn)}, nil
 }

@@ -63,14 +63,8 @@ func newReplay(app *App) *cobra.Command {
 }
 
 func (a *App) replay(ctx context.Context, name string, flags replayFlags) error {
-	if !isCost(flags.maxCost) || flags.maxRounds < 1 || flags.maxRounds > config.MaxRounds {
-		return &Problem{Code: Usage, What: fmt.Sprintf("--max-cost must be a number of dollars that is not negative, and --max-rounds must be from 1 to %d", config.MaxRounds),
-			Remedy: "see `alarmtriage replay --help`"}
-	}
-	if hasNoName(flags.models) {
-		return &Problem{Code: Usage, What: errNoModel.Error(), Remedy: "see `alarmtriage replay --help`"}
-	}
-	if err := checkPrices(flags.models, flags.maxCost); err != nil {
+	limits := modelFlags{models: flags.models, maxCost: flags.maxCost, maxRounds: flags.maxRounds, timeout: 2 * concludeTime}
+	if err := limits.check(); err != nil {
 		return &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage replay --help`", Err: err}
 	}
 	texts, err := readTexts(flags.instructions, flags.runbook)
