@@ -219,6 +219,9 @@ var expired = map[string]bool{
 	"UnrecognizedClientException": true, "InvalidToken": true,
 }
 
+// ofOtherRegion are codes of S3 for a request to a Region in which the bucket is not.
+var ofOtherRegion = map[string]bool{"PermanentRedirect": true, "AuthorizationHeaderMalformed": true, "IllegalLocationConstraintException": true}
+
 // CredentialsRefused reports whether AWS does not accept the credentials of a request.
 func CredentialsRefused(err error) bool { return expired[CodeOf(err)] }
 
@@ -229,6 +232,8 @@ func CallerAdvice(err error) string {
 		return "AWS does not accept the credentials: log in again, or use others."
 	case CodeOf(err) == keyOfFunctionDenied:
 		return adviceOfFunctionKey
+	case ofOtherRegion[CodeOf(err)]:
+		return "The bucket is in another Region: choose that Region."
 	}
 	switch Classify(err) {
 	case ClassDenied:

@@ -107,6 +107,7 @@ func TestCallerAdvice_OfWhatAWSAnswered(t *testing.T) {
 		assert.Contains(t, awsapi.CallerAdvice(withStatus(502, tt.code)), tt.want, tt.code)
 		assert.False(t, awsapi.CallerDenied(withStatus(502, tt.code)), tt.code)
 	}
+	assert.Contains(t, awsapi.CallerAdvice(withStatus(301, "PermanentRedirect")), "in another Region")
 	assert.Contains(t, awsapi.CallerAdvice(errors.New("no route")), "cannot be reached")
 	assert.True(t, awsapi.CallerDenied(withStatus(403, "AccessDeniedException")))
 }
