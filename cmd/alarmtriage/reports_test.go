@@ -105,6 +105,12 @@ func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
 	page := b.run("reports", "show", "bbb2", "--bucket", bucket, "--form", "html")
 	assert.Equal(t, "<p>PAGE OF bbb2\n", page.stdout)
 
+	b.program("xdg-open", "exit 3")
+	both := b.run("reports", "show", "bbb2", "--bucket", bucket, "--open", "--json")
+	require.Equal(t, 0, both.code, both.stderr)
+	assert.Equal(t, b.run("reports", "show", "bbb2", "--bucket", bucket, "--json").stdout, both.stdout)
+	assert.Contains(t, both.stdout, `"id"`)
+
 	week := filepath.Join(b.dir, "week.html")
 	require.NoError(t, os.WriteFile(week, []byte("of last week"), 0o644))
 	statistics := b.run("reports", "stats", "--bucket", bucket, "--since", "7d", "--html", "week.html", "--json")

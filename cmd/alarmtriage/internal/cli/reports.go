@@ -317,7 +317,7 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	_, isLocal := source.(reports.Folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err != nil && awsapi.Classify(err) == awsapi.ClassNotFound:
-		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name a report that has this form, or choose another --form", Err: err}
+		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "check its name, --profile, and --region, or choose another --form", Err: err}
 	case err != nil && isLocal:
 		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name the folder of a report, or its file", Err: err}
 	case err != nil:
@@ -325,7 +325,10 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	}
 	switch {
 	case open:
-		return a.openBody(body)
+		if err := a.openBody(body); err != nil || !a.JSON {
+			return err
+		}
+		return a.showReport(ctx, flags, name, form, false)
 	case ext == ".txt":
 		body = []byte(terminal.Plain(string(body)))
 	}
