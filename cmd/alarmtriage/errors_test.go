@@ -151,27 +151,36 @@ func TestErrors_AWSDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// Not every error of STS means that a new login helps.
-func TestErrors_OfSTSHaveTheirRemedy(t *testing.T) {
+// Not every error of AWS means that a new login helps, and not every error of a function that another name does.
+func TestErrors_OfAWSHaveTheirRemedy(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[string]string{
-		"ExpiredToken":         "aws sso login",
-		"InvalidClientTokenId": "another --region if the account has not enabled this one",
-		"Throttling":           "AWS throttled the request: try again in a minute.",
+	for name, test := range map[string]struct {
+		service, code, want string
+		exit                int
+	}{
+		"expired login":    {"STS", "ExpiredToken", "does not accept the credentials (ExpiredToken: odd): log in, for example with `aws sso login`", 4},
+		"disabled Region":  {"STS", "InvalidClientTokenId", "another --region if the account has not enabled this one", 4},
+		"throttled":        {"STS", "Throttling", "whose credentials these are (Throttling: odd): AWS throttled the request: try again in a minute.", 4},
+		"expired function": {"LAMBDA", "ExpiredTokenException", "f does not answer (ExpiredTokenException: odd): AWS does not accept the credentials: log in again", 6},
+		"denied function":  {"LAMBDA", "AccessDeniedException", "check the name of the tool function, and that these credentials may invoke it", 6},
 	} {
-		t.Run(code, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Amzn-ErrorType", test.code)
 				w.WriteHeader(http.StatusBadRequest)
-				_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>`+code+`</Code><Message>odd</Message></Error></ErrorResponse>`)
+				if test.service == "LAMBDA" {
+					_, _ = io.WriteString(w, `{"message": "odd"}`)
+					return
+				}
+				_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>`+test.code+`</Code><Message>odd</Message></Error></ErrorResponse>`)
 			}))
-			t.Cleanup(sts.Close)
+			t.Cleanup(service.Close)
 			b := newBench(t, concluding())
-			b.set("AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_STS="+sts.URL)
-			ran := b.run("investigate", alarmName)
-			assert.Equal(t, 4, ran.code, ran.stderr)
-			assert.Contains(t, ran.stderr, want)
-			assert.Equal(t, code != "Throttling", strings.Contains(ran.stderr, "does not accept the credentials"), ran.stderr)
+			b.set("AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_"+test.service+"="+service.URL)
+			ran := b.run("investigate", alarmName, "--tool-function", "f")
+			assert.Equal(t, test.exit, ran.code, ran.stderr)
+			assert.Contains(t, ran.stderr, test.want)
 		})
 	}
 }

@@ -117,10 +117,11 @@ func openDeployed(ctx context.Context, o Options) (*Tool, error) {
 		err = errors.New("it is not a tool function of AlarmTriage")
 	}
 	if err != nil {
-		return nil, &NoPlaceError{
-			Reasons: []string{fmt.Sprintf("the function %s does not answer (%s)", o.Function, awsapi.Answer(err))},
-			Remedy:  "check the name of the tool function, and that these credentials may invoke it",
+		remedy := "check the name of the tool function, and that these credentials may invoke it"
+		if awsapi.CredentialsRefused(err) {
+			remedy = awsapi.CallerAdvice(err)
 		}
+		return nil, &NoPlaceError{Reasons: []string{fmt.Sprintf("the function %s does not answer (%s)", o.Function, awsapi.Answer(err))}, Remedy: remedy}
 	}
 	return &Tool{run: client.Run, Place: fmt.Sprintf("in the deployed tool function %s, with the credentials of its role (Python %s, boto3 %s)",
 		o.Function, answer.Status.Python, answer.Status.Boto3)}, nil
