@@ -25,7 +25,7 @@ var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down"
 	"delete-cluster", "delete-context", "delete-user")
 
 // deletingOptions delete something, in programs whose first words alone do not.
-var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$)`)
+var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$|(?:-X|--method=)?DELETE$)`)
 
 // runningOptions execute a program that their value names.
 var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|receive-pack|exec|exec-path|ext-diff|plugin|kubeconfig|config-env)(?:=|$)`)
@@ -230,7 +230,7 @@ func (o *other) effect(args []word) Effect {
 		if !arg.constant {
 			effect |= NotUnderstood
 		}
-		if deletes := deletingWords[strings.ToLower(strings.TrimLeft(arg.text, "-"))]; deletes && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
+		if deletes := deletingWords[strings.TrimLeft(arg.text, "-")]; deletes && arg.text != "--rm" && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
 			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" || o == services && halting[arg.text] {
 			effect |= Deletes | ChangesState
 		}
