@@ -48,7 +48,7 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 	}
 	if err != nil {
 		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("the AWS settings cannot be loaded (%v)", err),
-			Remedy: "check --profile, and the file ~/.aws/config", Err: err}
+			Remedy: "check --profile, the file ~/.aws/config, and the variables that begin with AWS_", Err: err}
 	}
 	if loaded.Region == "" {
 		return aws.Config{}, &Problem{Code: AWSRefused, What: "no AWS Region is set", Remedy: "add --region, or set AWS_REGION"}
