@@ -111,6 +111,8 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		`{"tokens":{"orders":"` + random + `"}}`, `{"secrets":{"orders":"` + random + `"}}`, `{"keys":{"value":"` + random + `"}}`,
 		`{"apiKeys":{"orders":"` + random + `"}}`, `{"access_tokens":{"orders":"` + random + `"}}`, `{"clientSecrets":{"orders":"` + random + `"}}`,
 		`{"dbCreds":{"orders":"` + random + `"}}`,
+		`{"Variables":{"DESCRIPTION":"` + secret + `","KEYTYPE":"` + random + `"}}`, `{"EnvironmentOverride":[{"Name":"DB_CONN","Value":"` + secret + `"}]}`,
+		`{"kind":"Secret","data":{"type":"` + secret + `"}}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)
@@ -135,8 +137,8 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 	}
 }
 
-// A digest in an answer of AWS that was taken for a secret would be hidden wherever it is printed.
-func TestAnswer_ShowsWhatDescribesKeysAndCode(t *testing.T) {
+// What an answer of AWS contains and was taken for a secret would be hidden wherever it is printed.
+func TestAnswer_ShowsWhatDescribesResources(t *testing.T) {
 	redactor, err := redact.New(nil)
 	require.NoError(t, err)
 	const md5, sha256 = "9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -144,10 +146,17 @@ func TestAnswer_ShowsWhatDescribesKeysAndCode(t *testing.T) {
 		`{"KeySigningKeys":[{"Name":"orders","DigestValue":"` + sha256 + `"}]}`, `{"macSecKeys":[{"ckn":"` + sha256 + `","state":"associated"}]}`,
 		`{"hostKeys":[{"fingerprintSHA256":"` + sha256 + `"}]}`,
 		`{"keys":[{"key":"orders.csv","etag":"` + md5 + `"}]}`, `{"Code":{"S3Bucket":"code","S3Key":"` + md5 + `"}}`, `{"Session":{"DnsName":"a1b2c3d4e5f6g7h8"}}`,
+		`{"Tags":[{"Key":"OWNER","Value":"team-42"}]}`, `{"Parameters":[{"ParameterKey":"STAGE","ParameterValue":"prod-eu1"}]}`,
+		`{"Dimensions":[{"Name":"POD","Value":"orders-7d9f8b6c5-x2x4z"}]}`, `{"dimensions":[{"name":"POD","value":"orders-7d9f8b6c5-x2x4z"}]}`,
+		`{"attributes":[{"key":"CVSS2_VECTOR","value":"AV:L/AC:L/Au:N"}]}`,
+		`{"environment":{"computeType":"BUILD_GENERAL1_SMALL","environmentVariables":[{"name":"SITE","value":"","type":"PLAINTEXT"}]}}`,
+		`{"Environment":{"EnvironmentClass":"mw1.small8X","Tags":{"team":"orders"},"Status":"AVAILABLE"}}`, `{"RuntimeEnvironment":"FLINK-1_20"}`,
+		`{"OptionSettings":[{"Name":"TIME_ZONE","Value":"UTC","Description":"the time zone of the host","AllowedValues":"Africa/Cairo,UTC"}]}`,
+		`{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,
 	} {
 		var memory redact.Memory
 		memory.Observe([]byte(document), false)
-		answer := toolcall.Answer{Result: json.RawMessage(document), Output: "digest " + md5 + ", " + sha256 + ", host a1b2c3d4e5f6g7h8"}
+		answer := toolcall.Answer{Result: json.RawMessage(document), Output: "digest " + md5 + ", " + sha256 + ", host a1b2c3d4e5f6g7h8, BUILD_GENERAL1_SMALL FLINK-1_20 mw1.small8X"}
 		output := answer.Output
 		memory.Knowing(redactor).Answer(&answer)
 		assert.Equal(t, document, string(answer.Result))

@@ -324,7 +324,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 			case isSecretText(name, key, child): // "password": {"orders": "…"}
 				l.add(child.(string))
 			default:
-				l.learnValue(key, child, variable || holdsVariables(folded), depth)
+				l.learnValue(key, child, variable || consistsOfVariables(folded, child), depth)
 			}
 		}
 	case []any:

@@ -736,7 +736,7 @@ func argumentsOf(list []any) []string {
 }
 
 func (w *walk) object(parent string, o map[string]any) any {
-	w.pair(o)
+	w.pair(parent, o)
 	isKubernetesSecret := o["kind"] == "Secret"
 	clean := make(map[string]any, len(o))
 	numbers := map[string]int{} // of the last one of several equal keys
@@ -789,7 +789,7 @@ func holdsSecrets(name string) bool {
 const maxNames = 16
 
 // pair redacts the value of an object that consists of a name and a value. An object with more than maxNames is withheld.
-func (w *walk) pair(o map[string]any) {
+func (w *walk) pair(parent string, o map[string]any) {
 	var names, values []string // of fields
 	for field, v := range o {
 		if name, isText := v.(string); isText && holdsName(field) && isPairName(name) {
@@ -822,7 +822,7 @@ func (w *walk) pair(o map[string]any) {
 				w.changes++
 				continue
 			}
-			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
+			if isVariable := namesVariable(field, parent) && environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
 				continue
@@ -881,43 +881,51 @@ func (w *walk) variables(v any) {
 			}
 		}
 	case []any:
-		for i, entry := range v {
+		for _, entry := range v {
 			if o, isPair := entry.(map[string]any); isPair && cmp.Or(o["name"], o["Name"]) != nil {
-				v[i] = w.hide(secretFields["Variables"], "", o)
+				w.hideEntry(secretFields["Variables"], o)
 			}
 		}
 	}
 }
 
-// hide replaces every text in a value, except variables that cannot be secrets, and names.
+// hide replaces every text in a value, except variables that cannot be secrets, and what describes an entry of a list.
 func (w *walk) hide(kind, name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for field := range v {
-			switch {
-			case field == "name" || field == "Name":
-			case describesVariable(fold(field)):
-				v[field] = w.value(field, v[field])
-			case isValueField(field):
-				if of, ok := cmp.Or(v["name"], v["Name"]).(string); ok {
-					v[field] = w.hide(kind, of, v[field])
-					continue
-				}
-				fallthrough
-			default:
-				v[field] = w.hide(kind, field, v[field])
-			}
+			v[field] = w.hide(kind, field, v[field])
 		}
 	case []any:
 		for i := range v {
+			if entry, isEntry := v[i].(map[string]any); isEntry {
+				w.hideEntry(kind, entry)
+				continue
+			}
 			v[i] = w.hide(kind, name, v[i])
 		}
 	case string:
-		if kind == secretFields["Variables"] && name != "" && cannotBeSecret(name, v) || strings.HasPrefix(v, markStart) {
+		if v == "" || kind == secretFields["Variables"] && name != "" && cannotBeSecret(name, v) || strings.HasPrefix(v, markStart) {
 			return v
 		}
 		w.changes++
 		return replacement(kind)
 	}
 	return v
+}
+
+// hideEntry is hide for an entry of a list, which can have a name.
+func (w *walk) hideEntry(kind string, entry map[string]any) {
+	of, _ := cmp.Or(entry["name"], entry["Name"]).(string)
+	for field, v := range entry {
+		switch {
+		case field == "name" || field == "Name":
+		case describesVariable(fold(field)):
+			entry[field] = w.value(field, v)
+		case isValueField(field):
+			entry[field] = w.hide(kind, cmp.Or(of, field), v)
+		default:
+			entry[field] = w.hide(kind, field, v)
+		}
+	}
 }

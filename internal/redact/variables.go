@@ -44,14 +44,53 @@ func holdsVariables(field string) bool {
 	case "variables", "env", "environmentvars", "optionsettings":
 		return true
 	}
-	return strings.HasSuffix(field, "environment") || strings.Contains(field, "environmentvariables") ||
-		strings.HasSuffix(field, "stagevariables")
+	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentoverride") ||
+		strings.Contains(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
+}
+
+// consistsOfVariables reports whether the value of a field consists of variables. The environment of CodeBuild or Airflow also has
+// settings, among them lists and objects, and the runtime environment of Flink is a name. The name is in lower case.
+func consistsOfVariables(field string, v any) bool {
+	if !strings.HasSuffix(field, "environment") {
+		return holdsVariables(field)
+	}
+	switch v := v.(type) {
+	case string:
+		return mayHaveDocument(v)
+	case map[string]any:
+		for _, member := range v {
+			switch member := member.(type) {
+			case []any:
+				return false
+			case map[string]any:
+				if !isIntrinsic(member) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// isIntrinsic reports whether an object is a function of CloudFormation, such as {"Ref": "Table"}.
+func isIntrinsic(o map[string]any) bool {
+	for name := range o {
+		return len(o) == 1 && (name == "Ref" || strings.HasPrefix(name, "Fn::"))
+	}
+	return false
+}
+
+// namesVariable reports whether a field of an object below a name can have the name of a variable. Tags have a Key, and dimensions of
+// metrics a Name.
+func namesVariable(field, parent string) bool {
+	return field == "OptionName" || (field == "name" || field == "variable") && fold(parent) != "dimensions"
 }
 
 // describesVariable reports whether a field beside the name and the value of a variable describes the variable. The
 // field is in lower case.
 func describesVariable(field string) bool {
-	return field == "type" || field == "valuefrom" || field == "origin" || field == "namespace"
+	return strings.HasSuffix(field, "type") || field == "valuefrom" || field == "origin" || field == "namespace" ||
+		field == "description" || field == "allowedvalues"
 }
 
 // startsWithVariable reports whether the first name in an object is in capitals, as those of variables are.
