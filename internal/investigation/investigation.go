@@ -453,7 +453,7 @@ func (p Past) Verified() bool { return p.Cause != "" && p.Confidence == Confirme
 type Usage struct {
 	ModelCalls       int     `json:"model_calls"`              // requests that Bedrock answered
 	ToolCalls        int     `json:"tool_calls"`               // executions of Python
-	InputTokens      int     `json:"input_tokens"`             // input tokens that were not served from the prompt cache
+	InputTokens      int     `json:"input_tokens"`             // input tokens that were neither read from the prompt cache nor written to it
 	OutputTokens     int     `json:"output_tokens"`            // tokens that the model wrote
 	CacheReadTokens  int     `json:"cache_read_tokens"`        // input tokens served from the prompt cache
 	CacheWriteTokens int     `json:"cache_write_tokens"`       // input tokens written to the prompt cache

@@ -273,7 +273,7 @@ func (q *question) measure(answer *investigation.Answer) {
 	use := answer.Usage
 	redactions, refusals := countedIn(&investigation.Record{Rounds: answer.Rounds})
 	values := map[string]float64{
-		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
+		emf.InputTokens: float64(use.InputTokens + use.CacheWriteTokens), emf.OutputTokens: float64(use.OutputTokens),
 		emf.CacheReadTokens: float64(use.CacheReadTokens), emf.QueryCostUSD: use.QueryCostUSD,
 		emf.Redactions: float64(redactions), emf.BrokerRefusals: float64(refusals),
 	}

@@ -210,18 +210,19 @@ func TestAsk_MistakesAreToldAndDoNotFailTheInvocation(t *testing.T) {
 	assert.Zero(t, b.metric(t, "InvestigationsFailed"))
 }
 
-func TestAsk_RefusalsAndRedactionsAreMeasured(t *testing.T) {
+func TestAsk_RefusalsRedactionsAndTokensAreMeasured(t *testing.T) {
 	b, asker, reported := newAskHarness(t)
-	refusals, redactions := b.metric(t, "BrokerRefusals"), b.metric(t, "Redactions")
+	refusals, redactions, tokens := b.metric(t, "BrokerRefusals"), b.metric(t, "Redactions"), b.metric(t, "InputTokens")
 	answer := &toolcall.Answer{Success: true, Refusals: 60, Redactions: 2}
 	asker.do = func(rec *investigation.Record) (*investigation.Answer, error) {
 		return &investigation.Answer{Investigation: rec.ID, Outcome: investigation.OutcomeCompleted, Text: "No.", Rounds: []investigation.Round{
 			{Number: 2, Calls: []investigation.ToolCall{{Number: 1, Answer: answer}, {Number: 2, Answer: answer, Cached: 1}}},
-		}}, nil
+		}, Usage: investigation.Usage{InputTokens: 6, CacheWriteTokens: 4, CacheReadTokens: 90}}, nil
 	}
 	b.ask(t, "request-2", askEvent(t, reported.ReportURI, "Which table?"))
 	assert.Equal(t, refusals+60, b.metric(t, "BrokerRefusals"), "the self-alarm depends on it")
 	assert.Equal(t, redactions+2, b.metric(t, "Redactions"))
+	assert.Equal(t, tokens+10, b.metric(t, "InputTokens"), "without what the cache served")
 	assert.Equal(t, 1.0, b.metric(t, "Investigations"))
 }
 

@@ -230,7 +230,7 @@ func (f *fakeAgent) Investigate(ctx context.Context, run investigation.Limits, r
 func conclude(rec *investigation.Record) error {
 	rec.Outcome = investigation.OutcomeCompleted
 	rec.Report = investigation.Report{Summary: "Orders fail", RootCause: "the role lost dynamodb:GetItem", Confidence: investigation.Confirmed}
-	rec.Usage = investigation.Usage{ModelCalls: 3, ToolCalls: 2, InputTokens: 1000, OutputTokens: 100, CostUSD: 0.25, PriceKnown: true}
+	rec.Usage = investigation.Usage{ModelCalls: 3, ToolCalls: 2, InputTokens: 600, CacheWriteTokens: 400, OutputTokens: 100, CostUSD: 0.25, PriceKnown: true}
 	rec.Rounds = append(rec.Rounds, investigation.Round{Number: 1})
 	return nil
 }

@@ -17,7 +17,7 @@ func (r *attempt) measure() {
 		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
 		emf.Rounds: float64(len(r.rec.Rounds)), emf.ToolCalls: float64(use.ToolCalls),
 		emf.Duration:    float64(r.rec.EndedAt.Sub(r.rec.StartedAt).Milliseconds()),
-		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
+		emf.InputTokens: float64(use.InputTokens + use.CacheWriteTokens), emf.OutputTokens: float64(use.OutputTokens),
 		emf.CacheReadTokens: float64(use.CacheReadTokens),
 		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
 		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)), emf.QueryCostUSD: use.QueryCostUSD, emf.EvidenceOnly: 0,
