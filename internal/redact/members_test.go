@@ -152,11 +152,12 @@ func TestAnswer_ShowsWhatDescribesResources(t *testing.T) {
 		`{"environment":{"computeType":"BUILD_GENERAL1_SMALL","environmentVariables":[{"name":"SITE","value":"","type":"PLAINTEXT"}]}}`,
 		`{"Environment":{"EnvironmentClass":"mw1.small8X","Tags":{"team":"orders"},"Status":"AVAILABLE"}}`, `{"RuntimeEnvironment":"FLINK-1_20"}`,
 		`{"OptionSettings":[{"Name":"TIME_ZONE","Value":"UTC","Description":"the time zone of the host","AllowedValues":"Africa/Cairo,UTC"}]}`,
-		`{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,
+		`{"Environment":{"Variables":{"TABLE":{"Ref":"Orders56A03B45"},"TOOL":{"Fn::GetAtt":["Tool627A4E39","Arn"]},"MODEL":{"Fn::FindInMap":["Models56A03B45",{"Ref":"AWS::Region"},"Id1"]}}}}`,
+		`{"MasterUserPassword":{"Ref":"Orders56A03B45"},"UserData":{"Ref":"Orders56A03B45"}}`, `{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,
 	} {
 		var memory redact.Memory
 		memory.Observe([]byte(document), false)
-		answer := toolcall.Answer{Result: json.RawMessage(document), Output: "digest " + md5 + ", " + sha256 + ", host a1b2c3d4e5f6g7h8, BUILD_GENERAL1_SMALL FLINK-1_20 mw1.small8X"}
+		answer := toolcall.Answer{Result: json.RawMessage(document), Output: "digest " + md5 + ", " + sha256 + ", host a1b2c3d4e5f6g7h8, BUILD_GENERAL1_SMALL FLINK-1_20 mw1.small8X Orders56A03B45 Tool627A4E39 Models56A03B45"}
 		output := answer.Output
 		memory.Knowing(redactor).Answer(&answer)
 		assert.Equal(t, document, string(answer.Result))

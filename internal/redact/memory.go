@@ -310,6 +310,9 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
+		if isReference(v) {
+			return
+		}
 		l.learnPair(v, variable)
 		isKubernetesSecret := v["kind"] == "Secret"
 		for key, child := range v {

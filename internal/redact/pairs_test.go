@@ -49,6 +49,8 @@ func TestText_KeepsHarmlessPairs(t *testing.T) {
 		`{"HeaderName": "X-Timeout", "HeaderValue": "30"}`, `{"Name": "tag:Environment", "Values": ["prod-2026a"]}`,
 		`{"ParameterName": "max_connections", "ParameterValue": "Kq8vN3xB6wT2mD"}`, `{"HttpHeaderName": "User-Agent", "Values": ["*Chrome128*"]}`,
 		`{"ParameterName": "ssl_cert_key_path", "ParameterValue": "/etc/tls/Key2Server.pem"}`, `{"key": "type", "stringValue": "Ec2Resource"}`,
+		`{"Variables": {"TABLE": {"Ref": "Orders56A03B45"}, "TOOL": {"Fn::GetAtt": ["Tool627A4E39", "Arn"]}}}`,
+		`{'Variables': {'TABLE': {'Ref': 'Orders56A03B45'}, 'PORT': '8080'}}`,
 	} {
 		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
 			clean, count := redacted(text)

@@ -737,7 +737,7 @@ func argumentsOf(list []any) []string {
 
 func (w *walk) object(parent string, o map[string]any) any {
 	w.pair(parent, o)
-	isKubernetesSecret := o["kind"] == "Secret"
+	isKubernetesSecret, isReferring := o["kind"] == "Secret", isReference(o)
 	clean := make(map[string]any, len(o))
 	numbers := map[string]int{} // of the last one of several equal keys
 	for _, name := range slices.Sorted(maps.Keys(o)) {
@@ -755,6 +755,8 @@ func (w *walk) object(parent string, o map[string]any) any {
 			w.variables(o[name])
 		}
 		switch {
+		case isReferring:
+			clean[key] = w.value("", o[name])
 		case isSecretField:
 			clean[key] = w.hide(kind, "", o[name])
 		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
@@ -893,6 +895,9 @@ func (w *walk) variables(v any) {
 func (w *walk) hide(kind, name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
+		if isReference(v) {
+			return w.object("", v)
+		}
 		for field := range v {
 			v[field] = w.hide(kind, field, v[field])
 		}

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lazy"
@@ -79,6 +80,30 @@ func isIntrinsic(o map[string]any) bool {
 	}
 	return false
 }
+
+// isReference reports whether an object of a template names a resource, a parameter, or a mapping: {"Ref": "Table"}.
+func isReference(o map[string]any) bool {
+	for function, name := range o {
+		return len(o) == 1 && (function == "Ref" || function == "Fn::GetAtt" || function == "Fn::FindInMap") && isNameInTemplate(name)
+	}
+	return false
+}
+
+// isNameInTemplate reports whether a value is a name in a template, or a list of them.
+func isNameInTemplate(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return nameInTemplate().MatchString(v)
+	case []any:
+		return !slices.ContainsFunc(v, func(part any) bool { return !isNameInTemplate(part) })
+	case map[string]any:
+		return isReference(v)
+	}
+	return false
+}
+
+// nameInTemplate matches the name of a resource, an attribute, or a mapping in a template.
+var nameInTemplate = lazy.Regexp(`^(?:AWS::)?[A-Za-z0-9.-]{1,255}$`)
 
 // namesVariable reports whether a field of an object below a name can have the name of a variable. Tags have a Key, and dimensions of
 // metrics a Name.
@@ -159,7 +184,7 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 				continue
 			case depth > 1 && isValueField(folded):
 				key = name
-			case depth > 1 && describesVariable(folded):
+			case depth > 1 && (describesVariable(folded) || key == "Ref" && nameInTemplate().MatchString(value)):
 				continue
 			}
 			if value != "" && isSecret(key, value) {
