@@ -92,7 +92,10 @@ func TestAuthenticate_TokensInParametersAreRefused(t *testing.T) {
 		logsRead("a token of a chat of Connect", "credentials in the header", [2]string{"X-Amz-Bearer", "x"}),
 		logsRead("a token of IAM Identity Center", "credentials in the header", [2]string{"x-amz-sso_bearer_token", "x"}),
 		logsRead("a token of a user of WorkDocs", "credentials in the header", [2]string{"Authentication", "x"}),
-		formRequest("a form signed with SigV2", "ec2", "Action=DescribeInstances&Version=2016-11-15&AWSAccessKeyId=AKIAATTACKER00000000&Signature=x", "unknown ec2 operation"),
+		formRequest("a form signed with SigV2", "ec2", "Action=DescribeInstances&Version=2016-11-15&AWSAccessKeyId=AKIAATTACKER00000000&Signature=x", "the request is signed in its body"),
+		{Name: "a form as boto3 signs it for SimpleDB", Service: "sdb", Method: "POST", Auth: "none", URL: "https://sdb.us-east-1.amazonaws.com/",
+			Headers: [][2]string{{"Content-Type", typeForm + "; charset=utf-8"}}, Refusal: "the request is signed in its body",
+			Body: "Action=ListDomains&Version=2009-04-15&AWSAccessKeyId=" + DummyAccessKey + "&SignatureVersion=2&SignatureMethod=HmacSHA256&Signature=x"},
 		logsRead("a token of a directory bucket's session", "credentials in the header", [2]string{"X-Amz-S3session-Token", "x"}),
 	})
 }

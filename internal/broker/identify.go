@@ -443,6 +443,9 @@ func hasParameter(query url.Values, required [2]string, equal func(a, b string) 
 
 // unknownOperation returns the reason for refusing a request that matches no known operation.
 func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
+	if isSignedForm(r, body) {
+		return "the request is signed in its body; only requests with a SigV4 signature in the header Authorization are possible"
+	}
 	var names []string
 	for _, candidate := range candidates {
 		names = append(names, candidate.id)
@@ -453,6 +456,20 @@ func unknownOperation(r *http.Request, body []byte, candidates []*service) strin
 	}
 	return fmt.Sprintf("unknown %s operation %q; the broker only forwards operations it knows",
 		strings.Join(names, " or "), bounded(asked))
+}
+
+// isSignedForm reports whether the parameters of a form sign the request, as in SigV2, with which boto3 signs requests of SimpleDB.
+func isSignedForm(r *http.Request, body []byte) bool {
+	if mediaType(r) != typeForm {
+		return false
+	}
+	form, _ := url.ParseQuery(string(body))
+	for name := range form {
+		if slices.Contains(signatureParameters, withoutSigns(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // askedName returns the operation that a request names in X-Amz-Target or Action, or an empty string.
