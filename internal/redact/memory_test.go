@@ -59,6 +59,8 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		{"variables with signs", `{"Environment":{"Variables":{"A":"Zt7pR2mW9q!x<&>\"y","B":"app:Gh4tW6mKc3","C":"kq8vN3xB6w\\{zz","D":"!x(Q)[w]:{P}y7","E":"{\"a\":\"b\"}"}}}`,
 			[]string{`Zt7pR2mW9q!x<&>"y`, "app:Gh4tW6mKc3", `kq8vN3xB6w\{zz`, "!x(Q)[w]:{P}y7"}},
 		{"a container's variables", `{"environment":[{"name":"a","value":"` + randomA + `"}]}`, []string{randomA}},
+		{"an environment with variables beside others", `{"environment":{"computeType":"BUILD_GENERAL1_SMALL","environmentVariables":[{"name":"a","value":"` + randomA + `"}]}}`, []string{randomA}},
+		{"variables with names of environments", `{"environment":{"ENV":null,"RAILS_ENVIRONMENT":"prod","A":"` + randomA + `"}}`, []string{randomA}},
 		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
 		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
 		{"variables of a pod", `{"containers":[{"env":[{"name":"stage","value":"` + randomA + `"}]}]}`, []string{randomA}},
