@@ -234,7 +234,10 @@ def hosts(loader: Loader, models: Dict[str, Any]) -> Tuple[str, Dict[str, Set[st
             for region in sample(partition):
                 for host, names in resolve(provider, rules["parameters"], static_parameters(model), region):
                     signing[name] |= names
-                    for template in templates(name, host, region, partition["outputs"], prefixes):
+                    if is_pseudo(region) and region in host.split("."):
+                        continue  # the service has no rule for it, and the host does not exist
+                    real = partition["outputs"]["implicitGlobalRegion"] if is_pseudo(region) else region
+                    for template in templates(name, host, real, partition["outputs"], prefixes):
                         used = found.setdefault(template, (set(), set()))
                         used[0].add(partition["id"])
                         used[1].add(name)
@@ -249,12 +252,18 @@ def hosts(loader: Loader, models: Dict[str, Any]) -> Tuple[str, Dict[str, Set[st
 
 
 def sample(partition: Dict[str, Any]) -> List[str]:
-    """Returns the Regions to evaluate: those with specific rules, and a few others."""
-    regions = [region for region in partition["regions"] if not region.endswith("-global")]
+    """Returns the Regions to evaluate: those with specific rules, such as aws-global, and a few others."""
+    pseudo = [region for region in partition["regions"] if is_pseudo(region)]
+    regions = [region for region in partition["regions"] if region not in pseudo]
     if len(regions) > 5:
         usual = {"us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", partition["outputs"]["implicitGlobalRegion"]}
         regions = [region for region in regions if region in usual]
-    return regions
+    return regions + pseudo
+
+
+def is_pseudo(region: str) -> bool:
+    """Reports whether a name stands for all Regions of a partition, such as aws-global."""
+    return region.endswith("-global")
 
 
 # Parameters of operations of S3 on access points and directory buckets, whose hosts are not in the table.
