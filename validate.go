@@ -384,10 +384,12 @@ func idOfName(name, region string) string {
 	return fmt.Sprintf(": use an ID such as %s (docs/models.md)", defaults[0])
 }
 
-// isModelName reports whether a text can name a model. Commas separate the models in the function's environment, and wildcards
-// would let the role invoke other models.
+// isModelName reports whether a text can name a model. Bedrock's IDs are visible ASCII. Commas separate the models in the function's
+// environment, and wildcards would let the role invoke other models.
 func isModelName(id string) bool {
-	return id != "" && isInPolicies(id) && !strings.ContainsAny(id, ", \t\n*?") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+	const first, last = '!', '~' // of the visible characters of ASCII
+	other := func(r rune) bool { return r < first || r > last || strings.ContainsRune(",*?", r) }
+	return id != "" && !strings.ContainsFunc(id, other) && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
 }
 
 // lookaround finds what other regular expressions have and RE2 does not.

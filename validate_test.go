@@ -212,6 +212,11 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a model with an invisible character", func(p *alarmtriage.AlarmTriageProps) {
 			p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0\u200b")
 		}, `BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "eu.amazon.nova-pro-v1:0\u200b"`},
+		{"models with invisible Latin characters", func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String("eu.amazon.nova-pro-v1:0\u00a0"), jsii.Strings("eu.amazon.nova\u00ad-lite-v1:0", "eu.amazon.nova-micro-v1:0\r")
+		}, `alarmtriage: BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN, got "eu.amazon.nova-pro-v1:0\u00a0": use an ID such as eu.anthropic.claude-sonnet-5-5 (docs/models.md)
+alarmtriage: FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got "eu.amazon.nova-micro-v1:0\r": use an ID such as eu.anthropic.claude-sonnet-5-5 (docs/models.md)
+alarmtriage: FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got "eu.amazon.nova\u00ad-lite-v1:0": use an ID such as eu.anthropic.claude-sonnet-5-5 (docs/models.md)`},
 		{"an empty zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("") }, `TimeZone must be an IANA name`},
 		{"an account that is none", func(p *alarmtriage.AlarmTriageProps) {
 			p.AccountNames = &map[string]*string{"prod": jsii.String("123456789012")}
