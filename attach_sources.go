@@ -203,9 +203,9 @@ func (a *attachAll) report() {
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
 	case selected || len(stages) > 0:
 	case len(a.filtered) > 0 && len(a.scaling) == 0:
-		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
+		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %s. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
-			where, agreeing(len(a.filtered), "no alarm. The only one is", "none of its "+counted(len(a.filtered), "alarm")+", such as"), a.names)
+			where, agreeing(len(a.filtered), "no alarm. The only one is", "none of its "+counted(len(a.filtered), "alarm")+", such as"), quoted(a.names))
 	default:
 		why := ""
 		if n := len(a.scaling); n > 0 {

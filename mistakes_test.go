@@ -170,7 +170,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "prod-errors")
 			newAlarm(stack, "prod-latency")
 		}, []string{
-			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over the app selects none of its 2 alarms, such as ["prod-errors" "prod-latency"]. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
+			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over the app selects none of its 2 alarms, such as "prod-errors", "prod-latency". It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
 		{"a filter that matches something", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("dev-")})
 			newAlarm(stack, "dev-errors")
@@ -462,7 +462,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "orders")
 			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-")})
 		}, []string{
-			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over Test selects no alarm. The only one is ["orders"]. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
+			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over Test selects no alarm. The only one is "orders". It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
 		{"the actions of one alarm are disabled", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAlarms(awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("Off"), &awscloudwatch.CfnCompositeAlarmProps{
 				ActionsEnabled: jsii.Bool(false), AlarmRule: jsii.String("ALARM(x)")}))
