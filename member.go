@@ -305,7 +305,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 		account = l.triageOfMember(scope, p)
 	case p.CentralAccount == nil:
 		l.add("CentralAccount or Triage is required: the ID of the AlarmTriage's account, or the AlarmTriage itself if this app defines it")
-	case !mayBeToken(account) && !accountPattern.MatchString(account):
+	case !unresolved(account) && !accountPattern.MatchString(account):
 		l.add("CentralAccount must be an account ID of 12 digits such as \"123456789012\", got %q", account)
 	}
 	if own := accountOf(scope); own != "" && own == account {

@@ -3,7 +3,9 @@ package alarmtriage_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -429,6 +431,20 @@ func TestMember_WorksInStagesAndStacksWithoutAnEnvironment(t *testing.T) {
 	newMember(anywhere, nil)
 	assert.Contains(t, find(t, synth(anywhere), "AWS::Events::Rule")["MemberRule16AF9DC4"], `arn:aws:events:map[Ref:AWS::Region]:111122223333:event-bus/`)
 	synth(nested).ResourceCountIs(jsii.String("AWS::Events::Rule"), jsii.Number(1))
+}
+
+func TestMember_CentralAccountMayBeADynamicReference(t *testing.T) {
+	const account = "{{resolve:ssm:/triage/account}}"
+	stack := newMemberStack()
+	newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) { p.CentralAccount = jsii.String(account) })
+	template := synth(stack)
+	role := find(t, template, "AWS::IAM::Role")["MemberRoleE39D66BB"]
+	assert.Contains(t, role, `"aws:PrincipalArn":"arn:aws:iam::`+account+`:role/alarmtriage-tool-role"`)
+	assert.Contains(t, role, `"AWS":"arn:aws:iam::`+account+`:root"`)
+	assert.Contains(t, role, `"sts:ExternalId":"alarmtriage-`+account+`"`)
+	bus := `"arn:aws:events:eu-west-1:` + account + `:event-bus/alarmtriage-member-alarms"`
+	assert.Contains(t, find(t, template, "AWS::Events::Rule")["MemberRule16AF9DC4"], bus)
+	assert.Contains(t, strings.Join(slices.Collect(maps.Values(find(t, template, "AWS::IAM::Policy"))), "\n"), bus)
 }
 
 func TestMember_PropsAreNotModified(t *testing.T) {
