@@ -214,7 +214,7 @@ func triageParameters() []parameter {
 				})
 			}},
 		{name: "LogRetentionDays", group: "Storage and logs", label: "Retention of logs in days", kind: "Number", value: "7",
-			allowed:     []string{"1", "3", "5", "7", "14", "30", "60", "90", "120", "150", "180", "365", "400", "545", "731", "1096", "1827", "3653"},
+			allowed:     []string{"1", "3", "5", "7", "14", "30", "60", "90", "120", "150", "180", "365", "400", "545", "731", "1096", "1827", "2192", "2557", "2922", "3288", "3653"},
 			description: "Retention of both log groups.",
 			set: func(d *deployment, value awscdk.CfnParameter) {
 				d.after(func(triage *alarmtriage.AlarmTriage) {

@@ -244,6 +244,27 @@ func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 	assertPatterns(t, triageParameters(), tests)
 }
 
+func TestParameters_LogRetentionDaysAreThoseOfTheConstruct(t *testing.T) {
+	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String("Test"), nil)
+	var want []string
+	for i, retention := range []awslogs.RetentionDays{
+		awslogs.RetentionDays_ONE_DAY, awslogs.RetentionDays_THREE_DAYS, awslogs.RetentionDays_FIVE_DAYS, awslogs.RetentionDays_ONE_WEEK,
+		awslogs.RetentionDays_TWO_WEEKS, awslogs.RetentionDays_ONE_MONTH, awslogs.RetentionDays_TWO_MONTHS, awslogs.RetentionDays_THREE_MONTHS,
+		awslogs.RetentionDays_FOUR_MONTHS, awslogs.RetentionDays_FIVE_MONTHS, awslogs.RetentionDays_SIX_MONTHS, awslogs.RetentionDays_ONE_YEAR,
+		awslogs.RetentionDays_THIRTEEN_MONTHS, awslogs.RetentionDays_EIGHTEEN_MONTHS, awslogs.RetentionDays_TWO_YEARS, awslogs.RetentionDays_THREE_YEARS,
+		awslogs.RetentionDays_FIVE_YEARS, awslogs.RetentionDays_SIX_YEARS, awslogs.RetentionDays_SEVEN_YEARS, awslogs.RetentionDays_EIGHT_YEARS,
+		awslogs.RetentionDays_NINE_YEARS, awslogs.RetentionDays_TEN_YEARS,
+	} {
+		group := awslogs.NewLogGroup(stack, jsii.Sprintf("Group%d", i), &awslogs.LogGroupProps{Retention: retention})
+		want = append(want, fmt.Sprint(*group.Node().DefaultChild().(awslogs.CfnLogGroup).RetentionInDays()))
+	}
+	for _, p := range triageParameters() {
+		if p.name == "LogRetentionDays" {
+			assert.Equal(t, want, p.allowed)
+		}
+	}
+}
+
 // patternTest has values that a parameter accepts and rejects.
 type patternTest struct {
 	parameter string
