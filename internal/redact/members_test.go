@@ -112,7 +112,9 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		`{"apiKeys":{"orders":"` + random + `"}}`, `{"access_tokens":{"orders":"` + random + `"}}`, `{"clientSecrets":{"orders":"` + random + `"}}`,
 		`{"dbCreds":{"orders":"` + random + `"}}`,
 		`{"Variables":{"DESCRIPTION":"` + secret + `","KEYTYPE":"` + random + `"}}`, `{"EnvironmentOverride":[{"Name":"DB_CONN","Value":"` + secret + `"}]}`,
-		`{"kind":"Secret","data":{"type":"` + secret + `"}}`,
+		`{"kind":"Secret","data":{"type":"` + secret + `"}}`, `{"Environment":{"Variables":{"Ref":"` + secret + `"}}}`,
+		`{"Environment":[{"Key":"DB_CONN","Value":"` + secret + `"},{"Variable":"DB_CONN","Value":"` + random + `"}]}`,
+		`{"environment":{"DB_CONN":"` + secret + `","ports":["80"]}}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)
@@ -153,6 +155,7 @@ func TestAnswer_ShowsWhatDescribesResources(t *testing.T) {
 		`{"Environment":{"EnvironmentClass":"mw1.small8X","Tags":{"team":"orders"},"Status":"AVAILABLE"}}`, `{"RuntimeEnvironment":"FLINK-1_20"}`,
 		`{"OptionSettings":[{"Name":"TIME_ZONE","Value":"UTC","Description":"the time zone of the host","AllowedValues":"Africa/Cairo,UTC"}]}`,
 		`{"Environment":{"Variables":{"TABLE":{"Ref":"Orders56A03B45"},"TOOL":{"Fn::GetAtt":["Tool627A4E39","Arn"]},"MODEL":{"Fn::FindInMap":["Models56A03B45",{"Ref":"AWS::Region"},"Id1"]}}}}`,
+		`{"UserData":{"Fn::Base64":{"Fn::Join":["",["",{"Ref":"Orders56A03B45"}]]}}}`,
 		`{"MasterUserPassword":{"Ref":"Orders56A03B45"},"UserData":{"Ref":"Orders56A03B45"}}`, `{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,
 	} {
 		var memory redact.Memory

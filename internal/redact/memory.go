@@ -310,7 +310,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		if isReference(v) {
+		if isReference(v) && !holdsVariables(strings.ToLower(name)) { // no variable that is named Ref
 			return
 		}
 		l.learnPair(v, variable)
@@ -327,7 +327,8 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 			case isSecretText(name, key, child): // "password": {"orders": "…"}
 				l.add(child.(string))
 			default:
-				l.learnValue(key, child, variable || consistsOfVariables(folded, child), depth)
+				isVariable := holdsVariables(strings.ToLower(name)) && environmentName().MatchString(key)
+				l.learnValue(key, child, variable || isVariable || consistsOfVariables(folded, child), depth)
 			}
 		}
 	case []any:

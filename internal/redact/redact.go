@@ -884,7 +884,7 @@ func (w *walk) variables(v any) {
 		}
 	case []any:
 		for _, entry := range v {
-			if o, isPair := entry.(map[string]any); isPair && cmp.Or(o["name"], o["Name"]) != nil {
+			if o, isEntry := entry.(map[string]any); isEntry && nameField(o) != "" {
 				w.hideEntry(secretFields["Variables"], o)
 			}
 		}
@@ -895,7 +895,7 @@ func (w *walk) variables(v any) {
 func (w *walk) hide(kind, name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		if isReference(v) {
+		if isReference(v) && (name != "" || kind != secretFields["Variables"]) { // no variable that is named Ref
 			return w.object("", v)
 		}
 		for field := range v {
@@ -903,11 +903,14 @@ func (w *walk) hide(kind, name string, v any) any {
 		}
 	case []any:
 		for i := range v {
-			if entry, isEntry := v[i].(map[string]any); isEntry {
+			switch entry, isEntry := v[i].(map[string]any); {
+			case !isEntry:
+				v[i] = w.hide(kind, name, v[i])
+			case isReference(entry):
+				v[i] = w.object("", entry)
+			default:
 				w.hideEntry(kind, entry)
-				continue
 			}
-			v[i] = w.hide(kind, name, v[i])
 		}
 	case string:
 		if v == "" || kind == secretFields["Variables"] && name != "" && cannotBeSecret(name, v) || strings.HasPrefix(v, markStart) {
@@ -919,12 +922,23 @@ func (w *walk) hide(kind, name string, v any) any {
 	return v
 }
 
+// nameField returns the field of an entry of a list that has the name of a variable, or an empty string.
+func nameField(entry map[string]any) string {
+	for _, field := range []string{"name", "Name", "key", "Key", "variable", "Variable"} {
+		if _, isText := entry[field].(string); isText {
+			return field
+		}
+	}
+	return ""
+}
+
 // hideEntry is hide for an entry of a list, which can have a name.
 func (w *walk) hideEntry(kind string, entry map[string]any) {
-	of, _ := cmp.Or(entry["name"], entry["Name"]).(string)
+	named := nameField(entry)
+	of, _ := entry[named].(string)
 	for field, v := range entry {
 		switch {
-		case field == "name" || field == "Name":
+		case field == named:
 		case describesVariable(fold(field)):
 			entry[field] = w.value(field, v)
 		case isValueField(field):
