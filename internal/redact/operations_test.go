@@ -21,7 +21,7 @@ func TestText_OperationsOfAWSAreNoNamesOfSecrets(t *testing.T) {
 		`["GetSecretValue", "AccessDenied"]`, `["CreateAccessKey", "orders-api-2"]`, "GetAuthorizationToken,2026-11-26T22:17:03Z",
 		"GetSecretValue failed for orders-db-2", "GetSecretValue i-0123456789abcdef0 AccessDenied", "| GetSecretValue | 42 |", "`GetSecretValue` is denied",
 		"eventName GetSecretValue 2026-11-26T22:17:03Z", "secretsmanager:GetSecretValue on prod/orders-db-2",
-		`['wafv2:GetDecryptedAPIKey', 'wafv2:GetSampledRequests']`, `["ec2:GetPasswordData", "ec2:GetVpnConnectionDeviceSampleConfiguration"]`,
+		`['wafv2:GetDecryptedAPIKey', 'wafv2:GetSampledRequests']`, `["ec2:GetPasswordData", "ec2:GetVpnConnectionDeviceSampleConfiguration"]`, `["s3:GetBucketKey", "s3:ListObjectsV2"]`,
 	} {
 		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
 			clean, count := redacted(text)
@@ -31,7 +31,7 @@ func TestText_OperationsOfAWSAreNoNamesOfSecrets(t *testing.T) {
 	}
 	for _, text := range []string{
 		`{"GetSecretValue": "Kq8vN3xB6w"}`, "get_token: Kq8vN3xB6w", `{"GetPassword": "swordfish"}`, `{"getPassword": "swordfish"}`, "get_password=swordfish", `["GetSecretValue", "Kq8vN3xB6w"]`,
-		"('get_secret_value', 'Kq8vN3xB6w')", `{"rows": [["GetSecretValue", "Kq8vN3xB6w"]]}`,
+		"('get_secret_value', 'Kq8vN3xB6w')", `{"rows": [["GetSecretValue", "Kq8vN3xB6w"]]}`, `{"password": "orders:PutK9vN3xB6wT2mD"}`,
 	} {
 		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
 			clean, count := redacted(text)
