@@ -245,6 +245,9 @@ func clean(text string, max int) string {
 // codeBegin matches a line with which a block of code begins in Markdown, whose mark can follow text.
 var codeBegin = regexp.MustCompile("^(?:\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})[^`]*|[^`]*[^`\\s]\\s*(`{3,})[\\w+-]*\\s*)$")
 
+// codeLanguage matches a mark with a language, which never ends a block of code.
+var codeLanguage = regexp.MustCompile("^(?:`{3,}|~{3,})[A-Za-z][\\w+-]*$")
+
 // withoutOpenCode returns a truncated text without a block of code at its end that lacks its own end: half a command does something
 // else. If the block is most of the text, only its mark is left out, because models write a whole text in a block.
 func withoutOpenCode(text string) string {
@@ -252,7 +255,7 @@ func withoutOpenCode(text string) string {
 	for line := range strings.Lines(text) {
 		trimmed := strings.TrimSpace(line)
 		if open != "" {
-			if strings.HasPrefix(trimmed, open) || strings.HasSuffix(trimmed, open) {
+			if isBegin := codeLanguage.MatchString(trimmed); !isBegin && strings.HasPrefix(trimmed, open) || strings.HasSuffix(trimmed, open) {
 				open = ""
 			}
 		} else if found := codeBegin.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
@@ -275,7 +278,7 @@ func withoutOpenCode(text string) string {
 	if language, lines, ok := strings.Cut(rest, "\n"); ok && !strings.Contains(strings.TrimSpace(language), " ") {
 		rest = lines
 	}
-	return strings.TrimSpace(before + "\n" + rest)
+	return withoutOpenCode(strings.TrimSpace(before + "\n" + rest)) // the block can have one
 }
 
 // tidy removes the characters that no text of a report may contain, and surrounding white space.
