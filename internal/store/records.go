@@ -115,7 +115,7 @@ func (s *Store) Answers(ctx context.Context, keys report.Keys) ([]investigation.
 }
 
 // PutAnswer stores an answer beside its report under the next number, which it sets together with the URI. Answers that are
-// stored at the same time get different numbers. at is a number from which on others are free. text renders the answer.
+// stored at the same time get different numbers, unless they are equal. at is a number from which on others are free. text renders the answer.
 func (s *Store) PutAnswer(ctx context.Context, keys report.Keys, answer *investigation.Answer, at int, text func() string) error {
 	for number := max(at, 1); number <= MaxAnswers; number++ {
 		key, textKey := AnswerKeys(keys, number)
@@ -128,7 +128,10 @@ func (s *Store) PutAnswer(ctx context.Context, keys report.Keys, answer *investi
 			Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body), ContentType: aws.String("application/json"), IfNoneMatch: aws.String("*"),
 		})
 		if awsapi.AlreadyExists(err) {
-			continue
+			if stored, err := s.get(ctx, s.bucket, key); err != nil || !bytes.Equal(stored, body) {
+				continue
+			}
+			err = nil // the SDK sent the request again, because S3's answer to the first one was lost
 		}
 		if err != nil {
 			answer.Number, answer.URI = 0, ""

@@ -1,17 +1,20 @@
 package store_test
 
 import (
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -90,4 +93,30 @@ func TestAnswers_HaveNoRounds(t *testing.T) {
 	assert.Equal(t, []string{"first", "second"}, []string{answers[0].Text, answers[1].Text})
 	assert.Empty(t, answers[0].Rounds)
 	assert.Empty(t, answers[1].Rounds)
+}
+
+// repeatingS3 loses the answer to each write. The SDK sends the write again, and returns the second answer.
+type repeatingS3 struct{ awsapitest.S3 }
+
+func (r *repeatingS3) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	if _, err := r.S3.PutObject(ctx, in, opts...); err != nil {
+		return nil, err
+	}
+	if _, err := in.Body.(io.Seeker).Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return r.S3.PutObject(ctx, in, opts...)
+}
+
+func TestPutAnswer_IsStoredOnceIfTheAnswerOfS3IsLost(t *testing.T) {
+	s := store.New(&repeatingS3{}, "bucket")
+	keys := store.KeysFor(&investigation.Record{ID: "0123456789ab", Alarm: alarmevent.Alarm{Name: "orders"}})
+	for i, text := range []string{"first", "second"} {
+		answer := &investigation.Answer{Text: text}
+		require.NoError(t, s.PutAnswer(t.Context(), keys, answer, 1, func() string { return text }))
+		assert.Equal(t, i+1, answer.Number)
+	}
+	answers, err := s.Answers(t.Context(), keys)
+	require.NoError(t, err)
+	assert.Len(t, answers, 2)
 }

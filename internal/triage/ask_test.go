@@ -338,7 +338,7 @@ func TestAsk_FailuresAreToldAndTheAnswerIsNotLost(t *testing.T) {
 		for number := range store.MaxAnswers {
 			b.ask(t, fmt.Sprintf("request-%d", number+2), askEvent(t, reported.ReportURI, "Which table?"))
 		}
-		result := b.ask(t, "request-last", askEvent(t, reported.ReportURI, "Which table?"))
+		result := b.ask(t, "request-last", askEvent(t, reported.ReportURI, "And which other table?")) // at the same time
 		assert.Equal(t, "The table Orders.", result.Text)
 		assert.Contains(t, result.Problem, "the report has 50 answers, the most that it may have")
 		assert.Empty(t, result.URI)
