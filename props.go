@@ -131,12 +131,11 @@ type AlarmTriageProps struct {
 	InvestigationWindow awscdk.Duration
 	// The most rounds of one investigation, except a few for the conclusion. 1 to 100. Default: 100.
 	MaxRounds *float64
-	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). One round needs about
-	// 35,000 with Claude Sonnet 5.5. 10,000 or more. Default: no limit except MaxRounds.
+	// The most tokens of one investigation, input and output, with exceptions (docs/cost.md). 10,000 or more; with Claude
+	// Sonnet 5.5, set at least 35,000. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// The highest estimated model cost of one investigation, in US dollars, with exceptions (docs/cost.md). One round
-	// needs about $0.15 with Claude Sonnet 5.5. More than 0. Each model needs a known price. Default: no limit except
-	// MaxRounds.
+	// The highest estimated model cost of one investigation, in US dollars, with exceptions (docs/cost.md). More than 0;
+	// with Claude Sonnet 5.5, set at least $0.15. Each model needs a known price. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation (docs/broker.md), in US dollars at the prices of US
 	// East (N. Virginia). One run of code may spend a quarter of it. More than 0; below $0.02, no Logs Insights query
