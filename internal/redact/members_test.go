@@ -115,6 +115,7 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		`{"kind":"Secret","data":{"type":"` + secret + `"}}`, `{"Environment":{"Variables":{"Ref":"` + secret + `"}}}`,
 		`{"Environment":[{"Key":"DB_CONN","Value":"` + secret + `"},{"Variable":"DB_CONN","Value":"` + random + `"}]}`,
 		`{"environment":{"DB_CONN":"` + secret + `","ports":["80"]}}`,
+		`{"OptionSettings":[{"Namespace":"aws:elasticbeanstalk:application:environment","OptionName":"db.conn","Value":"` + secret + `"}]}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)

@@ -787,6 +787,9 @@ func holdsSecrets(name string) bool {
 		strings.HasSuffix(folded, "cred") || strings.HasSuffix(folded, "creds")
 }
 
+// variablesOfBeanstalk is the namespace of those option settings of Elastic Beanstalk that are variables, whose names can be in lower case.
+const variablesOfBeanstalk = "aws:elasticbeanstalk:application:environment"
+
 // maxNames is the number of fields of an object that have the name of a value. Only hostile objects have more, which differ in case.
 const maxNames = 16
 
@@ -824,7 +827,8 @@ func (w *walk) pair(parent string, o map[string]any) {
 				w.changes++
 				continue
 			}
-			if isVariable := namesVariable(field, parent) && environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
+			isVariable := namesVariable(field, parent) && environmentName().MatchString(name) || o["Namespace"] == variablesOfBeanstalk
+			if isVariable = isVariable && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
 				continue
