@@ -59,8 +59,8 @@ var (
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|transact-write|provision|request|accept|reject|resume|change|increase|` +
 		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)|^subscribe$|` +
-		`^(?:allocate|archive|backtrack|commit|configure|enter|exit|launch|lock|merge|monitor|purchase|rebalance|reload|rename|replicate|resize|restart|` +
-		`split|submit|subscribe|transfer|unarchive|unlock|upgrade)-`)
+		`^(?:allocate|archive|backtrack|commit|configure|enter|exit|launch|lock|merge|purchase|rebalance|reload|rename|replicate|resize|restart|` +
+		`split|submit|subscribe|transfer|unarchive|unlock|upgrade)-|^monitor-(?:contact|instances)$`)
 	revealing = regexp.MustCompile(`^(?:get|create|download|export|generate|issue|reset)-(?:.*-)?(?:secret-value|password|credentials?|token|api-key|access-key)$|` +
 		`^(?:create|download|export|generate|issue|reset)-.*(?:key|key-pair|secret|certificate|user-pool-client)$|` +
 		`^(?:decrypt|assume-role|get-login(?:-password)?$|generate-data-key(?:-pair)?$|update-api-key$|credential-helper$)|presigned|-auth$|auth-challenge`)

@@ -467,14 +467,14 @@ func looksLikeCommand(program string, words []string) bool {
 	}
 	if known := others[program]; known != nil && known.groups[next] && len(words) > 2 {
 		verb := bare(words[2])
-		if commandLike.MatchString(words[2]) || deletingWords[verb] || groupChanges[verb] || changingWords[verb] || nestedChanges[verb] {
+		if commandLike.MatchString(words[2]) || deletes(verb) || groupChanges[verb] || changingWords[verb] || nestedChanges[verb] {
 			return true
 		}
 	}
 	if groupWords[next] {
-		return len(words) > 2 && (commandLike.MatchString(words[2]) || deletingWords[bare(words[2])] || groupChanges[bare(words[2])])
+		return len(words) > 2 && (commandLike.MatchString(words[2]) || deletes(bare(words[2])) || groupChanges[bare(words[2])])
 	}
-	return changingWords[next] || deletingWords[next] || program == "systemctl" && halting[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
+	return changingWords[next] || deletes(next) || program == "git" && next == "restore" || program == "systemctl" && halting[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
 }
 
 // isNoun reports whether the name of a program with a capital letter is a name or a word of ordinary sentences, too.

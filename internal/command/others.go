@@ -21,11 +21,17 @@ type other struct {
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict", "abort", "disable", "gc", "pause", "suspend",
+	"cancel", "clean", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict",
 	"delete-cluster", "delete-context", "delete-user")
 
+// pausingWords do the same, but follow a variable in ordinary sentences, too.
+var pausingWords = set("abort", "disable", "gc", "pause", "suspend")
+
+// deletes reports whether a word of a command deletes or stops something.
+func deletes(word string) bool { return deletingWords[word] || pausingWords[word] }
+
 // deletingOptions delete something, in programs whose first words alone do not.
-var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$|(?:-X|--method=)?DELETE$)`)
+var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|--mirror$|--hard$|-D$|(?:-X|--method=)?DELETE$|(?i:(?:-X|--method=)delete)$)`)
 
 // runningOptions execute a program that their value names.
 var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|receive-pack|exec|exec-path|ext-diff|plugin|kubeconfig|config-env)(?:=|$)`)
@@ -100,7 +106,7 @@ var anything = regexp.MustCompile(``)
 var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
 	"terraform": terraform, "tofu": terraform,
-	"cdk": {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"},
+	"cdk": {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *", "drift *"},
 		runsAll: true, options: "--long -l --profile= --no-color"},
 	"sam":     {reads: []string{"validate", "list resources", "list endpoints", "logs", "traces"}, secrets: []string{"list stack-outputs"}, runs: set("build", "local", "sync"), options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
 	"helm":    {files: regexp.MustCompile(`^(?:-f(?:$|[^-])|--(?:values|set-file)(?:=|$))`), groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *", "status *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
@@ -118,7 +124,8 @@ var others = map[string]*other{
 		secrets: []string{"pr diff *"},
 		options: "-L= --limit= -R= --repo= -b= --branch= --workflow= -s= --status= --state= --json= --log --log-failed -v --verbose --comments",
 		groups:  set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")},
-	"npm":       {reads: []string{"ls *", "list *", "outdated", "view *", "explain *", "audit"}, runsAll: true},
+	"npm": {reads: []string{"ls *", "list *", "outdated", "view *", "info *", "show *", "explain *", "why *", "audit", "audit signatures", "help *", "search *", "whoami", "ping", "root", "prefix"},
+		secrets: []string{"config list", "config ls", "config get *"}, runsAll: true, options: "-g --global -a --all -l --long --json --depth= --omit= --audit-level="},
 	"pip":       {reads: []string{"list", "show *"}, runs: set("install", "wheel"), files: regexp.MustCompile(`^(?:-r(?:$|[^-])|--requirement(?:=|$))`)},
 	"systemctl": services,
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
@@ -230,7 +237,7 @@ func (o *other) effect(args []word) Effect {
 		if !arg.constant {
 			effect |= NotUnderstood
 		}
-		if deletes := deletingWords[strings.TrimLeft(arg.text, "-")]; deletes && arg.text != "--rm" && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
+		if deletes(strings.TrimLeft(arg.text, "-")) && arg.text != "--rm" && (i < maxNested || len(words) < maxNested && arg.text[0] != '-') ||
 			deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" || o == services && halting[arg.text] {
 			effect |= Deletes | ChangesState
 		}
@@ -280,17 +287,20 @@ func (o *other) effect(args []word) Effect {
 	case printsFormats[words[0]] && slices.ContainsFunc(args, func(arg word) bool { return wholeOutput.MatchString(arg.text) }):
 		effect |= MayShowSecrets
 	}
-	if (effect|unknown)&NotUnderstood == 0 && (listed(o.reads, command) || listed(o.secrets, command)) {
-		effect &^= Deletes | ChangesState // the word is an argument: kubectl auth can-i delete pods
+	if (effect|unknown)&NotUnderstood == 0 && (listed(o.reads, command) || listed(o.secrets, command) || listed(o.code, command)) {
+		effect &^= Deletes | ChangesState // the word is an argument: kubectl auth can-i delete pods, cdk diff pause
 	}
 	switch {
 	case o == kubernetes && len(words) == 0: // it prints its help
 		return effect | unknown
 	case listed(o.reads, command) && !(o == repository && words[0] == "stash" && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
-	case len(words) > 0 && (o.runs[words[0]] || o.runsAll && !listed(o.code, command)), len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
+	case len(words) > 0 && (o.runs[words[0]] || o.runsAll && !listed(o.code, command) && !listed(o.secrets, command)), len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
+		}
+		if slices.ContainsFunc(inContainer(words, args), func(word string) bool { return deletes(word) || word == "rmdir" }) {
+			effect |= Deletes
 		}
 		return effect | RunsCode | ChangesState
 	case listed(o.secrets, command):
@@ -304,7 +314,7 @@ func (o *other) effect(args []word) Effect {
 	if o.grants != nil && o.grants.MatchString(command) {
 		effect |= ChangesPermissions
 	}
-	if o == repository && discards.MatchString(command) {
+	if o == repository && (discards.MatchString(command) || losesWork(args)) {
 		effect |= Deletes | ChangesState
 	}
 	if effect.has(Deletes) {
@@ -345,6 +355,37 @@ var kindAfter = map[string]int{"create": 2, "delete": 2, "edit": 2, "patch": 2, 
 
 // discards matches commands of git that delete what no other commit has, without a word that deletes elsewhere.
 var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deinit|push (?:.* )?\+?:\S+)(?: |$)`)
+
+// losing has commands of git, with the arguments that make them lose work that no commit has, or commits of a remote branch.
+var losing = map[string]*regexp.Regexp{
+	"checkout": regexp.MustCompile(`^(?:--|\.{1,2}/?|-q?f|--force)$`), "switch": regexp.MustCompile(`^(?:-q?f$|--force$|--disc)`),
+	"reset": regexp.MustCompile(`^--(?:ha|me)`), "push": regexp.MustCompile(`^(?:-[a-z]*f[a-z]*$|--force|\+.)`),
+}
+
+// Options of git restore with which it changes only the index, and also the files.
+var (
+	stagedOption   = regexp.MustCompile(`^(?:-[a-zA-Z]*S|--st)`)
+	worktreeOption = regexp.MustCompile(`^(?:-[a-zA-Z]*W|--w)`)
+)
+
+// losesWork reports whether a command of git loses work. A word after an option before the command may be its value.
+func losesWork(args []word) bool {
+	for i, arg := range args {
+		has := func(pattern *regexp.Regexp) bool {
+			return slices.ContainsFunc(args[i+1:], func(w word) bool { return pattern.MatchString(w.text) })
+		}
+		switch isValue := i > 0 && strings.HasPrefix(args[i-1].text, "-"); {
+		case strings.HasPrefix(arg.text, "-"):
+		case arg.text == "restore":
+			return !has(stagedOption) || has(worktreeOption)
+		case losing[arg.text] != nil:
+			return has(losing[arg.text])
+		case !isValue:
+			return false
+		}
+	}
+	return false
+}
 
 // printsCredential matches commands of gh and git that print a token or a password, and secretsOption options of gh and Pulumi.
 var (
