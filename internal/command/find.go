@@ -70,11 +70,23 @@ func Find(sentence string) []Found {
 				effect, at = effect|Classify(text[first:start]+"true"), first
 			}
 		}
-		if effect &= InSentence; effect != 0 && !covered(found, effect, text[:at]) {
+		if effect &= InSentence; effect == NotUnderstood && isVendor(text, start) {
+			continue
+		}
+		if effect != 0 && !covered(found, effect, text[:at]) {
 			found = append(found, Found{At: at, Effect: effect})
 		}
 	}
 	return found
+}
+
+// optionBefore matches an option whose value follows.
+var optionBefore = regexp.MustCompile(`\s--[a-z][a-z-]*[= ]["']?$`)
+
+// isVendor reports whether the name of a program is the value of an option, before another option: --vendor-name AWS --name x
+func isVendor(text string, at int) bool {
+	after, isAWS := strings.CutPrefix(text[at:], "AWS")
+	return isAWS && optionBefore.MatchString(text[max(0, at-maxOperation):at]) && strings.HasPrefix(strings.TrimLeft(after, `"' `), "--")
 }
 
 // separated returns a text with a blank before each operator of the shell that directly follows a word, and where each byte of the
@@ -178,8 +190,11 @@ var extensions = set("sh", "bash", "zsh", "ksh", "csh", "fish", "ash", "dash", "
 	"script", "sam", "sed", "awk", "perl", "python", "ruby", "export", "free", "top", "ps", "ls")
 
 // spelled returns the name of a known program in its own spelling: sentences begin with a capital letter, and file systems of
-// macOS ignore the case.
+// macOS ignore the case. On Windows, programs have an extension.
 func spelled(program string) string {
+	if name := strings.TrimSuffix(strings.ToLower(program), ".exe"); len(name) < len(program) && !canBegin(program) && canBegin(name) && !isVariable.MatchString(name) {
+		return name
+	}
 	if lower := strings.ToLower(program); !canBegin(program) && canBegin(lower) && !isVariable.MatchString(lower) && !isScript.MatchString(lower) {
 		return lower
 	}
@@ -310,7 +325,7 @@ func effectInSentence(program, text string) Effect {
 		return 0
 	}
 	words[0] = strings.TrimSuffix(words[0], ":")
-	if strings.EqualFold(bare(words[0]), program) {
+	if name := bare(words[0]); strings.EqualFold(name, program) || strings.EqualFold(name, program+".exe") {
 		words[0] = program
 	}
 	for i := 1; i < min(len(words), 5); i++ { // the comma after a command in a list: aws s3 ls, and
