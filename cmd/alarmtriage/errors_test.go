@@ -155,15 +155,21 @@ func TestErrors_AWSDoesNotAnswer(t *testing.T) {
 // Not every error of AWS means that a new login helps, and not every error of a function that another name does.
 func TestErrors_OfAWSHaveTheirRemedy(t *testing.T) {
 	t.Parallel()
+	assumed := []string{"AWS_PROFILE=assumed", "AWS_CONFIG_FILE=" + absolute(t, "testdata/sso.ini"), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}
 	for name, test := range map[string]struct {
 		service, code, want string
 		exit                int
+		env                 []string
 	}{
-		"expired login":    {"STS", "ExpiredToken", "does not accept the credentials (ExpiredToken: odd): log in, for example with `aws sso login`", 4},
-		"disabled Region":  {"STS", "InvalidClientTokenId", "another --region if the account has not enabled this one", 4},
-		"throttled":        {"STS", "Throttling", "whose credentials these are (Throttling: odd): AWS throttled the request: try again in a minute.", 4},
-		"expired function": {"LAMBDA", "ExpiredTokenException", "f does not answer (ExpiredTokenException: odd): AWS does not accept the credentials: log in again", 6},
-		"denied function":  {"LAMBDA", "AccessDeniedException", "check the name of the tool function, and that these credentials may invoke it", 6},
+		"expired login":      {"STS", "ExpiredToken", "does not accept the credentials (ExpiredToken: odd): log in, for example with `aws sso login`", 4, nil},
+		"disabled Region":    {"STS", "InvalidClientTokenId", "another --region if the account has not enabled this one", 4, nil},
+		"throttled":          {"STS", "Throttling", "whose credentials these are (Throttling: odd): AWS throttled the request: try again in a minute.", 4, nil},
+		"expired function":   {"LAMBDA", "ExpiredTokenException", "f does not answer (ExpiredTokenException: odd): AWS does not accept the credentials: log in again", 6, nil},
+		"denied function":    {"LAMBDA", "AccessDeniedException", "check the name of the tool function, and that these credentials may invoke it", 6, nil},
+		"throttled role":     {"STS", "Throttling", "credentials cannot be requested (Throttling: odd): AWS throttled the request: try again in a minute.", 4, assumed},
+		"denied role":        {"STS", "AccessDenied", "credentials cannot be requested (AccessDenied: odd): Use credentials that may do this.", 4, assumed},
+		"expired role":       {"STS", "ExpiredToken", "there are no AWS credentials (ExpiredToken: odd): log in", 4, assumed},
+		"throttled function": {"LAMBDA", "TooManyRequestsException", "f does not answer (TooManyRequestsException: odd): AWS throttled the request: try again in a minute.", 6, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +184,7 @@ func TestErrors_OfAWSHaveTheirRemedy(t *testing.T) {
 			}))
 			t.Cleanup(service.Close)
 			b := newBench(t, concluding())
-			b.set("AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_"+test.service+"="+service.URL)
+			b.set(append(test.env, "AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL_"+test.service+"="+service.URL)...)
 			ran := b.run("investigate", alarmName, "--tool-function", "f")
 			assert.Equal(t, test.exit, ran.code, ran.stderr)
 			assert.Contains(t, ran.stderr, test.want)

@@ -62,7 +62,7 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 	return loaded, checkCredentials(ctx, loaded)
 }
 
-// checkCredentials fails if there are no credentials, or if AWS, which issues some of them, cannot be reached.
+// checkCredentials fails if there are no credentials, or if AWS, which issues some of them, cannot be reached or does not issue them.
 func checkCredentials(ctx context.Context, loaded aws.Config) error {
 	_, err := loaded.Credentials.Retrieve(ctx)
 	if err == nil {
@@ -76,7 +76,7 @@ func checkCredentials(ctx context.Context, loaded aws.Config) error {
 	case noLogin:
 		what = "the login of the AWS profile has expired"
 	case fromMetadata(err):
-	case noNetwork && !noFile:
+	case noNetwork && !noFile, awsapi.Classify(err) == awsapi.ClassThrottled, awsapi.StatusCode(err) >= 500, awsapi.CodeOf(err) == "AccessDenied":
 		return awsProblem("the AWS credentials cannot be requested", err)
 	default:
 		what = fmt.Sprintf("%s (%s)", what, said(err))

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -118,7 +119,8 @@ func openDeployed(ctx context.Context, o Options) (*Tool, error) {
 	}
 	if err != nil {
 		remedy := "check the name of the tool function, and that these credentials may invoke it"
-		if awsapi.CredentialsRefused(err) {
+		_, noNetwork := errors.AsType[net.Error](err)
+		if noNetwork || awsapi.CredentialsRefused(err) || awsapi.Classify(err) == awsapi.ClassThrottled || awsapi.StatusCode(err) >= 500 {
 			remedy = awsapi.CallerAdvice(err)
 		}
 		return nil, &NoPlaceError{Reasons: []string{fmt.Sprintf("the function %s does not answer (%s)", o.Function, awsapi.Answer(err))}, Remedy: remedy}
