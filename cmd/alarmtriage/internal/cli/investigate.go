@@ -186,6 +186,9 @@ func (s *session) openTool(ctx context.Context) error {
 	}
 	s.clear = func() {}
 	cache, err := os.UserCacheDir()
+	if err == nil && s.flags.function == "" {
+		err = canCreate(filepath.Join(cache, "alarmtriage"))
+	}
 	if err != nil { // a folder with a known name below that of temporary files could be somebody else's
 		if cache, err = os.MkdirTemp("", "alarmtriage-"); err != nil {
 			return fmt.Errorf("create a folder for the cache: %w", err)
@@ -207,6 +210,18 @@ func (s *session) openTool(ctx context.Context) error {
 		return &Problem{Code: NoSandbox, What: nowhere.Error(), Remedy: nowhere.Remedy, Err: err}
 	}
 	return err
+}
+
+// canCreate returns why no files can be created in a folder, which it creates.
+func canCreate(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	made, err := os.MkdirTemp(folder, "new-")
+	if err != nil {
+		return err
+	}
+	return os.Remove(made)
 }
 
 // introduce says what happens with whose permissions, and what does not.
