@@ -192,7 +192,7 @@ func TestReports_ReadsTheFolderOfTheCommand(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
 	missing := b.run("reports", "show", folder, "--form", "html")
 	assert.Equal(t, 5, missing.code)
-	assert.Contains(t, missing.stderr, "choose another --form")
+	assert.Contains(t, missing.stderr, "name a report that has this form, or choose another --form")
 	assert.NotContains(t, missing.stderr, "Health Dashboard")
 
 	require.NoError(t, os.Rename(filepath.Join(b.dir, "alarmtriage-reports"), filepath.Join(b.dir, "reports [prod]")))

@@ -316,6 +316,8 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	body, err := source.Form(ctx, found, ext)
 	_, isLocal := source.(reports.Folder)
 	switch {
+	case isLocal && errors.Is(err, fs.ErrNotExist):
+		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name a report that has this form, or choose another --form", Err: err}
 	case errors.Is(err, fs.ErrNotExist), err != nil && awsapi.Classify(err) == awsapi.ClassNotFound:
 		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "check its name, --profile, and --region, or choose another --form", Err: err}
 	case err != nil && isLocal:
