@@ -358,7 +358,7 @@ var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deini
 
 // losing has commands of git, with the arguments that make them lose work that no commit has, or commits of a remote branch.
 var losing = map[string]*regexp.Regexp{
-	"checkout": regexp.MustCompile(`^(?:--|\.{1,2}/?|-q?f|--force)$`), "switch": regexp.MustCompile(`^(?:-q?f$|--force$|--disc)`),
+	"checkout": regexp.MustCompile(`^(?:--|\.{1,2}|.*/|.*[*].*|-q?fq?|--force)$`), "switch": regexp.MustCompile(`^(?:-q?fq?$|--force$|--disc)`),
 	"reset": regexp.MustCompile(`^--(?:ha|me)`), "push": regexp.MustCompile(`^(?:-[a-z]*f[a-z]*$|--force|\+.)`),
 }
 
