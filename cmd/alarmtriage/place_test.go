@@ -163,8 +163,6 @@ func TestInvestigate_CallsShareNoFiles(t *testing.T) {
 	assert.Contains(t, output, "beside: []")
 }
 
-// The container is tested with an engine that only claims to run containers: it records its arguments and starts the
-// program of the image on this machine. That the image can be built, and what a real engine confines, is not tested.
 // Somebody else can have created a folder with a known name in the folder of temporary files, with other code for the sandbox.
 func TestInvestigate_WithoutFolderForCachesUsesNoSharedOne(t *testing.T) {
 	t.Parallel()
@@ -184,6 +182,8 @@ func TestInvestigate_WithoutFolderForCachesUsesNoSharedOne(t *testing.T) {
 	}
 }
 
+// The container is tested with an engine that only claims to run containers: it records its arguments and starts the
+// program of the image on this machine. That the image can be built, and what a real engine confines, is not tested.
 func TestContainer_RunsTheToolOfTheImage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, concluding())
