@@ -196,6 +196,12 @@ func TestCard_ShowsNoCommandOfProseInPart(t *testing.T) {
 	rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: "Somebody ran " + command}, {Hypothesis: "A deployment"}, {Hypothesis: rec.Report.Impact, Reason: rec.Report.Impact}}
 	raw, err := report.Card(rec, linksOf(rec))
 	assert.Contains(t, cardOf(t, raw, err).Content.Description, "A deployment", "the label of the next entry ends a command")
+	rec.Report.RuledOut = nil
+	for _, code := range []string{"./cleanup.sh --all", "# first\n./cleanup.sh"} {
+		rec.Report.Impact = "```\n" + code + "\n```\nThen the table was empty" + strings.Repeat(" word", 600)
+		raw, err := report.Card(rec, linksOf(rec))
+		assert.Contains(t, cardOf(t, raw, err).Content.Description, "Then the table was empty", "%s: a block of code ends a command", code)
+	}
 }
 
 func TestForms_SayThatTheEvidenceIsComputed(t *testing.T) {

@@ -171,7 +171,7 @@ func cutChat(text string, max int) string {
 	switch {
 	case bold >= 0:
 		return short[:bold] + truncate.Ellipsis
-	case warned >= 0 && !isWholeCommand(strings.TrimSpace(short[warned:])): // half a command would mislead: only its warning stays
+	case warned >= 0 && !isWholeCommand(short[:warned], strings.TrimSpace(short[warned:])): // half a command would mislead: only its warning stays
 		return short[:warned] + " " + truncate.Ellipsis
 	case code == len(short)-1:
 		return short[:code] + truncate.Ellipsis
@@ -182,10 +182,13 @@ func cutChat(text string, max int) string {
 }
 
 // isWholeCommand reports whether the command at the beginning of a text in chat ends in it: with its code span, or with a sentence. A
-// code span whose words all need one can also be the beginning of a command in a sentence.
-func isWholeCommand(text string) bool {
+// code span whose words all need one can also be the beginning of a command in a sentence, but not after the label of a block of code.
+func isWholeCommand(label, text string) bool {
 	rest, isCode := strings.CutPrefix(text, "`")
 	code, _, isClosed := strings.Cut(rest, "`")
+	if strings.HasSuffix(label, strings.TrimSuffix(byModel, ".")+"]*") {
+		return text != "" && (isClosed || !isCode)
+	}
 	isCode = isCode && isClosed && slices.ContainsFunc(strings.Fields(html.UnescapeString(code)), func(word string) bool { return !needsCode(word) })
 	return isCode || sentenceEnd.MatchString(text)
 }
