@@ -66,7 +66,7 @@ func blocksOf(text string) []block {
 		code, open = nil, ""
 	}
 	all := strings.Split(strings.TrimSpace(lines(text)), "\n")
-	ends := nextFences(all)
+	ends, left := nextFences(all)
 	isQuoted := false // a block of code in a quote
 	for i, line := range all {
 		if isQuoted && open != "" && !quotedLine.MatchString(line) {
@@ -87,7 +87,7 @@ func blocksOf(text string) []block {
 			fence := strings.TrimSuffix(trimmed, rest)
 			endCode()
 			switch rest = strings.TrimSpace(rest); {
-			case languageName.MatchString(rest) && fence[0] == '`' && ends[i] != nil && endOfFence.MatchString(unquoted(*ends[i])):
+			case languageName.MatchString(rest) && fence[0] == '`' && left[i]%2 == 1 && endOfFence.MatchString(unquoted(*ends[i])):
 				open = fence // a block begins, and the one before it lacks its end
 			case rest != "":
 				blocks = append(blocks, proseLine(rest))
@@ -119,24 +119,26 @@ func blocksOf(text string) []block {
 	return blocks
 }
 
-// nextFences returns for each line the next fence at the beginning of a line, in the same quote if the line is in one. A line of a quote
-// continues it, so a fence in a quote ends no code outside of it.
-func nextFences(all []string) []*string {
-	ends := make([]*string, len(all))
+// nextFences returns for each line the next fence at the beginning of a line, in the same quote if the line is in one, and the number
+// of fences that follow. A line of a quote continues it, so a fence in a quote ends no code outside of it.
+func nextFences(all []string) (ends []*string, left []int) {
+	ends, left = make([]*string, len(all)), make([]int, len(all))
 	for _, quoted := range []bool{false, true} {
 		var next *string
+		count := 0
 		for i := len(all) - 1; i >= 0; i-- {
 			if quotedLine.MatchString(all[i]) == quoted {
-				ends[i] = next
+				ends[i], left[i] = next, count
 			} else if quoted {
-				next = nil
+				next, count = nil, 0
 			}
 			if isFence(all[i], quoted) {
 				next = &all[i]
+				count++
 			}
 		}
 	}
-	return ends
+	return ends, left
 }
 
 // isFence reports whether a line that is in a quote, or not, begins with a fence.
