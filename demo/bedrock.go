@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +21,10 @@ import (
 )
 
 // bedrock forwards the orchestrator's requests to Amazon Bedrock with the caller's credentials, which the stand-in for AWS refuses.
-type bedrock struct{ caller aws.Config }
+type bedrock struct {
+	caller aws.Config
+	secret string // begins the path of each request, because every program of the machine can reach the port
+}
 
 // newBedrock reads the caller's credentials and Region.
 func newBedrock(ctx context.Context) (*bedrock, error) {
@@ -32,11 +38,22 @@ func newBedrock(ctx context.Context) (*bedrock, error) {
 	if caller.Region == "" {
 		return nil, errors.New("set AWS_REGION to the Region in which to ask Bedrock")
 	}
-	return &bedrock{caller: caller}, nil
+	return &bedrock{caller: caller, secret: rand.Text()}, nil
 }
 
+// endpoint returns the endpoint of Bedrock for a function, if a server at url has the requests.
+func (b *bedrock) endpoint(url string) string { return url + "/" + b.secret }
+
+// converse matches the path of the only operation that the orchestrator uses.
+var converse = regexp.MustCompile(`^model/[^/]+/converse$`)
+
 func (b *bedrock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer, err := b.forward(r)
+	path, isFunctions := strings.CutPrefix(r.URL.EscapedPath(), "/"+b.secret+"/")
+	if !isFunctions || r.Method != http.MethodPost || !converse.MatchString(path) {
+		http.NotFound(w, r)
+		return
+	}
+	answer, err := b.forward(r, path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "      the request to Bedrock failed:", err)
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -52,12 +69,12 @@ func (b *bedrock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, answer.Body) // an orchestrator that has ended reads no answer
 }
 
-func (b *bedrock) forward(r *http.Request) (*http.Response, error) {
+func (b *bedrock) forward(r *http.Request, path string) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(r.Context(), r.Method, "https://bedrock-runtime."+b.caller.Region+".amazonaws.com"+r.URL.RequestURI(),
+	request, err := http.NewRequestWithContext(r.Context(), r.Method, "https://bedrock-runtime."+b.caller.Region+".amazonaws.com/"+path,
 		bytes.NewReader(body))
 	if err != nil {
 		return nil, err

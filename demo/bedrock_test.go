@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,14 +32,40 @@ func (a *answering) Do(r *http.Request) (*http.Response, error) {
 	}, err
 }
 
-func TestBedrock_ReceivesTheCallersKeyInsteadOfTheFunctions(t *testing.T) {
-	sent := &answering{}
-	server := httptest.NewServer(&bedrock{caller: aws.Config{
+// forwarder starts a forwarder, and returns what it sends and its endpoint.
+func forwarder(t *testing.T) (sent *answering, endpoint string) {
+	sent = &answering{}
+	b := &bedrock{secret: "known-to-functions", caller: aws.Config{
 		Region: "eu-central-1", HTTPClient: sent, Credentials: credentials.NewStaticCredentialsProvider("ASIACALLER", "secret", "the caller's token"),
-	}})
-	defer server.Close()
+	}}
+	server := httptest.NewServer(b)
+	t.Cleanup(server.Close)
+	return sent, b.endpoint(server.URL)
+}
+
+func TestBedrock_ReceivesNoOtherRequests(t *testing.T) {
+	sent, endpoint := forwarder(t)
+	port := strings.TrimPrefix(strings.TrimSuffix(endpoint, "/known-to-functions"), "http://")
+	for _, line := range []string{
+		"POST /model/m/converse", "POST /guessed/model/m/converse", "POST http:.evil.example/known-to-functions/model/m/converse", "GET /known-to-functions/model/m/converse",
+		"POST /known-to-functions/model/m/invoke", "POST /known-to-functions/async-invoke", "POST /known-to-functions/model/m/../converse", "POST /known-to-functions",
+	} {
+		connection, err := net.Dial("tcp", port)
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(connection, "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", line)
+		require.NoError(t, err)
+		answer, err := io.ReadAll(connection)
+		require.NoError(t, err)
+		assert.Contains(t, string(answer), " 404 Not Found", line)
+		assert.NoError(t, connection.Close())
+	}
+	assert.Nil(t, sent.request)
+}
+
+func TestBedrock_ReceivesTheCallersKeyInsteadOfTheFunctions(t *testing.T) {
+	sent, endpoint := forwarder(t)
 	function := bedrockruntime.New(bedrockruntime.Options{
-		Region: "eu-central-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("ASIAFUNCTION", "other", "the function's token"),
+		Region: "eu-central-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("ASIAFUNCTION", "other", "the function's token"),
 	})
 
 	_, err := function.Converse(t.Context(), &bedrockruntime.ConverseInput{

@@ -321,7 +321,7 @@ func (d *demo) startFunctions(ctx context.Context) error {
 	orchestratorEnv := map[string]string{}
 	if d.bedrock {
 		d.forwarder = httptest.NewServer(d.real)
-		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.forwarder.URL
+		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.real.endpoint(d.forwarder.URL)
 		if d.modelID != "" {
 			orchestratorEnv[config.EnvModelID] = d.modelID
 		}
