@@ -200,6 +200,24 @@ func TestPage_TimesOfAnyZoneFitOnAPhone(t *testing.T) {
 	assert.True(t, ask[bool](v, `document.documentElement.scrollWidth <= document.documentElement.clientWidth`))
 }
 
+func TestPage_TimesOfTheTimelineBreakOnlyBetweenWords(t *testing.T) {
+	zone, err := time.LoadLocation("Australia/Lord_Howe")
+	require.NoError(t, err)
+	rec := sample(t)
+	rec.Alarm.Time = time.Date(2026, 4, 4, 14, 55, 0, 0, time.UTC) // soon the clocks change from +11 to +1030
+	rec.Report.Findings[0].Time = rec.Alarm.Time.Add(10 * time.Minute)
+	html, err := report.HTML(rec, report.LinksFor(rec, report.Home{Zone: zone}, report.Keys{}))
+	require.NoError(t, err)
+	v := visit(t)
+	v.open(html, Phone, "")
+	lines := ask[[]float64](v, `[...document.querySelectorAll('.timeline time')].filter(t => t.textContent.includes('UTC+1030')).map(t => {
+		const range = document.createRange(); range.selectNodeContents(t); return new Set([...range.getClientRects()].map(r => r.top)).size})`)
+	require.NotEmpty(t, lines)
+	for _, n := range lines {
+		assert.LessOrEqual(t, n, 2.0)
+	}
+}
+
 func TestPage_RoundsAreFolded(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
