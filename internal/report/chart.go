@@ -318,10 +318,19 @@ func describe(s investigation.Series, transition time.Time, rules evaluation) st
 	return text
 }
 
-// rows returns grid lines at round values within the scale.
+// rows returns at least two grid lines at round values within the scale, unless it is too small or too large for steps.
 func rows(y scale) []rowView {
+	list := rowsOf(y, 4)
+	if len(list) == 1 {
+		return rowsOf(y, 8)
+	}
+	return list
+}
+
+// rowsOf returns grid lines at a distance of at least 1/n of the scale.
+func rowsOf(y scale, n float64) []rowView {
 	var list []rowView
-	step := roundStep(y.high/4 - y.low/4)
+	step := roundStep(y.high/n - y.low/n)
 	if step == 0 || !isFinite(step) {
 		return nil
 	}

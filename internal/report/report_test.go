@@ -619,6 +619,17 @@ func TestCharts_TheThresholdIsNotRoundedToAnotherNumber(t *testing.T) {
 	}
 }
 
+func TestCharts_HaveAtLeastTwoLinesOfTheGrid(t *testing.T) {
+	rec := sample(t)
+	for _, values := range [][2]float64{{90.02, 90.09}, {90.11, 90.75}, {99.87, 99.94}, {99.97, 100.04}, {-90.75, -90.11}, {0, 1}, {3, 3}} {
+		rec.Evidence.Series = []investigation.Series{{Label: "availability", Points: []investigation.Point{
+			{Time: rec.Alarm.Time.Add(-time.Minute), Value: values[0]}, {Time: rec.Alarm.Time, Value: values[1]}}}}
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, strings.Count(string(page), `<line class="grid"`), 2, values)
+	}
+}
+
 // A line across periods without data would show values that the metric did not have.
 func TestCharts_TheLineIsInterruptedWhereThereIsNoData(t *testing.T) {
 	rec := sample(t)
