@@ -32,7 +32,10 @@ func newStack(app awscdk.App) awscdk.Stack {
 	triage.AttachEventRule(jsii.String("Account"), nil)
 
 	// Events that a product refuses, or does not accept within a day, are kept here.
-	failed := awssqs.NewQueue(stack, jsii.String("NotDelivered"), &awssqs.QueueProps{EnforceSSL: jsii.Bool(true)})
+	failed := awssqs.NewQueue(stack, jsii.String("NotDelivered"), &awssqs.QueueProps{
+		EnforceSSL:      jsii.Bool(true),
+		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), // as long as SQS can; its default is 4 days
+	})
 
 	rules := newRules(stack, bus)
 	for _, product := range products(stack) {

@@ -409,4 +409,5 @@ func TestRecipes_EverythingHasAPlaceForWhatFails(t *testing.T) {
 	template.ResourceCountIs(jsii.String("AWS::Events::ApiDestination"), jsii.Number(5))
 	template.ResourceCountIs(jsii.String("AWS::Events::Connection"), jsii.Number(5))
 	template.ResourceCountIs(jsii.String("AWS::SQS::Queue"), jsii.Number(1))
+	template.AllResourcesProperties(jsii.String("AWS::SQS::Queue"), map[string]any{"MessageRetentionPeriod": 14 * 24 * 3600})
 }
