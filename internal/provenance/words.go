@@ -234,17 +234,34 @@ func wordEnd(text string, i int) int {
 func joinsDigits(text string, i int) bool {
 	return i > 0 && i+1 < len(text) && strings.IndexByte(",'^*", text[i]) >= 0 &&
 		(isDigit(text[i-1]) || text[i-1] == '*') && (isDigit(text[i+1]) || text[i] == '*' && text[i+1] == '*') &&
-		!(text[i] == ',' && (endsName(text[:i]) || datePrefix().MatchString(text[i+1:])))
+		!(text[i] == ',' && (endsName(text[:i], text[i+1:]) || beginsDate(text[i+1:])))
 }
 
-// endsName reports whether the digits at the end of a text belong to a name or an ID, such as i-0abc1 or us-east-1.
-func endsName(text string) bool {
-	last, _ := utf8.DecodeLastRuneInString(strings.TrimSuffix(strings.TrimRight(text, "0123456789."), "-"))
-	return unicode.IsLetter(last) || last == '_'
+// endsName reports whether the digits at the end of a text belong to a name or an ID, such as i-0abc1 or us-east-1. Those directly
+// after letters can be a number, as in USD10,500 or 错误10,500. after is the text after the comma.
+func endsName(text, after string) bool {
+	begin := len(text)
+	for begin > max(0, len(text)-maxName) && (isASCIIWord(text[begin-1]) || isJoint(text, begin-1)) {
+		begin--
+	}
+	name := strings.TrimRight(text[begin:], "0123456789")
+	letters := strings.TrimRight(name, "-.")
+	if hasMore := strings.ContainsAny(letters, "0123456789-."); hasMore || letters == "" {
+		return hasMore && strings.ContainsFunc(letters, unicode.IsLetter)
+	}
+	return name != letters && len(after)-len(strings.TrimLeft(after, "0123456789")) != len("500")
 }
 
-// datePrefix matches the beginning of a date. After a comma, it is the next value in a line of CSV.
-var datePrefix = lazy.Regexp(`^\d{4}-\d\d-\d\d\b`)
+// isJoint reports whether the character at a position joins it with a letter or a digit before it.
+func isJoint(text string, i int) bool {
+	return (text[i] == '-' || text[i] == '.') && i > 0 && isASCIIWord(text[i-1])
+}
+
+// beginsDate reports whether a text begins with a date. After a comma, it is the next value in a line of CSV.
+func beginsDate(text string) bool {
+	return len(text) >= len("2026-01-15") && text[4] == '-' && text[7] == '-' && digits(text, 0, 4) >= 0 && digits(text, 5, 2) >= 0 &&
+		digits(text, 8, 2) >= 0 && (len(text) == len("2026-01-15") || !isASCIIWord(text[len("2026-01-15")]))
+}
 
 // joinsExponent reports whether a plus sign is between a number and its exponent, as in 1.5e+19.
 func joinsExponent(text string, i int) bool {
