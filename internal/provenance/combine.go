@@ -75,25 +75,71 @@ func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields f
 			}
 		}
 	}
-	if m.hasPaths {
-		pieces = m.addPaths(pieces, key, windows)
-	}
-	return pieces
+	return m.addPaths(pieces, key, windows, fields)
 }
 
 // addPaths adds the words of the windows that name the field of a key with those around it, such as State.Name.
-func (m *matcher) addPaths(pieces []piece, key int32, windows []window) []piece {
-	path := strings.ToLower(m.keys[key].name)
-	for at := m.keys[key].parent; at >= 0 && !m.keys[at].isSent && len(path) < maxName; at = m.keys[at].parent {
-		path = strings.ToLower(m.keys[at].name) + "." + path
-		m.spend(1)
-		for _, from := range m.lower[path] {
-			if p := (piece{from: from, to: from + 1, key: key, isKey: true, isHead: true, isTail: true, isFullName: true}); isIn(windows, p) {
-				pieces = append(pieces, p)
+func (m *matcher) addPaths(pieces []piece, key int32, windows []window, fields func() map[field]bool) []piece {
+	if len(m.paths) == 0 {
+		return pieces
+	}
+	list := m.paths[lastSegment(strings.ToLower(m.keys[key].name))]
+	for _, w := range windows {
+		labels := labelsIn(w, list)
+		m.spend(4 * len(labels))
+		for _, l := range labels {
+			if m.isPath(l.text, key, fields) {
+				l.key = key
+				pieces = append(pieces, l.piece)
 			}
 		}
 	}
 	return pieces
+}
+
+func lastSegment(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// isPath reports whether a text in lower case consists of the name of a field and of those around it. These can lack their
+// beginning, as the names of boto3 for EC2 do: State.Name of instanceState.
+func (m *matcher) isPath(path string, key int32, fields func() map[field]bool) bool {
+	rest, ok := strings.CutSuffix(path, "."+strings.ToLower(m.keys[key].name))
+	if !ok {
+		return false
+	}
+	at := m.keys[key].parent
+	if m.keys[key].isPair { // the name of a tag is in the list of tags
+		at = m.keys[at].parent
+	}
+	for ; at >= 0 && !m.keys[at].isSent; at = m.keys[at].parent {
+		name := strings.ToLower(m.keys[at].name)
+		if rest == name {
+			return true
+		}
+		if before, ok := strings.CutSuffix(rest, "."+name); ok {
+			rest = before
+			continue
+		}
+		segment := lastSegment(rest)
+		if !endsWithWords(m.keys[at].name, segment) || m.isNameAround(segment, at, fields()) {
+			return false
+		}
+		if rest = strings.TrimSuffix(strings.TrimSuffix(rest, segment), "."); rest == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// endsWithWords reports whether a text in lower case consists of the last words of a name, with those that change what they mean.
+func endsWithWords(name, text string) bool {
+	parts := nameParts(name)
+	first, _ := changingParts(parts)
+	for i := range parts[:first+1] {
+		if strings.Join(parts[i:], "") == text {
+			return true
+		}
+	}
+	return false
 }
 
 // remembering returns a function that calls another one only once for each text.
@@ -258,7 +304,7 @@ func (m *matcher) addField(fields map[field]bool, folded string, parent int32) {
 func (m *matcher) fieldsOf(keys []int32) map[field]bool {
 	fields := map[field]bool{}
 	for _, key := range keys {
-		if name := m.labelsOf(m.keys[key].name); len(name.labels) > 0 {
+		if name := m.labelsOf(m.keys[key].name); len(name.labels) > 0 || m.segments[name.folded] {
 			m.addField(fields, name.folded, m.keys[key].parent)
 			if m.keys[key].isPair { // it is beside the names of the other pairs
 				m.addField(fields, name.folded, m.keys[m.keys[key].parent].parent)

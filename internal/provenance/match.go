@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -38,20 +39,20 @@ const (
 // field. Values of different records never make one part, so code cannot make a statement of pieces that AWS
 // did not return together. An object in a list of a record is a separate record (see node).
 type matcher struct {
-	output  string
-	normal  normalText // of the output
-	words   []word
-	idOf    []int32            // by word of the output
-	ids     map[string]int32   // words of the output, numbers as they are written
-	numbers map[string][]int32 // numbers of the output, by value
-	at      [][]int32          // by id: where the word occurs
-	lower   map[string][]int32 // by word in lower case: where it occurs
-	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
-	times   times
-	fields  map[string]bool // by name of a field: whether its numbers can be times
-	// hasPaths: a word of the output can be a path of names, such as State.Name.
-	hasPaths bool
-	reach    []int32 // by word of the output: the end of the longest part that begins there
+	output   string
+	normal   normalText // of the output
+	words    []word
+	idOf     []int32            // by word of the output
+	ids      map[string]int32   // words of the output, numbers as they are written
+	numbers  map[string][]int32 // numbers of the output, by value
+	at       [][]int32          // by id: where the word occurs
+	lower    map[string][]int32 // by word in lower case: where it occurs
+	likely   [256]uint32        // by first byte: the lengths of words of the output, as bits
+	times    times
+	fields   map[string]bool    // by name of a field: whether its numbers can be times
+	paths    map[string][]label // by last segment: words of the output that can be paths of names, such as State.Name
+	segments map[string]bool    // of these paths, but the last one
+	reach    []int32            // by word of the output: the end of the longest part that begins there
 	steps    int
 	partial  bool // not everything was compared, and nothing else is
 	leftOut  bool // pieces of a group were left out
@@ -182,6 +183,7 @@ func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a, redact: redact,
 		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string]fieldName{}, foldedOf: map[string]string{}, done: map[uint64]bool{},
+		paths: map[string][]label{}, segments: map[string]bool{},
 	}
 	take := func(w word) {
 		written := w.written(m.normal.text)
@@ -210,11 +212,30 @@ func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	for text, id := range m.ids {
 		folded := strings.ToLower(text)
 		m.lower[folded] = append(m.lower[folded], m.at[id]...)
-		m.hasPaths = m.hasPaths || !isNumber(text) && strings.Contains(text, ".")
+		m.addPath(folded, m.at[id])
+	}
+	for _, list := range m.paths {
+		slices.SortFunc(list, func(a, b label) int { return int(a.from - b.from) })
 	}
 	m.findMarks()
 	m.clear()
 	return m
+}
+
+// addPath remembers where the output has a word, in lower case, that can be a path of names.
+func (m *matcher) addPath(text string, positions []int32) {
+	segments := strings.Split(text, ".")
+	if len(segments) == 1 || len(text) > maxName || isNumber(text) {
+		return
+	}
+	last := len(segments) - 1
+	for _, segment := range segments[:last] {
+		m.segments[segment] = true
+	}
+	for _, at := range positions {
+		p := piece{from: at, to: at + 1, isKey: true, isHead: true, isTail: true, isFullName: true}
+		m.paths[segments[last]] = append(m.paths[segments[last]], label{p, text})
+	}
 }
 
 // joined is the word of a blank that makes one number of two, as in 10\u202f500. No answer has it.

@@ -23,6 +23,9 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		`<Status>Deleting</Status></member></AutoScalingGroups></R>`
 	const reservations = `{"Reservations":[{"OwnerId":"123456789012","Instances":[{"InstanceId":"i-0aaaaaaaaaaaaaaa1","State":{"Name":"running"}},` +
 		`{"InstanceId":"i-0bbbbbbbbbbbbbbb2","State":{"Name":"terminated"}}]}]}`
+	const ec2 = `<R><instancesSet><item><instanceId>i-0aaaaaaaaaaaaaaa1</instanceId><instanceState><code>16</code><name>running</name></instanceState>` +
+		`<tagSet><item><key>owner</key><value>eve-team</value></item><item><key>env</key><value>prod</value></item></tagSet></item></instancesSet></R>`
+	const states = `{"pods":[{"id":"task-1","state":{"reason":"Running"},"lastState":{"reason":"OOMKilled"},"maxState":{"reason":"Unknown"}}]}`
 	const stateFirst = `{"services":[{"name":"orders","tasks":[{"state":"STOPPED","id":"task-1"},{"state":"RUNNING","id":"task-2"}],"region":"us-east-1"}]}`
 	const deep = `{"a":[{"name":"orders","b":[{"zone":"zone-1","c":[{"id":"task-1","state":"STOPPED"},{"id":"task-2","state":"RUNNING"}]},` +
 		`{"zone":"zone-2","c":[{"id":"task-3","state":"PENDING"}]}]}]}`
@@ -65,6 +68,9 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"instances of a reservation", reservations, "i-0aaaaaaaaaaaaaaa1 terminated"},
 		{"a path of names", reservations, "i-0aaaaaaaaaaaaaaa1 State.Name: terminated"},
 		{"a path that is none", reservations, "i-0aaaaaaaaaaaaaaa1 Owner.Name: running"},
+		{"a path of another field beside it", states, "task-1 state.reason: OOMKilled"},
+		{"a path without a word that changes it", states, "max.reason: Unknown"},
+		{"a path to another tag", ec2, "tagSet.owner: prod"},
 		{"a run of the state before the ID", stateFirst, "task-1 state RUNNING"},
 		{"a run in brackets", stateFirst, "[task-1] [state RUNNING]"},
 		{"the last one and the field after the list", stateFirst, "STOPPED task-2"},
@@ -110,6 +116,9 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"web-group i-0bbbbbbbbbbbbbbb2 Unhealthy Deleting", groupsXML},
 		{"123456789012 i-0bbbbbbbbbbbbbbb2 terminated", reservations},
 		{"i-0bbbbbbbbbbbbbbb2 state.name: terminated, Reservations.OwnerId: 123456789012", reservations},
+		{"i-0aaaaaaaaaaaaaaa1 State.Name: running, State.Code: 16", ec2},
+		{"i-0aaaaaaaaaaaaaaa1 TagSet.owner: eve-team, tagSet.env=prod", ec2},
+		{"task-1 state.reason: Running, lastState.reason: OOMKilled", states},
 		{"orders zone-1 task-2 RUNNING", deep},
 		{"task-3 PENDING zone-2 orders", deep},
 		{"orders task-2 RUNNING", inString},
