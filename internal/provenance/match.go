@@ -145,11 +145,12 @@ type container struct {
 
 // key is an occurrence of a field's name.
 type key struct {
-	name   string
-	parent int32
-	isTime bool // whether its numbers can be times
-	isPair bool // whether it is the name in an object of a name and a value
-	isSent bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
+	name    string
+	parent  int32
+	isTime  bool // whether its numbers can be times
+	isPair  bool // whether it is the name in an object of a name and a value
+	isOuter bool // whether it is outside of records
+	isSent  bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
 }
 
 // piece is a part of the output that matches a value or the name of a field.

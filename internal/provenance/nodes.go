@@ -37,6 +37,7 @@ var pairNames = map[string]bool{"key": true, "name": true, "tagkey": true, "fiel
 // addKey adds the name of a field.
 func (m *matcher) addKey(k key) int32 {
 	at := int32(len(m.keys))
+	k.isOuter = m.inRecord == 0
 	m.keys = append(m.keys, k)
 	if m.inRecord > 0 {
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, at)
@@ -226,5 +227,15 @@ func (m *matcher) combineNode(n *node) {
 		keys = append(keys, m.nodes[at].keys...)
 	}
 	add(m.shared)
-	m.combine(values, keys)
+	m.combine(values, append(keys, m.keysOfShared(near)...))
+}
+
+// keysOfShared returns the names of the values outside of records that are in one of the windows.
+func (m *matcher) keysOfShared(near []window) (list []int32) {
+	for _, p := range m.shared {
+		if p.key >= 0 && isIn(near, p) && !slices.Contains(list, p.key) {
+			list = append(list, p.key)
+		}
+	}
+	return list
 }
