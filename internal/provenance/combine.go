@@ -85,11 +85,12 @@ func (m *matcher) addPaths(pieces []piece, key int32, windows []window, fields f
 		return pieces
 	}
 	list := m.paths[lastSegment(strings.ToLower(m.keys[key].name))]
+	isPath := remembering(func(text string) bool { return m.isPath(text, key, fields) })
 	for _, w := range windows {
 		labels := labelsIn(w, list)
 		m.spend(4 * len(labels))
 		for _, l := range labels {
-			if m.isPath(l.text, key, fields) {
+			if isPath(l.text) {
 				l.key = key
 				pieces = append(pieces, l.piece)
 			}
@@ -103,6 +104,7 @@ func lastSegment(path string) string { return path[strings.LastIndexByte(path, '
 // isPath reports whether a text in lower case consists of the name of a field and of those around it. These can lack their
 // beginning, as the names of boto3 for EC2 do: State.Name of instanceState.
 func (m *matcher) isPath(path string, key int32, fields func() map[field]bool) bool {
+	m.spend(8 + len(path)/4)
 	rest, ok := strings.CutSuffix(path, "."+strings.ToLower(m.keys[key].name))
 	if !ok {
 		return false
@@ -120,6 +122,7 @@ func (m *matcher) isPath(path string, key int32, fields func() map[field]bool) b
 			rest = before
 			continue
 		}
+		m.spend(8 + len(name))
 		segment := lastSegment(rest)
 		if !endsWithWords(m.keys[at].name, segment) || m.isNameAround(segment, at, fields()) {
 			return false
