@@ -80,8 +80,8 @@ func Find(sentence string) []Found {
 	return found
 }
 
-// optionBefore matches an option whose value follows.
-var optionBefore = regexp.MustCompile(`\s--[a-z][a-z-]*[= ]["']?$`)
+// optionBefore matches an option, or a name in its value, whose value follows.
+var optionBefore = regexp.MustCompile(`(?:(?:^|[\s"'` + "`" + `(])--[a-z][a-z-]*[= ]|[\w-]=)["']?$`)
 
 // isVendor reports whether the name of a program is the value of an option, before another option: --vendor-name AWS --name x
 func isVendor(text string, at int) bool {
@@ -156,6 +156,9 @@ func programIn(text string, from, to int) (start int, program string) {
 	if !strings.HasPrefix(program, "$") && !isScript.MatchString(program) {
 		program = program[strings.LastIndexByte(program, '/')+1:]
 	}
+	if path := windowsPath.FindStringSubmatch(text[start:to]); path != nil { // C:\tools\kubectl.exe
+		program = bare(path[1])
+	}
 	if program == "" && text[start:to] == "." && sourced.MatchString(text[to:]) {
 		program = "."
 	}
@@ -178,6 +181,9 @@ func programIn(text string, from, to int) (start int, program string) {
 	}
 	return start, ""
 }
+
+// windowsPath matches a program after a folder of Windows.
+var windowsPath = regexp.MustCompile(`\\([^\\]+(?i:\.exe)[^\\]*)$`)
 
 // joints are what may be directly before the name of a program, in addition to everything that is not ASCII.
 const joints = ".:!?#=*~+%" + openingASCII
@@ -325,7 +331,7 @@ func effectInSentence(program, text string) Effect {
 		return 0
 	}
 	words[0] = strings.TrimSuffix(words[0], ":")
-	if name := bare(words[0]); strings.EqualFold(name, program) || strings.EqualFold(name, program+".exe") {
+	if name := bare(words[0]); strings.EqualFold(name, program) || strings.EqualFold(name, program+".exe") || windowsPath.MatchString(words[0]) {
 		words[0] = program
 	}
 	for i := 1; i < min(len(words), 5); i++ { // the comma after a command in a list: aws s3 ls, and
