@@ -79,7 +79,7 @@ var terraform = &other{
 	secrets: []string{"show *", "output *", "state show *", "state pull"},
 	runs:    set("apply", "destroy", "import", "refresh", "test"),
 	files:   regexp.MustCompile(`^-var-file(?:=|$)`),
-	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir= -out=",
+	options: "-destroy -no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir= -out=",
 	writes:  regexp.MustCompile(`^-out(?:=|$)`),
 }
 
@@ -223,9 +223,15 @@ func exportEffect(args []word) Effect {
 // maxNested is how many words may name a command, such as terraform state rm, or are options before it.
 const maxNested = 4
 
+// printsVersion matches an option with which a program does nothing else than to print its version.
+var printsVersion = regexp.MustCompile(`^--version$`)
+
 // effect finds the command among the words, and words that delete among the first ones and the first words that are no options:
 // some programs have nested commands (terraform state rm), and global options with values come first.
 func (o *other) effect(args []word) Effect {
+	if len(args) == 1 && printsVersion.MatchString(args[0].text) && o != serverless { // it may start the one of the project
+		return 0
+	}
 	effect, unknown := Effect(0), Effect(0)
 	known := map[string]bool{}
 	for _, name := range strings.Fields(o.options) {
@@ -299,7 +305,7 @@ func (o *other) effect(args []word) Effect {
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
 		}
-		if slices.ContainsFunc(inContainer(words, args), func(word string) bool { return deletes(word) || word == "rmdir" }) {
+		if slices.ContainsFunc(inContainer(words, args), func(word string) bool { return deletes(word) || deletesInContainer.MatchString(word) }) {
 			effect |= Deletes
 		}
 		return effect | RunsCode | ChangesState
@@ -356,17 +362,47 @@ var kindAfter = map[string]int{"create": 2, "delete": 2, "edit": 2, "patch": 2, 
 // discards matches commands of git that delete what no other commit has, without a word that deletes elsewhere.
 var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deinit|push (?:.* )?\+?:\S+)(?: |$)`)
 
-// losing has commands of git, with the arguments that make them lose work that no commit has, or commits of a remote branch.
+// losing has commands of git, with the arguments that make them lose work that no commit has, or commits of a branch.
 var losing = map[string]*regexp.Regexp{
-	"checkout": regexp.MustCompile(`^(?:--|\.{1,2}|.*/|.*[*].*|-q?fq?|--force)$`), "switch": regexp.MustCompile(`^(?:-q?fq?$|--force$|--disc)`),
-	"reset": regexp.MustCompile(`^--(?:ha|me)`), "push": regexp.MustCompile(`^(?:-[a-z]*f[a-z]*$|--force|\+.)`),
+	"checkout": regexp.MustCompile(`^(?:-[qmtdl]*[fB]q?$|--force$|--ours$|--theirs$|--pathspec-from)`), "switch": regexp.MustCompile(`^(?:-[qmtd]*[fC]q?$|--force|--disc)`),
+	"reset": regexp.MustCompile(`^--(?:ha|me)`), "push": regexp.MustCompile(`^(?:-[a-z]*f[a-z]*$|--force|\+.)`), "branch": regexp.MustCompile(`^(?:-f|--force)$`),
+}
+
+// Words of git checkout that are files, words that are files and no branch or tag such as v1.x, and options with which it has no files.
+var (
+	checkedOut   = regexp.MustCompile(`^(?:\.{1,2}|\.{1,2}/.*|.*/|.*[*].*)$`)
+	withExt      = regexp.MustCompile(`\.(?:[a-z]{2,5}|[ch])$`)
+	branchOption = regexp.MustCompile(`^(?:-[qml]*[bBtd]|--track|--orphan$|--detach$)`)
+)
+
+// checksOut reports whether git checkout has files among its arguments. The words of a sentence may follow, so not each word is one.
+func checksOut(args []word) bool {
+	if slices.ContainsFunc(args, func(w word) bool { return branchOption.MatchString(w.text) }) {
+		return false
+	}
+	words := 0
+	for i, arg := range args {
+		switch {
+		case arg.text == "--":
+			return i+1 < len(args)
+		case strings.HasPrefix(arg.text, "-"):
+			continue
+		case checkedOut.MatchString(arg.text), words < 2 && withExt.MatchString(arg.text): // after the name of a commit, too
+			return true
+		}
+		words++
+	}
+	return false
 }
 
 // Options of git restore with which it changes only the index, and also the files.
 var (
-	stagedOption   = regexp.MustCompile(`^(?:-[a-zA-Z]*S|--st)`)
-	worktreeOption = regexp.MustCompile(`^(?:-[a-zA-Z]*W|--w)`)
+	stagedOption   = regexp.MustCompile(`^(?:-[pqm]*S|--st)`)
+	worktreeOption = regexp.MustCompile(`^(?:-[pqmS]*W|--w|--no-st)`)
 )
+
+// noValue matches options of git, before its command, that have no value in the next word.
+var noValue = regexp.MustCompile(`^(?:-[pP]|--(?:no-[a-z-]+|paginate|bare|[a-z]+-pathspecs)|--.*=.*)$`)
 
 // losesWork reports whether a command of git loses work. A word after an option before the command may be its value.
 func losesWork(args []word) bool {
@@ -374,12 +410,12 @@ func losesWork(args []word) bool {
 		has := func(pattern *regexp.Regexp) bool {
 			return slices.ContainsFunc(args[i+1:], func(w word) bool { return pattern.MatchString(w.text) })
 		}
-		switch isValue := i > 0 && strings.HasPrefix(args[i-1].text, "-"); {
+		switch isValue := i > 0 && strings.HasPrefix(args[i-1].text, "-") && !noValue.MatchString(args[i-1].text); {
 		case strings.HasPrefix(arg.text, "-"):
 		case arg.text == "restore":
 			return !has(stagedOption) || has(worktreeOption)
 		case losing[arg.text] != nil:
-			return has(losing[arg.text])
+			return has(losing[arg.text]) || arg.text == "checkout" && checksOut(args[i+1:])
 		case !isValue:
 			return false
 		}
@@ -414,6 +450,9 @@ func inContainer(words []string, args []word) []string {
 
 // printsEnvironment matches an argument that prints the variables of the container that executes it, perhaps with a shell.
 var printsEnvironment = regexp.MustCompile(`(?:^|[\s;&|/(])(?:env|printenv)(?:$|[\s;&|)])`)
+
+// deletesInContainer matches an argument that deletes files or ends processes in the container, perhaps with a shell.
+var deletesInContainer = regexp.MustCompile(`(?:^|[\s;&|/(])(?:rm|rmdir|shred|dd|kill|pkill|killall|shutdown|reboot)(?:$|[\s;&|)])`)
 
 // listed reports whether a command is in a list.
 func listed(list []string, command string) bool {
