@@ -182,6 +182,18 @@ func TestInvestigate_WithoutFolderForCachesUsesNoSharedOne(t *testing.T) {
 	}
 }
 
+// A deployed tool needs no folder on this machine; the sandbox does.
+func TestInvestigate_WithoutAnyFolderForFiles(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	b.set("HOME=", "XDG_CACHE_HOME=", "TMPDIR=/dev/null/temporary")
+	ran := b.run("investigate", alarmName)
+	assert.Equal(t, 6, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "set TMPDIR to a folder in which you may create files")
+	ran = b.run("investigate", alarmName, "--tool-function", "f")
+	assert.Contains(t, ran.stderr, "the function f does not answer")
+}
+
 // The container is tested with an engine that only claims to run containers: it records its arguments and starts the
 // program of the image on this machine. That the image can be built, and what a real engine confines, is not tested.
 func TestContainer_RunsTheToolOfTheImage(t *testing.T) {

@@ -185,15 +185,15 @@ func (s *session) openTool(ctx context.Context) error {
 		return fmt.Errorf("locate this program: %w", err)
 	}
 	s.clear = func() {}
-	cache, err := os.UserCacheDir()
-	if err == nil && s.flags.function == "" {
-		err = canCreate(filepath.Join(cache, "alarmtriage"))
-	}
-	if err != nil { // a folder with a known name below that of temporary files could be somebody else's
-		if cache, err = os.MkdirTemp("", "alarmtriage-"); err != nil {
-			return fmt.Errorf("create a folder for the cache: %w", err)
+	cache := ""
+	if s.flags.function == "" { // a deployed tool needs no files on this machine
+		isTemporary := false
+		if cache, isTemporary, err = cacheFolder(); err != nil {
+			return &Problem{Code: NoSandbox, What: fmt.Sprintf("the sandbox has no folder for its files (%v)", err), Remedy: "set TMPDIR to a folder in which you may create files", Err: err}
 		}
-		s.clear = func() { _ = os.RemoveAll(cache) }
+		if isTemporary {
+			s.clear = func() { _ = os.RemoveAll(cache) }
+		}
 	}
 	s.screen.show("Starting the sandbox …")
 	defer s.screen.end()
@@ -210,6 +210,19 @@ func (s *session) openTool(ctx context.Context) error {
 		return &Problem{Code: NoSandbox, What: nowhere.Error(), Remedy: nowhere.Remedy, Err: err}
 	}
 	return err
+}
+
+// cacheFolder returns the folder of caches, or a new one if there is none, or if no files can be created there.
+func cacheFolder() (folder string, isTemporary bool, err error) {
+	folder, err = os.UserCacheDir()
+	if err == nil {
+		err = canCreate(filepath.Join(folder, "alarmtriage"))
+	}
+	if err == nil {
+		return folder, false, nil
+	}
+	folder, err = os.MkdirTemp("", "alarmtriage-") // one with a known name could be somebody else's
+	return folder, true, err
 }
 
 // canCreate returns why no files can be created in a folder, which it creates.
