@@ -156,6 +156,7 @@ func TestAnswer_ShowsWhatDescribesResources(t *testing.T) {
 		`{"Environment":{"EnvironmentClass":"mw1.small8X","Tags":{"team":"orders"},"Status":"AVAILABLE"}}`, `{"RuntimeEnvironment":"FLINK-1_20"}`,
 		`{"OptionSettings":[{"Name":"TIME_ZONE","Value":"UTC","Description":"the time zone of the host","AllowedValues":"Africa/Cairo,UTC"}]}`,
 		`{"Environment":{"Variables":{"TABLE":{"Ref":"Orders56A03B45"},"TOOL":{"Fn::GetAtt":["Tool627A4E39","Arn"]},"MODEL":{"Fn::FindInMap":["Models56A03B45",{"Ref":"AWS::Region"},"Id1"]}}}}`,
+		`{"ComputeEnvironmentOrder":[{"Order":1,"ComputeEnvironment":{"Ref":"Orders56A03B45"}}],"Environment":{"Ref":"Models56A03B45"}}`,
 		`{"UserData":{"Fn::Base64":{"Fn::Join":["",["",{"Ref":"Orders56A03B45"}]]}}}`,
 		`{"MasterUserPassword":{"Ref":"Orders56A03B45"},"UserData":{"Ref":"Orders56A03B45"}}`, `{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,
 	} {

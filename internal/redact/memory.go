@@ -310,7 +310,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		if isReference(v) && !holdsVariables(strings.ToLower(name)) { // no variable that is named Ref
+		if isReference(v) && secretFields[name] != secretFields["Variables"] { // no variable that is named Ref
 			return
 		}
 		l.learnPair(v, variable)
