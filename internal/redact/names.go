@@ -289,7 +289,7 @@ var harmlessValue = lazy.Regexp(`^(?:` +
 	`[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
 	`[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|IN_PROGRESS|SKIPPED|REQUIRED|TYPE|PLAINTEXT|MANAGER|STORE)|` +
 	`[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?|` + // when a secret changed
-	`[a-z0-9-]+:(?:Get|List|Describe|Create|Delete|Put|Update|Batch)[A-Z][A-Za-z]*(?:V[0-9])?|` + // actions in a policy
+	`[a-z0-9-]+:(?:Get|List|Describe|Create|Delete|Put|Update|Batch)(?:[A-Z][A-Za-z]*|V[0-9]|E[Cc]2|S3|Ipv[46]|O[Aa]uth2|Route53)+|` + // actions in a policy
 	`[A-Z0-9_-]*PSK[A-Z0-9_-]*|psk_(?:dhe_)?ke|` + // modes and ciphers with a pre-shared key
 	`/?[a-z][a-z_-]*(?:/[a-z0-9_.-]*[a-z_.-])+)$`)
 

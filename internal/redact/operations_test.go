@@ -22,6 +22,7 @@ func TestText_OperationsOfAWSAreNoNamesOfSecrets(t *testing.T) {
 		"GetSecretValue failed for orders-db-2", "GetSecretValue i-0123456789abcdef0 AccessDenied", "| GetSecretValue | 42 |", "`GetSecretValue` is denied",
 		"eventName GetSecretValue 2026-11-26T22:17:03Z", "secretsmanager:GetSecretValue on prod/orders-db-2",
 		`['wafv2:GetDecryptedAPIKey', 'wafv2:GetSampledRequests']`, `["ec2:GetPasswordData", "ec2:GetVpnConnectionDeviceSampleConfiguration"]`, `["s3:GetBucketKey", "s3:ListObjectsV2"]`,
+		`["ec2:GetPasswordData", "ec2:DescribeIpv6Pools"]`, `["secretsmanager:GetSecretValue", "inspector2:GetEc2DeepInspectionConfiguration"]`,
 	} {
 		for _, redacted := range []func(string) (string, int){r.Text, r.Document} {
 			clean, count := redacted(text)
