@@ -116,6 +116,8 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		`{"Environment":[{"Key":"DB_CONN","Value":"` + secret + `"},{"Variable":"DB_CONN","Value":"` + random + `"}]}`,
 		`{"environment":{"DB_CONN":"` + secret + `","ports":["80"]}}`,
 		`{"OptionSettings":[{"Namespace":"aws:elasticbeanstalk:application:environment","OptionName":"db.conn","Value":"` + secret + `"}]}`,
+		`{"OptionSettings":[{"Namespace":"aws:rds:dbinstance","OptionName":"DBPassword","Value":"` + secret + `"},{"Namespace":"aws:elasticbeanstalk:application:environment","OptionName":"db.conn","Value":"` + random + `"}]}`,
+		`{"OptionSettings":[{"Namespace":"aws:cloudformation:template:parameter","OptionName":"EnvironmentVariables","Value":"db.conn=` + secret + `,PORT=80"},{"Namespace":"aws:elasticbeanstalk:application:environment","OptionName":"db.conn","Value":"` + secret + `"}]}`,
 	} {
 		answer := toolcall.Answer{Result: json.RawMessage(document), Output: document}
 		redactor.Answer(&answer)
@@ -156,6 +158,7 @@ func TestAnswer_ShowsWhatDescribesResources(t *testing.T) {
 		`{"Environment":{"EnvironmentClass":"mw1.small8X","Tags":{"team":"orders"},"Status":"AVAILABLE"}}`, `{"RuntimeEnvironment":"FLINK-1_20"}`,
 		`{"OptionSettings":[{"Name":"TIME_ZONE","Value":"UTC","Description":"the time zone of the host","AllowedValues":"Africa/Cairo,UTC"}]}`,
 		`{"Environment":{"Variables":{"TABLE":{"Ref":"Orders56A03B45"},"TOOL":{"Fn::GetAtt":["Tool627A4E39","Arn"]},"MODEL":{"Fn::FindInMap":["Models56A03B45",{"Ref":"AWS::Region"},"Id1"]}}}}`,
+		`{"OptionSettings":[{"Namespace":"aws:autoscaling:launchconfiguration","OptionName":"InstanceType","Value":"mw1.small8X"},{"Namespace":"aws:elasticbeanstalk:customoption","OptionName":"POD","Value":"a1b2c3d4e5f6g7h8"}]}`,
 		`{"ComputeEnvironmentOrder":[{"Order":1,"ComputeEnvironment":{"Ref":"Orders56A03B45"}}],"Environment":{"Ref":"Models56A03B45"}}`,
 		`{"UserData":{"Fn::Base64":{"Fn::Join":["",["",{"Ref":"Orders56A03B45"}]]}}}`,
 		`{"MasterUserPassword":{"Ref":"Orders56A03B45"},"UserData":{"Ref":"Orders56A03B45"}}`, `{"LaunchConfigurations":[{"UserData":""}]}`, `{"webhook":{"lastModifiedSecret":"2026-11-28T15:13:46.691Z","created":"2026-11-28T15:13:46.691Z"}}`,

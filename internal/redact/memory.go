@@ -313,6 +313,9 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 		if isReference(v) && secretFields[name] != secretFields["Variables"] { // no variable that is named Ref
 			return
 		}
+		namespace, _ := v["Namespace"].(string)
+		option, _ := v["OptionName"].(string)
+		variable = variable && !isSetting(namespace, option)
 		l.learnPair(v, variable)
 		isKubernetesSecret := v["kind"] == "Secret"
 		for key, child := range v {

@@ -787,9 +787,6 @@ func holdsSecrets(name string) bool {
 		strings.HasSuffix(folded, "cred") || strings.HasSuffix(folded, "creds")
 }
 
-// variablesOfBeanstalk is the namespace of those option settings of Elastic Beanstalk that are variables, whose names can be in lower case.
-const variablesOfBeanstalk = "aws:elasticbeanstalk:application:environment"
-
 // maxNames is the number of fields of an object that have the name of a value. Only hostile objects have more, which differ in case.
 const maxNames = 16
 
@@ -827,7 +824,10 @@ func (w *walk) pair(parent string, o map[string]any) {
 				w.changes++
 				continue
 			}
-			isVariable := namesVariable(field, parent) && environmentName().MatchString(name) || o["Namespace"] == variablesOfBeanstalk
+			isVariable := namesVariable(field, parent) && environmentName().MatchString(name)
+			if namespace, _ := o["Namespace"].(string); namespace != "" && field == "OptionName" {
+				isVariable = isVariable && !isSetting(namespace, name) || hasVariables(namespace, name)
+			}
 			if isVariable = isVariable && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++

@@ -111,6 +111,17 @@ func namesVariable(field, parent string) bool {
 	return field == "OptionName" || (field == "name" || field == "variable") && fold(parent) != "dimensions"
 }
 
+// hasVariables reports whether an option of Elastic Beanstalk is a variable, whose name can be in lower case, or a text of all variables.
+func hasVariables(namespace, option string) bool {
+	return namespace == "aws:elasticbeanstalk:application:environment" ||
+		namespace == "aws:cloudformation:template:parameter" && option == "EnvironmentVariables"
+}
+
+// isSetting reports whether an option of Elastic Beanstalk is another one, such as the type of an instance.
+func isSetting(namespace, option string) bool {
+	return option != "" && strings.HasPrefix(namespace, "aws:") && !hasVariables(namespace, option)
+}
+
 // describesVariable reports whether a field beside the name and the value of a variable describes the variable. The
 // field is in lower case.
 func describesVariable(field string) bool {
@@ -134,13 +145,14 @@ func startsWithVariable(text string) bool {
 // variables looks at the texts of an object of names and values, or of a list of such pairs.
 func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind string) {
 	text := s.text
-	depth, name := 0, ""
+	depth, name, namespace, option := 0, "", "", ""
 	around := s.around(at)
 	end := at
 	for last := min(len(text), at+maxQuoted); end < last; {
 		switch text[end] {
 		case '{', '[':
 			depth++
+			namespace, option = "", "" // of another entry
 		case '}', ']':
 			if depth--; depth == 0 {
 				s.ahead -= end - at
@@ -181,13 +193,19 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 			switch folded := fold(key); {
 			case depth > 1 && holdsName(folded):
 				name = value
+				if folded == "optionname" {
+					option = value
+				}
 				continue
 			case depth > 1 && isValueField(folded):
 				key = name
+			case depth > 1 && folded == "namespace":
+				namespace = value
+				continue
 			case depth > 1 && (describesVariable(folded) || key == "Ref" && nameInTemplate().MatchString(value)):
 				continue
 			}
-			if value != "" && isSecret(key, value) {
+			if value != "" && isSecret(key, value) && (!isSetting(namespace, option) || classify(key).matches(value) || looksSecret(value)) {
 				s.replace(valueFrom, valueTo, kind)
 			} else if !s.scan(end) {
 				return
