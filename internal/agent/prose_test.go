@@ -238,6 +238,7 @@ func TestReport_ATruncatedTextEndsBeforeABlockOfCode(t *testing.T) {
 		{"in an item", long + "\n- ```\n" + begun + rest + "\n```", ""},
 		{"after text", long + "\nRun this: ```\n" + begun + rest + "\n```", "Run this:"},
 		{"a block in a block", "The cause:\n" + long + "\n```\n" + begun + "\n```bash\n" + begun + rest, "The cause:"},
+		{"a block with a title in a block", "The cause:\n" + long + "\n```\n" + begun + "\n```c# title=\"x\"\n" + begun + rest, "The cause:"},
 		{"a block in a block of everything", "```markdown\n" + long + "\n```bash\n" + begun + rest, ""},
 		{"all of it", "```text\n" + long + "\n" + begun + rest, begun},
 		{"all of it, in one line", "```" + long + begun + rest, begun},

@@ -245,8 +245,8 @@ func clean(text string, max int) string {
 // codeBegin matches a line with which a block of code begins in Markdown, whose mark can follow text.
 var codeBegin = regexp.MustCompile("^(?:\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})[^`]*|[^`]*[^`\\s]\\s*(`{3,})[\\w+-]*\\s*)$")
 
-// codeLanguage matches a mark with a language, which never ends a block of code.
-var codeLanguage = regexp.MustCompile("^(?:`{3,}|~{3,})[A-Za-z][\\w+-]*$")
+// codeLanguage matches a mark with a language, which never ends a block of code. A title can follow it.
+var codeLanguage = regexp.MustCompile("^(?:`{3,}|~{3,})[A-Za-z][^`]*$")
 
 // withoutOpenCode returns a truncated text without a block of code at its end that lacks its own end: half a command does something
 // else. If the block is most of the text, only its mark is left out, because models write a whole text in a block.
