@@ -132,7 +132,12 @@ func TestAnswer_ResultHasNoSecretInAnObjectBelowItsName(t *testing.T) {
 		clean, _ := memory.Knowing(redactor).Text("value " + random + ", value " + secret)
 		assert.Contains(t, clean, "[redacted: secret]", document)
 	}
+	answer := toolcall.Answer{Result: json.RawMessage(`[{"Name":"DB_CONN","Value":"` + random + `"},{"Name":"DB_URL","Value":"postgres://app:` + secret + `@db/orders"}]`)}
+	redactor.Answer(&answer)
+	assert.JSONEq(t, `[{"Name":"DB_CONN","Value":"[redacted: environment variable]"},{"Name":"DB_URL","Value":"postgres://app:[redacted: password]@db/orders"}]`, string(answer.Result))
+
 	for _, document := range []string{
+		`[{"Name":"POD","Value":"orders-7d9f8b6c5-x2x4z"},{"Name":"DIGEST","Value":"9f86d081884c7d659a2feaa0c55ad015"}]`,
 		`{"secret":{"name":"orders-db-2","versionId":"0f8fad5b-d9cb-469f-a165-70867728950e"}}`, `{"tokens":{"input":"1234567","model":"nova-2-lite"}}`,
 		`{"code":{"repository":"123456789012.dkr.ecr.us-east-1.amazonaws.com/orders"}}`, `{"session":{"browser":"Chrome120Mobile"}}`,
 	} {

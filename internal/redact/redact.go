@@ -828,6 +828,8 @@ func (w *walk) pair(parent string, o map[string]any) {
 			if namespace, _ := o["Namespace"].(string); namespace != "" && field == "OptionName" {
 				isVariable = isVariable && !isSetting(namespace, name) || hasVariables(namespace, name)
 			}
+			// A list without its name can consist of variables, or of dimensions, which can be digests, but seldom look like keys.
+			isVariable = isVariable || field == "Name" && parent == "" && environmentName().MatchString(name) && looksRandom(value) && !hexLook().MatchString(value)
 			if isVariable = isVariable && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
