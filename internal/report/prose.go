@@ -44,6 +44,7 @@ var (
 	fenceLine    = regexp.MustCompile("^\\s*(?:(?:[-*•]|\\d{1,3}[.)])\\s+)?(`{3,}|~{3,})\\s*(.*?)\\s*$") // a list item can begin with one
 	lateFence    = regexp.MustCompile("^((?:[^`]|`[^`]+`)*(?:[^`\\s]|`[^`]+`))\\s*(`{3,})[\\w+-]*\\s*$")
 	languageName = regexp.MustCompile(`^[\w+-]+$`)
+	isLanguage   = regexp.MustCompile(`^(?:sh|bash|zsh|shell|console|text|json|ya?ml|toml|python3?|py|javascript|js|typescript|ts|java|sql|hcl|terraform|xml|diff)$`)
 	endOfFence   = regexp.MustCompile("^\\s*`{3,}(?:\\s.*)?$")
 	ruleLine     = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
 
@@ -87,7 +88,8 @@ func blocksOf(text string) []block {
 			fence := strings.TrimSuffix(trimmed, rest)
 			endCode()
 			switch rest = strings.TrimSpace(rest); {
-			case languageName.MatchString(rest) && fence[0] == '`' && left[i]%2 == 1 && endOfFence.MatchString(unquoted(*ends[i])):
+			case languageName.MatchString(rest) && fence[0] == '`' && (left[i]%2 == 1 || left[i] > 0 && isLanguage.MatchString(rest)) &&
+				endOfFence.MatchString(unquoted(*ends[i])):
 				open = fence // a block begins, and the one before it lacks its end
 			case rest != "":
 				blocks = append(blocks, proseLine(rest))

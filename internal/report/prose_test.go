@@ -111,6 +111,8 @@ func TestProse_NothingOfALineWithBackticksIsLost(t *testing.T) {
 		"```\naws sts get-caller-identity\n```sh\naws s3 ls\n```\nThen wait.":     "aws sts get-caller-identity ▲ Reads AWS. Written by the model, not checked, not run. aws s3 ls Then wait.",
 		"```\naws s3 ls\n```then\n```\naws sts get-caller-identity\n```\nwait":    "then ▲ Reads AWS. Written by the model, not checked, not run. aws sts get-caller-identity wait",
 		"```\naws s3 ls\n```then\nx\n```\naws sts get-caller-identity\n```\nwait": "then x ▲ Reads AWS. Written by the model, not checked, not run. aws sts get-caller-identity wait",
+		"```\nwhoami\n```sh\naws s3 ls\n```\nwait\n1. ```\nx\n```":                "not run. aws s3 ls wait ▲",
+		"```\nwhoami\n```sh\naws s3 ls\n```\nwait\n```\nnot ended":                "not run. aws s3 ls wait ▲",
 		"> ```\n> aws sts get-caller-identity\n> ```sh\n> aws s3 ls\n> ```\nwait": "aws sts get-caller-identity ▲ Reads AWS. Written by the model, not checked, not run. aws s3 ls wait",
 	} {
 		rec := sample(t)
