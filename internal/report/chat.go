@@ -173,7 +173,7 @@ func cutChat(text string, max int) string {
 		return short[:bold] + truncate.Ellipsis
 	case warned >= 0 && !isWholeCommand(short[:warned], strings.TrimSpace(short[warned:])): // half a command would mislead: only its warning stays
 		return short[:warned] + " " + truncate.Ellipsis
-	case code == len(short)-1:
+	case code >= 0 && code == len(short)-1:
 		return short[:code] + truncate.Ellipsis
 	case code >= 0:
 		return short + truncate.Ellipsis + "`"

@@ -28,3 +28,11 @@ func TestRequests_NameTheSignerThatIsNotTheToolsRole(t *testing.T) {
 		})
 	}
 }
+
+func TestCutChat_OfAFewCharactersIsAnEllipsis(t *testing.T) {
+	for _, text := range []string{"hello", "`a b`", "*[x]* hello", "&amp;&amp;"} {
+		for max := 1; max <= 3; max++ {
+			assert.LessOrEqual(t, len([]rune(cutChat(text, max))), max, text)
+		}
+	}
+}
