@@ -234,6 +234,7 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 			}
 			text := report.Notification(rec, linksOf(rec), 100_000)
 			assert.Contains(t, text, "\n  "+c.want+"\n")
+			assert.Equal(t, c.lost, strings.Contains(text, "Evidence only: the answers of a model are lost."))
 			assert.Equal(t, c.lost, strings.Contains(text, "\nNOTE: An earlier attempt asked a model, but the answers are lost.\n"))
 		})
 	}

@@ -81,11 +81,15 @@ func verdictLine(rec *investigation.Record) string {
 	if severity(rec) != investigation.SeverityUnknown {
 		line = "Severity " + string(severity(rec)) + ". "
 	}
+	asked := "no model was asked"
+	if isAsked(rec) { // by an earlier attempt
+		asked = "the answers of a model are lost"
+	}
 	if rec.EvidenceOnly && rec.Evidence.IsEmpty() {
-		return line + "Not investigated: no model was asked, and there is no evidence."
+		return line + "Not investigated: " + asked + ", and there is no evidence."
 	}
 	if rec.EvidenceOnly {
-		return line + "Evidence only: no model was asked."
+		return line + "Evidence only: " + asked + "."
 	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		return line + "Needs a human: no conclusion was reached."

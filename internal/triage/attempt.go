@@ -142,7 +142,10 @@ func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (ha
 	err := r.investigate(ctx, saver, resume)
 	if errors.Is(err, investigation.ErrUnreadable) {
 		r.log.Warn("checkpoint not understood, starting from the beginning", "error", err)
-		if r.prepare(ctx); r.rec.EvidenceOnly {
+		resumed := r.resumed
+		r.resumed = false // the evidence is collected again
+		r.prepare(ctx)
+		if r.resumed = resumed; r.rec.EvidenceOnly {
 			r.skipModel()
 			return Result{}, false
 		}

@@ -89,12 +89,20 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 		return s.Off
 	}
 	r.rec.EvidenceOnly = true
-	r.rec.OutcomeWhy = "The kill switch is on: no model was asked."
+	r.rec.OutcomeWhy = "The kill switch is on: " + r.notAsked() + "."
 	if r.rec.Evidence.IsEmpty() && (s.Off == dedupe.OffAll || r.resumed) {
-		r.rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
+		r.rec.OutcomeWhy = "The kill switch is on: " + r.notAsked() + ", and no evidence was collected."
 	}
 	r.rec.OutcomeWhy = joined(r.rec.OutcomeWhy, s.Why())
 	return s.Off
+}
+
+// notAsked says that no model was asked, or not again if an earlier attempt whose checkpoint was not read had asked one.
+func (r *attempt) notAsked() string {
+	if r.rec.Usage.ModelCalls > 0 {
+		return "no model was asked again"
+	}
+	return "no model was asked"
 }
 
 // reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
@@ -117,11 +125,11 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	switch reached {
 	case dedupe.LimitInvestigations:
 		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.",
-			plural.Either(day.Investigations, "investigation or question", "investigations and questions"), on)
+			"so %s. Raise the limit if that many investigations a day are worth their cost.",
+			plural.Either(day.Investigations, "investigation or question", "investigations and questions"), on, r.notAsked())
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations and questions that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
-			"so no model was asked. Raise the limit if investigations are worth more a day.", on, day.CostUSD)
+			"so %s. Raise the limit if investigations are worth more a day.", on, day.CostUSD, r.notAsked())
 	}
 	return reached
 }

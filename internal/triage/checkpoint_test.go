@@ -26,6 +26,7 @@ func TestResume_StateThatIsNotUnderstoodStartsFromTheBeginning(t *testing.T) {
 					return investigation.ErrUnreadable
 				}
 				if len(b.Self.Events()) == 0 {
+					rec.Usage.ModelCalls++
 					require.NoError(t, run.Checkpoint(ctx, []byte("of another version")))
 					return investigation.ErrHandOver
 				}
@@ -41,6 +42,7 @@ func TestResume_StateThatIsNotUnderstoodStartsFromTheBeginning(t *testing.T) {
 			assert.Equal(t, 2, b.tool.calls)
 			if off != "" {
 				assert.True(t, rec.EvidenceOnly)
+				assert.Equal(t, "The kill switch is on: no model was asked again.", rec.OutcomeWhy)
 				return
 			}
 			assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome)
