@@ -60,17 +60,16 @@ func withoutParts(pieces []piece) []piece {
 }
 
 // addNames adds the parts of the windows that name the field of a key. A text that is the name of another one of the fields
-// does not count. Beside the values of a record, a field outside of records counts only with its whole name.
+// does not count. Beside fields outside of records, only whole names count.
 func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields func() map[field]bool) []piece {
 	name := m.labelsOf(m.keys[key].name)
-	isWhole := m.inRecord > 0 && m.keys[key].isOuter
 	isOther := remembering(func(text string) bool { return m.isNameAround(text, key, fields()) })
 	for _, w := range windows {
 		labels := labelsIn(w, name.labels)
 		m.spend(1 + 4*len(labels))
 		for _, l := range labels {
 			l.isFullName = l.isFullName || l.text == name.folded
-			if l.isFullName || !isWhole && !isOther(l.text) {
+			if l.isFullName || !m.isWhole && !isOther(l.text) {
 				l.key = key
 				pieces = append(pieces, l.piece)
 			}
@@ -302,6 +301,7 @@ func (m *matcher) addField(fields map[field]bool, folded string, parent int32) {
 	for ; parent >= 0; parent = m.keys[parent].parent {
 		fields[field{folded, parent, true}] = true
 	}
+	fields[field{folded, -1, true}] = true
 }
 
 // fieldsOf returns the fields with these keys that the output can name.

@@ -82,6 +82,7 @@ type matcher struct {
 	keys        []key
 	named       int32 // the name before the next value, or -1
 	inRecord    int   // number of containers inside the current record, 0 outside
+	isWhole     bool  // only whole names count
 	groupKey    int32 // first key of the current group outside of records
 	nodes       []node
 	node        int32  // in which the current value is, within a record
@@ -145,12 +146,11 @@ type container struct {
 
 // key is an occurrence of a field's name.
 type key struct {
-	name    string
-	parent  int32
-	isTime  bool // whether its numbers can be times
-	isPair  bool // whether it is the name in an object of a name and a value
-	isOuter bool // whether it is outside of records
-	isSent  bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
+	name   string
+	parent int32
+	isTime bool // whether its numbers can be times
+	isPair bool // whether it is the name in an object of a name and a value
+	isSent bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
 }
 
 // piece is a part of the output that matches a value or the name of a field.

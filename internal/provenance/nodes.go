@@ -37,7 +37,6 @@ var pairNames = map[string]bool{"key": true, "name": true, "tagkey": true, "fiel
 // addKey adds the name of a field.
 func (m *matcher) addKey(k key) int32 {
 	at := int32(len(m.keys))
-	k.isOuter = m.inRecord == 0
 	m.keys = append(m.keys, k)
 	if m.inRecord > 0 {
 		m.nodes[m.node].keys = append(m.nodes[m.node].keys, at)
@@ -227,7 +226,45 @@ func (m *matcher) combineNode(n *node) {
 		keys = append(keys, m.nodes[at].keys...)
 	}
 	add(m.shared)
-	m.combine(values, append(keys, m.keysOfShared(near)...))
+	m.combine(values, keys)
+	if outer := m.keysOfShared(near); len(outer) > 0 {
+		m.isWhole = true
+		m.combine(values, m.distinct(keys, outer))
+		m.isWhole = false
+	}
+}
+
+// distinct returns the keys in a record and those outside of records, without names that both have: beside TableName, ItemCount is
+// not that of an index.
+func (m *matcher) distinct(inner, outer []int32) (list []int32) {
+	names := map[string]bool{}
+	for _, key := range inner {
+		name := folded(m.keys[key].name)
+		names[name] = true
+		if !m.isOutside(name, key) {
+			list = append(list, key)
+		}
+	}
+	m.spend(4 * len(inner))
+	for _, key := range outer {
+		if !names[folded(m.keys[key].name)] {
+			list = append(list, key)
+		}
+	}
+	return list
+}
+
+// isOutside reports whether a field outside of records has this name, in one of the fields around a key.
+func (m *matcher) isOutside(folded string, key int32) bool {
+	for at := m.keys[key].parent; ; at = m.keys[at].parent {
+		m.spend(1)
+		if m.outer[field{folded, at, true}] {
+			return true
+		}
+		if at < 0 {
+			return false
+		}
+	}
 }
 
 // keysOfShared returns the names of the values outside of records that are in one of the windows.

@@ -26,7 +26,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const ec2 = `<R><instancesSet><item><instanceId>i-0aaaaaaaaaaaaaaa1</instanceId><instanceState><code>16</code><name>running</name></instanceState>` +
 		`<tagSet><item><key>owner</key><value>eve-team</value></item><item><key>env</key><value>prod</value></item></tagSet></item></instancesSet></R>`
 	const states = `{"pods":[{"id":"task-1","state":{"reason":"Running"},"lastState":{"reason":"OOMKilled"},"maxState":{"reason":"Unknown"}}]}`
-	const indexes = `{"Table":{"TableName":"orders","TableStatus":"ACTIVE","Keys":[{"AttributeName":"customer","KeyType":"HASH"}],"Indexes":[{"IndexName":"by-user","IndexStatus":"CREATING"}]}}`
+	const indexes = `{"Table":{"TableName":"orders","TableStatus":"ACTIVE","Keys":[{"AttributeName":"customer","KeyType":"HASH"}],"ItemCount":5123,"Throughput":{"Reads":11},` +
+		`"Indexes":[{"IndexName":"by-user","IndexStatus":"CREATING","ItemCount":77,"Throughput":{"Reads":21}}]}}`
 	const stateFirst = `{"services":[{"name":"orders","tasks":[{"state":"STOPPED","id":"task-1"},{"state":"RUNNING","id":"task-2"}],"region":"us-east-1"}]}`
 	const deep = `{"a":[{"name":"orders","b":[{"zone":"zone-1","c":[{"id":"task-1","state":"STOPPED"},{"id":"task-2","state":"RUNNING"}]},` +
 		`{"zone":"zone-2","c":[{"id":"task-3","state":"PENDING"}]}]}]}`
@@ -76,6 +77,11 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"the name of a field around the list, and a value in it", indexes, "TableName: by-user"},
 		{"the name of an object around the list, and a short name in it", indexes, "Table Status: CREATING"},
 		{"the short name of a field around the list", indexes, "by-user Status: ACTIVE"},
+		{"a name around the list, and one that the list has too", indexes, "TableName=orders ItemCount=77"},
+		{"a name around the list, and one that the list has deeper", indexes, "TableName=orders, Reads: 21"},
+		{"a name around the list, and a short name in it", indexes, "TableName=orders Status=CREATING"},
+		{"a value around the list under a name that the list has too", indexes, "IndexName: by-user, ItemCount: 5123"},
+		{"a path around the list that the list has too", indexes, "by-user Throughput.Reads=11"},
 		{"a run of the state before the ID", stateFirst, "task-1 state RUNNING"},
 		{"a run in brackets", stateFirst, "[task-1] [state RUNNING]"},
 		{"the last one and the field after the list", stateFirst, "STOPPED task-2"},
@@ -125,6 +131,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"i-0aaaaaaaaaaaaaaa1 TagSet.owner: eve-team, tagSet.env=prod", ec2},
 		{"task-1 state.reason: Running, lastState.reason: OOMKilled", states},
 		{"TableName=orders IndexStatus=CREATING", indexes},
+		{"TableName=orders ItemCount=5123", indexes},
+		{"IndexName: by-user, ItemCount: 77, Throughput.Reads=21", indexes},
 		{"IndexName: by-user, TableStatus: ACTIVE", indexes},
 		{"orders zone-1 task-2 RUNNING", deep},
 		{"task-3 PENDING zone-2 orders", deep},
