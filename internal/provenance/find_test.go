@@ -63,6 +63,8 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"cost USD10,500 today", "cost USD10"},
 		{"cost USD10,50 today", "cost USD10"},
 		{"cost USD-10,500 today", "cost USD-10"},
+		{"cost EUR1.234,56 today", "cost EUR1.234"},
+		{"cost EUR-1.234.567,89 today", "cost EUR-1.234.567"},
 		{"errors...10,500 today", "errors...10"},
 		{"错误10,500次", "错误10"},
 		{"오류10,500건", "오류10"},

@@ -238,13 +238,16 @@ func joinsDigits(text string, i int) bool {
 }
 
 // endsName reports whether the digits at the end of a text belong to a name or an ID, such as i-0abc1 or us-east-1. Those directly
-// after letters can be a number, as in USD10,500 or 错误10,500. after is the text after the comma.
+// after letters can be a number, as in USD10,500, EUR1.234,56, or 错误10,500. after is the text after the comma.
 func endsName(text, after string) bool {
 	begin := len(text)
 	for begin > max(0, len(text)-maxName) && (isASCIIWord(text[begin-1]) || isJoint(text, begin-1)) {
 		begin--
 	}
 	name := strings.TrimRight(text[begin:], "0123456789")
+	if strings.HasSuffix(name, ".") && len(text)-begin-len(name) == len("234") {
+		return false
+	}
 	letters := strings.TrimRight(name, "-.")
 	if hasMore := strings.ContainsAny(letters, "0123456789-."); hasMore || letters == "" {
 		return hasMore && strings.ContainsFunc(letters, unicode.IsLetter)
