@@ -41,6 +41,9 @@ func (m *matcher) withNames(values []piece, keys []int32) (pieces []piece, ok bo
 			return nil, false
 		}
 	}
+	if pieces = m.addPaths(pieces, keys, near, fields); m.ended() || m.skips(len(pieces)) {
+		return nil, false
+	}
 	return withoutParts(pieces), true
 }
 
@@ -75,27 +78,79 @@ func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields f
 			}
 		}
 	}
-	return m.addPaths(pieces, key, windows, fields)
+	return pieces
 }
 
-// addPaths adds the words of the windows that name the field of a key with those around it, such as State.Name.
-func (m *matcher) addPaths(pieces []piece, key int32, windows []window, fields func() map[field]bool) []piece {
+// addPaths adds the words of the windows that name the field of a key with those around it, such as State.Name. If several fields
+// have a path, it names those of the record itself, and of these the least deep one: Endpoint.Port is not Pending.Endpoint.Port. Of PrimaryEndpoint and
+// ReaderEndpoint, it names neither.
+func (m *matcher) addPaths(pieces []piece, keys []int32, windows []window, fields func() map[field]bool) []piece {
 	if len(m.paths) == 0 {
 		return pieces
 	}
-	list := m.paths[lastSegment(strings.ToLower(m.keys[key].name))]
-	isPath := remembering(func(text string) bool { return m.isPath(text, key, fields) })
-	for _, w := range windows {
-		labels := labelsIn(w, list)
-		m.spend(4 * len(labels))
-		for _, l := range labels {
-			if isPath(l.text) {
-				l.key = key
-				pieces = append(pieces, l.piece)
+	nearest := map[string]pathField{}
+	var found []label
+	for _, key := range keys {
+		list := m.paths[lastSegment(strings.ToLower(m.keys[key].name))]
+		if len(list) == 0 || m.keys[key].isSent {
+			continue
+		}
+		isPath := remembering(func(text string) bool { return m.isPath(text, key, fields) })
+		distance := m.distance(key)
+		for _, w := range windows {
+			labels := labelsIn(w, list)
+			m.spend(4 * len(labels))
+			for _, l := range labels {
+				if isPath(l.text) {
+					other, isKnown := nearest[l.text]
+					if !isKnown || distance < other.distance {
+						nearest[l.text] = pathField{key: key, distance: distance}
+					} else if distance == other.distance && !m.haveSameNames(key, other.key) {
+						nearest[l.text] = pathField{key: key, distance: distance, isUnclear: true}
+					}
+					l.key = key
+					found = append(found, l)
+				}
 			}
+		}
+		if m.ended() || m.skips(len(pieces)+len(found)) {
+			return pieces
+		}
+	}
+	for _, l := range found {
+		if n := nearest[l.text]; !n.isUnclear && m.haveSameNames(l.key, n.key) {
+			pieces = append(pieces, l.piece)
 		}
 	}
 	return pieces
+}
+
+// pathField is a field that a path can name.
+type pathField struct {
+	key       int32
+	distance  int
+	isUnclear bool // another one is as near
+}
+
+// haveSameNames reports whether two fields and those around them have the same names, as those of objects in one list have.
+func (m *matcher) haveSameNames(a, b int32) bool {
+	for a != b && a >= 0 && b >= 0 && m.keys[a].name == m.keys[b].name {
+		m.spend(1)
+		a, b = m.keys[a].parent, m.keys[b].parent
+	}
+	return a == b
+}
+
+// distance tells how deep a field is. Those around a record are farther away than its own ones.
+func (m *matcher) distance(key int32) (distance int) {
+	if m.inRecord > 0 && (key < m.firstOwn || key > m.lastOwn) {
+		distance = 1 << 20
+	}
+	for at := m.keys[key].parent; at >= 0; at = m.keys[at].parent {
+		distance++
+	}
+	m.spend(distance)
+	return distance
 }
 
 func lastSegment(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
@@ -137,9 +192,12 @@ func (m *matcher) isPath(path string, key int32, fields func() map[field]bool) b
 func endsWithWords(name, text string) bool {
 	parts := nameParts(name)
 	first, _ := changingParts(parts)
-	for i := range parts[:first+1] {
+	for i, part := range parts[:first+1] {
 		if strings.Join(parts[i:], "") == text {
 			return true
+		}
+		if part == "last" { // lastState is beside state
+			return false
 		}
 	}
 	return false

@@ -83,6 +83,8 @@ type matcher struct {
 	named       int32 // the name before the next value, or -1
 	inRecord    int   // number of containers inside the current record, 0 outside
 	isWhole     bool  // only whole names count
+	firstOwn    int32 // keys of the record that is compared
+	lastOwn     int32
 	groupKey    int32 // first key of the current group outside of records
 	nodes       []node
 	node        int32  // in which the current value is, within a record

@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -207,6 +208,10 @@ func (m *matcher) combineNode(n *node) {
 	}
 	near := m.windowsOf(n.pieces)
 	values, keys := slices.Clone(n.pieces), slices.Clone(n.keys)
+	m.firstOwn, m.lastOwn = 0, math.MaxInt32
+	if len(keys) > 0 {
+		m.firstOwn, m.lastOwn = slices.Min(keys), slices.Max(keys)
+	}
 	value := m.valueOfPair(n)
 	for i := range values {
 		if p := &values[i]; value >= 0 && p.key == n.pairKey {

@@ -26,6 +26,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 	const ec2 = `<R><instancesSet><item><instanceId>i-0aaaaaaaaaaaaaaa1</instanceId><instanceState><code>16</code><name>running</name></instanceState>` +
 		`<tagSet><item><key>owner</key><value>eve-team</value></item><item><key>env</key><value>prod</value></item></tagSet></item></instancesSet></R>`
 	const states = `{"pods":[{"id":"task-1","state":{"reason":"Running"},"lastState":{"reason":"OOMKilled"},"maxState":{"reason":"Unknown"}}]}`
+	const endpoints = `{"Instances":[{"id":"db-1","Endpoint":{"Port":5432},"Pending":{"Endpoint":{"Port":5433}},"PrimaryAddress":{"Name":"db-1-rw"},"ReaderAddress":{"Name":"db-1-ro"},` +
+		`"LastChange":{"Name":"resize"},"Replicas":[{"id":"db-2","Endpoint":{"Port":5434},"State":"up"}]}]}`
 	const indexes = `{"Table":{"TableName":"orders","TableStatus":"ACTIVE","Keys":[{"AttributeName":"customer","KeyType":"HASH"}],"ItemCount":5123,"Throughput":{"Reads":11},` +
 		`"Indexes":[{"IndexName":"by-user","IndexStatus":"CREATING","ItemCount":77,"Throughput":{"Reads":21}}]}}`
 	const stateFirst = `{"services":[{"name":"orders","tasks":[{"state":"STOPPED","id":"task-1"},{"state":"RUNNING","id":"task-2"}],"region":"us-east-1"}]}`
@@ -72,6 +74,10 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"a path that is none", reservations, "i-0aaaaaaaaaaaaaaa1 Owner.Name: running"},
 		{"a path of another field beside it", states, "task-1 state.reason: OOMKilled"},
 		{"a path without a word that changes it", states, "max.reason: Unknown"},
+		{"a path that is another one deeper", endpoints, "db-1 Endpoint.Port: 5433"},
+		{"a path that is another one around the list", endpoints, "db-2 Endpoint.Port: 5432"},
+		{"a path of two fields without their first words", endpoints, "Address.Name: db-1-ro"},
+		{"a path without last", endpoints, "db-1 Change.Name: resize"},
 		{"a path to another tag", ec2, "tagSet.owner: prod"},
 		{"the name of another list", indexes, "Keys IndexStatus: CREATING"},
 		{"the name of a field around the list, and a value in it", indexes, "TableName: by-user"},
@@ -130,6 +136,8 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"i-0aaaaaaaaaaaaaaa1 State.Name: running, State.Code: 16", ec2},
 		{"i-0aaaaaaaaaaaaaaa1 TagSet.owner: eve-team, tagSet.env=prod", ec2},
 		{"task-1 state.reason: Running, lastState.reason: OOMKilled", states},
+		{"db-1 Endpoint.Port: 5432, Pending.Endpoint.Port: 5433, ReaderAddress.Name: db-1-ro", endpoints},
+		{"db-2 Endpoint.Port: 5434, LastChange.Name: resize", endpoints},
 		{"TableName=orders IndexStatus=CREATING", indexes},
 		{"TableName=orders ItemCount=5123", indexes},
 		{"IndexName: by-user, ItemCount: 77, Throughput.Reads=21", indexes},
