@@ -272,8 +272,11 @@ func (m *matcher) joinNext(p *piece, others []piece, named []int32) {
 }
 
 // names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it. The field can
-// be in a list of its own name.
+// be in a list of its own name. A path names no value deeper than it.
 func (m *matcher) names(p, next *piece) bool {
+	if p.isPath && !next.isKey {
+		return next.key == p.key
+	}
 	return m.belongs(next.key, p.key) && !(next.isKey && next.key == p.key && !strings.ContainsAny(m.between(p.to), "{["))
 }
 

@@ -167,6 +167,7 @@ type piece struct {
 	hasValue   bool  // the name or one that is joined with it has a value
 	isFullName bool  // the whole name of a field
 	pairValue  int32 // the key of the value of that object
+	isPath     bool  // of a name: it is a path, such as State.Name
 	best       int32 // where the longest sequence of pieces that begins here ends
 	whole      int32 // the same, if its last piece ends where its value ends; 0: none does
 }
@@ -236,7 +237,7 @@ func (m *matcher) addPath(text string, positions []int32) {
 		m.segments[segment] = true
 	}
 	for _, at := range positions {
-		p := piece{from: at, to: at + 1, isKey: true, isHead: true, isTail: true, isFullName: true}
+		p := piece{from: at, to: at + 1, isKey: true, isPath: true, isHead: true, isTail: true, isFullName: true}
 		m.paths[segments[last]] = append(m.paths[segments[last]], label{p, text})
 	}
 }

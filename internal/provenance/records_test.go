@@ -77,6 +77,7 @@ func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
 		{"a path that is another one deeper", endpoints, "db-1 Endpoint.Port: 5433"},
 		{"a path that is another one around the list", endpoints, "db-2 Endpoint.Port: 5432"},
 		{"a path of two fields without their first words", endpoints, "Address.Name: db-1-ro"},
+		{"a path to a value that is deeper", endpoints, "Instances.Replicas: 5434"},
 		{"a path without last", endpoints, "db-1 Change.Name: resize"},
 		{"a path to another tag", ec2, "tagSet.owner: prod"},
 		{"the name of another list", indexes, "Keys IndexStatus: CREATING"},
