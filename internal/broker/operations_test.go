@@ -15,16 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // python returns the interpreter with botocore that `make setup` prepares.
 func python(t *testing.T) string {
 	t.Helper()
-	if venv := os.Getenv("ALARMTRIAGE_VENV"); venv != "" {
-		return filepath.Join(venv, "bin", "python")
-	}
-	path, err := exec.LookPath("python3")
-	require.NoError(t, err, "python3 with botocore is needed; `make test` prepares one")
+	path, err := moto.Tool("python")
+	require.NoError(t, err)
 	return path
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // example matches a command in the documentation of the AWS CLI: an indented paragraph that begins with aws.
@@ -19,10 +21,8 @@ var example = regexp.MustCompile(`(?m)^[ \t]+(aws (\S+) (\S+)(?:.*\n)(?:[ \t]*\S
 // The examples of the AWS CLI have the syntax that people write. It must not make a command look milder than its operation alone, and must
 // not hide that a command only reads.
 func TestClassify_ExamplesOfTheAWSCLIDoWhatTheirOperationDoes(t *testing.T) {
-	python := "python3"
-	if venv := os.Getenv("ALARMTRIAGE_VENV"); venv != "" {
-		python = filepath.Join(venv, "bin", "python")
-	}
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
 	out, err := exec.Command(python, "-c", "import awscli, os; print(os.path.dirname(awscli.__file__), end='')").Output()
 	require.NoError(t, err, "a Python with awscli is needed; `make setup` prepares one")
 	const ofOperation = ChangesPermissions | Deletes | ChangesState | MayChangeState | RunsCode | ReadsAWS

@@ -223,13 +223,10 @@ func exportEffect(args []word) Effect {
 // maxNested is how many words may name a command, such as terraform state rm, or are options before it.
 const maxNested = 4
 
-// printsVersion matches an option with which a program does nothing else than to print its version.
-var printsVersion = regexp.MustCompile(`^--version$`)
-
 // effect finds the command among the words, and words that delete among the first ones and the first words that are no options:
 // some programs have nested commands (terraform state rm), and global options with values come first.
 func (o *other) effect(args []word) Effect {
-	if len(args) == 1 && printsVersion.MatchString(args[0].text) && o != serverless { // it may start the one of the project
+	if len(args) == 1 && args[0].text == "--version" && o != serverless { // which may start the one of the project
 		return 0
 	}
 	effect, unknown := Effect(0), Effect(0)
@@ -301,7 +298,7 @@ func (o *other) effect(args []word) Effect {
 		return effect | unknown
 	case listed(o.reads, command) && !(o == repository && words[0] == "stash" && stashesFiles(args)):
 		return effect | unknown | o.argumentEffect(words, args)
-	case len(words) > 0 && (o.runs[words[0]] || o.runsAll && !listed(o.code, command) && !listed(o.secrets, command)), len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
+	case o.executes(words, command):
 		if listed(o.secrets, command) || slices.ContainsFunc(inContainer(words, args), printsEnvironment.MatchString) {
 			effect |= MayShowSecrets
 		}
@@ -361,6 +358,17 @@ var kindAfter = map[string]int{"create": 2, "delete": 2, "edit": 2, "patch": 2, 
 
 // discards matches commands of git that delete what no other commit has, without a word that deletes elsewhere.
 var discards = regexp.MustCompile(`^(?:stash clear|reflog expire|submodule deinit|push (?:.* )?\+?:\S+)(?: |$)`)
+
+// executes reports whether a command executes code that may change anything, unlike the commands that code lists.
+func (o *other) executes(words []string, command string) bool {
+	switch {
+	case len(words) == 0:
+		return false
+	case o.runs[words[0]], o.runsAll && !listed(o.code, command) && !listed(o.secrets, command):
+		return true
+	}
+	return len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]
+}
 
 // losing has commands of git, with the arguments that make them lose work that no commit has, or commits of a branch.
 var losing = map[string]*regexp.Regexp{

@@ -82,8 +82,8 @@ func (m *matcher) addNames(pieces []piece, key int32, windows []window, fields f
 }
 
 // addPaths adds the words of the windows that name the field of a key with those around it, such as State.Name. If several fields
-// have a path, it names those of the record itself, and of these the least deep one: Endpoint.Port is not Pending.Endpoint.Port. Of PrimaryEndpoint and
-// ReaderEndpoint, it names neither.
+// have a path, it names those of the record itself, and of these the least deep one: Endpoint.Port is not Pending.Endpoint.Port.
+// Of PrimaryEndpoint and ReaderEndpoint, it names neither.
 func (m *matcher) addPaths(pieces []piece, keys []int32, windows []window, fields func() map[field]bool) []piece {
 	if len(m.paths) == 0 {
 		return pieces
@@ -271,8 +271,8 @@ func (m *matcher) joinNext(p *piece, others []piece, named []int32) {
 	}
 }
 
-// names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it. The field can
-// be in a list of its own name. A path names no value deeper than it.
+// names reports whether a piece is the name of a field, and the next one is its value or the name of a field in it. A list can have
+// the same name as the field in it. A path names no deeper value.
 func (m *matcher) names(p, next *piece) bool {
 	if p.isPath && !next.isKey {
 		return next.key == p.key

@@ -2,7 +2,6 @@ package provenance_test
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // example is the answer to one operation, of the examples that AWS publishes with botocore.
@@ -29,7 +29,8 @@ type example struct {
 // examples returns the examples of the Python environment that `make setup` prepares.
 func examples(t *testing.T) (list []example) {
 	t.Helper()
-	python := filepath.Join(cmp.Or(os.Getenv("ALARMTRIAGE_VENV"), "../../.build/venv"), "bin", "python")
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
 	botocore, err := exec.Command(python, "-c", "import botocore; print(botocore.__path__[0])").Output()
 	require.NoError(t, err, "a Python environment with botocore is needed; `make setup` prepares one")
 	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(botocore)), "data", "*", "*", "examples-1.json"))
