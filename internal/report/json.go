@@ -64,7 +64,7 @@ type completion struct {
 	OutcomeWhy    string                   `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
 	Model         string                   `json:"model"`                   // ID or ARN of the Bedrock model that was asked last; the first one if none was asked
 	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
-	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
+	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked, or an earlier attempt asked one and its answers are lost: a limit of the day was reached, or investigations are switched off
 	Report        investigation.Report     `json:"report"`
 	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
